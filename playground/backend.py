@@ -1,0 +1,340 @@
+"""What the page and the API call: one object, one method for each thing that a person can do.
+
+Values in and out are JSON-like. Text for people is `Sentence`s (see words.py): English as they stand, to be said in
+the reader's language with `words.localise` at the edge. A refusal is a `PlaygroundError`.
+Imports neither torch nor transformers: models live in the worker processes.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from playground import exporting
+from playground.errors import InputError, LimitError
+from playground.examples import BUNDLED, bundled
+from playground.models import CATALOGUE, model_name
+from playground.records import read_bytes
+from playground.runs import RunStore
+from playground.settings import DatasetOptions, Limits, RenderOptions, Sampling, TrainSettings
+from playground.templates import gallery
+from playground.words import say
+from playground.workers.chat_client import ChatClient
+from playground.workers.run_queue import RunQueue
+from playground.workers.sandbox import Sandbox
+from playground.workers.shelf import Shelf
+
+_FETCH_PATIENCE_S = 900.0
+_POLL_S = 0.2
+
+
+class Backend:
+    """Everything behind the page."""
+
+    def __init__(
+        self,
+        home: Path,
+        limits: Limits | None = None,
+        local_models: dict[str, str] | None = None,
+        default_model: str = "",
+    ) -> None:
+        """`home`: where runs are kept. `local_models`: names that stand for folders on this machine, the first being
+        the default. `default_model`: a Hub id to begin with. Raises ModelError when one of them is no model.
+        """
+        self.limits = limits or Limits()
+        self._default = model_name(default_model, local_models or {})
+        self._local = dict(local_models or {})
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.home = home
+        self._store = RunStore(home / "runs")
+        self._shelf = Shelf(self._local)
+        self._sandbox = Sandbox(self.limits)
+        self._chat = ChatClient(home / "chat.log")
+        self._queue = RunQueue(self._store, self.limits, home / "train.log")
+
+    def start(self) -> None:
+        """Start the workers and have the default model loaded, all in the background."""
+        self._sandbox.start()
+        self._queue.start()
+        threading.Thread(target=self._warm_up, daemon=True, name="warm up").start()
+
+    def close(self) -> None:
+        """End the workers. A run in hand saves its adapter first."""
+        self._chat.close()
+        self._queue.close()
+        self._sandbox.close()
+
+    def browser_secret(self) -> str:
+        """What the browser's own storage is encrypted with; the same after a restart."""
+        path = self.home / "browser-secret"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(32))
+        return path.read_text()
+
+    def _warm_up(self) -> None:
+        """One after the other: on two cores, three processes importing torch at once would all be late."""
+        try:
+            self._shelf.start(self._name(""))
+            self._sandbox.run("warm_up", "", seconds=60)
+            folder = self._shelf.wait(self._name(""), _FETCH_PATIENCE_S)
+            self._sandbox.run("warm_up", str(folder), seconds=60)
+            self._chat.load({"folder": str(folder), "quantization": "auto"})
+            while self._chat.state in ("waiting", "loading"):
+                time.sleep(_POLL_S)
+        except Exception:  # noqa: S110  Nobody asked for anything yet; whoever does gets the reason (model_status).
+            pass
+        self._queue.warm_up()
+
+    def _name(self, model: str) -> str:
+        return model_name(model, self._local) if model else self._default
+
+    def models(self) -> list[dict[str, Any]]:
+        """The catalogue: [{name (Hub id), family, parameters, download (bytes), licence, gated, default}]."""
+        default = self._name("")
+        local = [
+            {"name": name, "family": "local", "parameters": "", "download": 0, "licence": "", "gated": False}
+            for name in self._local
+        ]
+        return [{**model, "default": model["name"] == default} for model in [*local, *map(asdict, CATALOGUE)]]
+
+    def model_status(self, model: str = "") -> dict[str, Any]:
+        """Where the weights of `model` ("": the default) are. Cheap, for polling.
+
+        {name, state: waiting|fetching|loading|ready|failed, fraction: 0..1 or None, line: Sentence (what happens now,
+        or when ready what was chosen (device, dtype, 4-bit or not) and why), error: PlaygroundError or None}
+        """
+        name = self._name(model)
+        place = self._shelf.place(name)
+        status: dict[str, Any] = {"name": name, "state": "waiting", "fraction": None, "error": None}
+        if place is None:
+            return {**status, "line": say("It will be fetched when it is first used.")}
+        if place.error is not None:
+            return {**status, "state": "failed", "line": place.error.arrived, "error": place.error}
+        if place.folder is None:
+            return {**status, "state": "fetching", "fraction": place.fraction, "line": place.line}
+        if self._chat.base is not None and self._chat.base["folder"] == str(place.folder):
+            if self._chat.error is not None:
+                return {**status, "state": "failed", "line": self._chat.error.arrived, "error": self._chat.error}
+            if self._chat.state == "ready" and self._chat.line is not None:
+                return {**status, "state": "ready", "line": self._chat.line}
+        elif self._chat.state == "ready":
+            return {**status, "state": "ready", "line": say("On this machine; loaded when it is first asked.")}
+        return {**status, "state": "loading", "line": say("Loading the model.")}
+
+    def fetch_model(self, model: str = "") -> None:
+        """Begin to fetch a model in the background; `model_status` tells how it goes."""
+        self._shelf.start(self._name(model))
+
+    def templates(self) -> list[str]:
+        """Catalogue names of chat templates."""
+        return list(gallery())
+
+    def examples(self) -> list[dict[str, Any]]:
+        """[{name, title: Sentence, teaches: Sentence, language, rows: int, ask: [str, ...], system: str}]."""
+        return [
+            {
+                "name": dataset.name,
+                "title": dataset.title,
+                "teaches": dataset.teaches,
+                "language": dataset.language,
+                "rows": dataset.text().count("\n"),
+                "ask": list(dataset.ask),
+                "system": dataset.system,
+            }
+            for dataset in BUNDLED
+        ]
+
+    def example_text(self, name: str) -> str:
+        """The JSONL of a bundled example dataset."""
+        return bundled(name).text()
+
+    def _tokenizer_folder(self, model: str) -> str:
+        return str(self._shelf.wait(self._name(model), _FETCH_PATIENCE_S, with_weights=False))
+
+    def preview(
+        self,
+        conversation: list[dict[str, Any]],
+        model: str = "",
+        template: str = "",
+        options: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Render one conversation.
+
+        {text, tokens: [{id, text, role, trained: bool, special: bool, message: int or None}],
+        mask: generation|prefix|none, findings: [{row, code, severity, message, fix}]}.
+        role is one of system|user|assistant|tool|template (text that the template adds by itself). `options` are
+        settings.RenderOptions' fields. model "" with a template given renders the text alone; with no template either,
+        the default model is meant.
+        """
+        checked = RenderOptions.from_dict(options or {})
+        size = len(json.dumps(conversation, default=str))
+        if size > self.limits.conversation_chars:
+            raise LimitError(
+                say("The conversation has {size} characters.", size=size),
+                say("The limit here is {limit}.", limit=self.limits.conversation_chars),
+                say("Shorten it."),
+            )
+        if not isinstance(template, str):
+            raise InputError(say("The template is not text."), say("It is a name from the list, or Jinja source."))
+        folder = "" if template and not model else self._tokenizer_folder(model)
+        seconds = self.limits.preview_s
+        preview: dict[str, Any] = self._sandbox.run(
+            "preview", folder, conversation, template, checked, self.limits, seconds=seconds
+        )
+        return preview
+
+    def check_dataset(
+        self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Read rows and say what would be trained.
+
+        {format, rows, usable_rows, tokens, trained_tokens, truncated_rows, findings_left_out,
+        findings: [{row, code, severity, message, fix}], preview: [{row, left_out, tokens: [as in preview, plus
+        cut: bool for tokens beyond max_length]}] (the first few usable rows)}.
+        `options` are settings.DatasetOptions' fields.
+        """
+        checked = DatasetOptions.from_dict(options or {})
+        raw = read_bytes(text, file, self.limits)
+        found: dict[str, Any] = self._sandbox.run(
+            "check_dataset",
+            self._tokenizer_folder(model),
+            raw,
+            checked,
+            self.limits,
+            seconds=self.limits.dataset_s,
+        )
+        return found
+
+    def train(
+        self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Queue a run: {run (unguessable id), state, position}. `settings` are settings.TrainSettings' fields."""
+        checked = TrainSettings.from_dict(settings or {})
+        raw = read_bytes(text, file, self.limits)
+        name = self._name(model)
+        self._queue.check_room()
+        model_folder = str(self._shelf.wait(name, _FETCH_PATIENCE_S))
+
+        def fill(folder: Path) -> dict[str, Any]:
+            counts = self._sandbox.run(
+                "write_rows", model_folder, raw, checked, str(folder), self.limits, seconds=self.limits.dataset_s
+            )
+            counts.pop("findings")
+            return {
+                "settings": checked.to_dict(),
+                "model": name,
+                "model_folder": model_folder,
+                "counts": counts,
+                "created": time.time(),
+            }
+
+        folder = self._store.create(fill)
+        self._queue.submit(folder)
+        return {"run": folder.id, "state": "queued", "position": self._queue.position(folder)[0]}
+
+    def run(self, run: str) -> dict[str, Any]:
+        """How a run stands. Cheap, for polling every second.
+
+        {run, state: queued|running|done|stopped|failed, position: int (0 when running), wait_s: float or None, step,
+        steps, eta_s: float or None, metrics: [{step, loss, eval_loss, learning_rate, grad_norm, tokens, tokens_per_s}]
+        (a row a step; keys without a value are None; eval_loss also stands at step 0), phase: Sentence (what happens
+        now), notes: [Sentence], verdict: {} or {code, message: Sentence}, error: PlaygroundError or None, settings,
+        model, rows, held_out_rows, trained_tokens, has_adapter, created: epoch seconds}
+        """
+        folder = self._store.open(run)
+        asked = folder.settings()
+        progress = self._store.progress(folder)
+        position, wait_s = self._queue.position(folder)
+        return {
+            "run": folder.id,
+            "state": progress.state,
+            "position": position,
+            "wait_s": round(wait_s) if position else None,
+            "step": progress.step,
+            "steps": progress.steps,
+            "eta_s": progress.eta_s,
+            "metrics": sorted(progress.metrics, key=lambda row: row["step"]),
+            "phase": progress.phase,
+            "notes": progress.notes,
+            "verdict": progress.verdict,
+            "error": progress.error,
+            "settings": asked["settings"],
+            "model": asked["model"],
+            "rows": asked["counts"]["usable_rows"],
+            "held_out_rows": asked["counts"]["held_out_rows"],
+            "trained_tokens": asked["counts"]["trained_tokens"],
+            "has_adapter": folder.adapter.is_dir(),
+            "created": asked["created"],
+        }
+
+    def stop(self, run: str) -> dict[str, Any]:
+        """Ask a run to end after the step in hand and keep its adapter: {state}."""
+        folder = self._store.open(run)
+        self._queue.stop(folder)
+        return {"state": self._store.progress(folder).state}
+
+    def reply(
+        self, messages: list[dict[str, Any]], run: str = "", sampling: dict[str, Any] | None = None, model: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """Stream base and tuned answers, at most ten updates a second.
+
+        {base: {text, tokens, tokens_per_s, first_s, ended: ""|"stop"|"length"|"cancelled"}, tuned: the same or None,
+        waiting: Sentence or None (why nothing comes yet)}
+
+        `sampling` are settings.Sampling's fields. `model` counts only without a run. Closing the generator cancels.
+        """
+        drawn = Sampling.from_dict(sampling or {})
+        if drawn.max_new_tokens > self.limits.new_tokens:
+            raise LimitError(
+                say("{count} new tokens were asked for.", count=drawn.max_new_tokens),
+                say("The limit here is {limit}.", limit=self.limits.new_tokens),
+            )
+        base, adapter = self._base_of(run, model)
+        if drawn.system:
+            messages = [{"role": "system", "content": drawn.system}, *(messages or [])]
+        prompt = self._sandbox.run(
+            "prompt_ids", base["folder"], messages, "", self.limits, seconds=self.limits.preview_s
+        )
+        rows = [{"prompt": prompt, "sampling": asdict(drawn), "adapter": None}]
+        if adapter is not None:
+            rows.append({**rows[0], "adapter": str(adapter)})
+        if self._chat.state != "ready" or self._chat.base != base:
+            yield {
+                "base": _NOTHING_YET,
+                "tuned": _NOTHING_YET if adapter else None,
+                "waiting": say("Loading the model."),
+            }
+        with closing(self._chat.reply(base, rows)) as answers:
+            for answer in answers:
+                sides = [*answer["rows"], None]
+                yield {"base": sides[0], "tuned": sides[1], "waiting": None}
+
+    def _base_of(self, run: str, model: str) -> tuple[dict[str, Any], Path | None]:
+        """The base model to ask, as the chat process takes it, and the run's adapter folder or None."""
+        if not run:
+            folder = self._shelf.wait(self._name(model), _FETCH_PATIENCE_S)
+            return {"folder": str(folder), "quantization": "auto"}, None
+        run_folder = self._store.open(run)
+        if not run_folder.adapter.is_dir():
+            raise InputError(
+                say("The run has no adapter yet."),
+                say("It has one after its first look at the held-out rows, and when it is finished."),
+                say("Wait a little, then ask again."),
+            )
+        asked = run_folder.settings()
+        return {"folder": asked["model_folder"], "quantization": asked["settings"]["quantization"]}, run_folder.adapter
+
+    def export(self, run: str, kind: str = "adapter") -> Path:
+        """A file to take away: kind adapter (zip of safetensors and model card) or card (Markdown)."""
+        return exporting.export(self._store.open(run), kind)
+
+
+_NOTHING_YET = {"text": "", "tokens": 0, "tokens_per_s": 0.0, "first_s": 0.0, "ended": ""}

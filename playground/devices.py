@@ -1,0 +1,146 @@
+"""What a model runs on: device, number format and 4-bit or not, each with the reason, and loading it that way.
+
+Imports torch: only the chat and train processes use it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from playground.errors import ModelError
+from playground.settings import Quantization
+from playground.words import Sentence, say
+
+_PROBE_SIZE = 512
+_BF16_WORTH_IT = 0.8
+"""bf16 is used where its matrix product takes at most fp32's time over this. Real units give 2 and more, emulation
+gives 0.1 and less, so the exact value decides nothing."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and the sentence that says why."""
+
+    device: str
+    """cpu or cuda."""
+    dtype: torch.dtype
+    """Number format of the weights that are not quantised, and of the computation."""
+    quantization: str
+    """nf4 or none."""
+    line: Sentence
+    """For people: the choice with its reasons."""
+
+
+def choose(quantization: Quantization = "auto") -> Choice:
+    """Pick device, dtype and quantisation for this machine.
+
+    Raises ModelError when 4-bit is demanded where it does not run.
+    """
+    device, dtype, where = _device_and_dtype()
+    problem = _why_not_4bit()
+    if quantization == "nf4" and problem:
+        raise ModelError(
+            say("4-bit weights were asked for, but {problem}.", problem=problem),
+            fix=say("Set quantization to none or auto."),
+        )
+    if quantization == "none":
+        how, kind = say("weights not quantised, as asked"), "none"
+    elif problem:
+        how, kind = say("weights not quantised, because {problem}", problem=problem), "none"
+    else:
+        how, kind = say("base weights in 4 bits (NF4), which is what QLoRA trains on"), "nf4"
+    return Choice(device, dtype, kind, say("{where}; {how}.", where=where, how=how))
+
+
+def _device_and_dtype() -> tuple[str, torch.dtype, Sentence]:
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "cuda", torch.bfloat16, say("Runs on the GPU {name} in bfloat16", name=name)
+        return "cuda", torch.float16, say("Runs on the GPU {name} in float16, as it has no bfloat16 units", name=name)
+    cores = torch.get_num_threads()
+    ratio = _bf16_speed()
+    if ratio >= _BF16_WORTH_IT:
+        line = say(
+            "Runs on {cores} CPU cores in bfloat16, measured {ratio} times as fast as float32 here",
+            cores=cores,
+            ratio=f"{ratio:.1f}",
+        )
+        return "cpu", torch.bfloat16, line
+    line = say("Runs on {cores} CPU cores in float32, as bfloat16 is slow on this CPU", cores=cores)
+    return "cpu", torch.float32, line
+
+
+def _bf16_speed() -> float:
+    """How many times as fast a matrix product is in bf16 as in fp32 on this CPU: the best of three each."""
+    best = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.ones(_PROBE_SIZE, _PROBE_SIZE, dtype=dtype)
+        times = []
+        for _ in range(4):  # The first warms up.
+            start = time.perf_counter()
+            matrix @ matrix
+            times.append(time.perf_counter() - start)
+        best[dtype] = min(times[1:])
+    return best[torch.float32] / best[torch.bfloat16]
+
+
+def _why_not_4bit() -> Sentence | None:
+    """None where bitsandbytes can quantise here, else the reason."""
+    if find_spec("bitsandbytes") is None:
+        return say("bitsandbytes is not installed")
+    try:
+        import bitsandbytes as bnb  # noqa: PLC0415  Its import can fail on a machine that it has no library for.
+
+        bnb.functional.quantize_4bit(torch.ones(64, 64), quant_type="nf4")
+    except Exception as problem:
+        return say("bitsandbytes does not run here ({detail})", detail=str(problem).strip().split("\n")[0][:120])
+    return None
+
+
+def load(folder: Path, choice: Choice, *, to_train: bool) -> PreTrainedModel:
+    """The model in `folder` as `choice` says, in eval mode.
+
+    Raises ModelError when it does not fit into memory or is no causal language model.
+    """
+    arguments: dict[str, Any] = {"dtype": choice.dtype, "local_files_only": True, "trust_remote_code": False}
+    if choice.quantization == "nf4":
+        arguments["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=choice.dtype,
+        )
+    if choice.device == "cuda":
+        arguments["device_map"] = {"": 0}
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **arguments)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise ModelError(
+            say("The model does not fit into the memory of this machine."), fix=say("Choose a smaller model.")
+        ) from None
+    except (OSError, ValueError, KeyError, RuntimeError) as problem:
+        raise ModelError(
+            say("The model cannot be loaded ({detail}).", detail=str(problem).strip().split("\n")[0][:200]),
+            fix=say("Choose a text model that transformers knows without code of its own."),
+        ) from None
+    if to_train:
+        keep_gradients(model)
+    return model.eval()
+
+
+def keep_gradients(model: torch.nn.Module) -> None:
+    """Stop bitsandbytes from repacking 4-bit weights for CPUs with AVX512-BF16.
+
+    It repacks on the first forward without gradients, and every backward after that silently gives none.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]

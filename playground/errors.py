@@ -1,0 +1,73 @@
+"""One family of errors for people.
+
+    PlaygroundError
+    ├── InputError       what was given cannot be used: rows, messages, templates, settings, files
+    ├── ModelError       a model cannot be had or cannot be loaded
+    ├── LimitError       a limit of this installation was met: size, time, memory
+    ├── NotFoundError    no run, example or export of that name
+    └── WorkerError      a worker process died or did not answer
+
+Each says what arrived, what was expected and what to do, as sentences that exist in every language of the app.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground.words import Sentence, unpack
+from playground.words import pack as pack_words
+
+
+class PlaygroundError(Exception):
+    """What arrived, what was expected, what to do. `str()` is the English; `.to(language)` says it in another."""
+
+    def __init__(self, arrived: Sentence, expected: Sentence | None = None, fix: Sentence | None = None) -> None:
+        super().__init__(arrived, expected, fix)
+        self.arrived = arrived
+        self.expected = expected
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return self.to("en")
+
+    def to(self, language: str) -> str:
+        said = ""
+        for part in (self.arrived, self.expected, self.fix):
+            if part:
+                # Japanese sentences follow each other without a space.
+                said += (" " if said and not said.endswith("。") else "") + part.to(language)
+        return said
+
+    def pack(self) -> dict[str, Any]:
+        """JSON-ready, for a pipe or a run's events."""
+        return {"error": type(self).__name__, "parts": pack_words([self.arrived, self.expected, self.fix])}
+
+
+class InputError(PlaygroundError):
+    """What was given cannot be used."""
+
+
+class ModelError(PlaygroundError):
+    """A model cannot be had or cannot be loaded."""
+
+
+class LimitError(PlaygroundError):
+    """A limit of this installation was met."""
+
+
+class NotFoundError(PlaygroundError):
+    """No run, example or export of that name."""
+
+
+class WorkerError(PlaygroundError):
+    """A worker process died or did not answer."""
+
+
+_FAMILY = {
+    kind.__name__: kind for kind in (PlaygroundError, InputError, ModelError, LimitError, NotFoundError, WorkerError)
+}
+
+
+def unpack_error(packed: dict[str, Any]) -> PlaygroundError:
+    """The error that `PlaygroundError.pack` wrote."""
+    return _FAMILY.get(packed["error"], PlaygroundError)(*unpack(packed["parts"]))

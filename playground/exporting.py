@@ -1,0 +1,125 @@
+"""What can be taken away from a run: the adapter with a model card that is filled in from the run itself."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCardData
+
+from playground.errors import InputError, NotFoundError
+from playground.models import entry
+from playground.runs import RunFolder
+from playground.words import say
+
+KINDS = ("adapter", "card")
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_SETTINGS_SHOWN = (
+    "learning_rate", "lr_scheduler_type", "warmup_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
+    "max_length", "train_on", "r", "lora_alpha", "lora_dropout", "target_modules", "held_out", "seed",
+)  # fmt: skip
+
+
+def export(folder: RunFolder, kind: str) -> Path:
+    """Write the file into the run's folder and return it.
+
+    Raises InputError for a kind that is not known, NotFoundError while the run has no adapter.
+    """
+    if kind not in KINDS:
+        raise InputError(
+            say("There is no export of the kind {kind}.", kind=repr(kind)[:40]),
+            say("Known kinds: {kinds}.", kinds=", ".join(KINDS)),
+        )
+    if not (folder.adapter / _ADAPTER_FILES[1]).is_file():
+        raise NotFoundError(
+            say("The run has no adapter yet."), fix=say("Wait until it has trained for a while, then try again.")
+        )
+    destination = folder.path / "export"
+    destination.mkdir(exist_ok=True)
+    card = model_card(folder)
+    if kind == "card":
+        path = destination / "README.md"
+        path.write_text(card, encoding="utf-8")
+        return path
+    path = destination / "adapter.zip"
+    work = destination / "adapter.zip.part"
+    with zipfile.ZipFile(work, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in _ADAPTER_FILES:
+            archive.write(folder.adapter / name, name)
+        archive.writestr("README.md", card)
+    return work.rename(path)
+
+
+def model_card(folder: RunFolder) -> str:
+    """Markdown with the Hub's front matter. In English, as model cards are."""
+    asked = folder.settings()
+    report = folder.report() or {}
+    data = ModelCardData(
+        base_model=asked["model"],
+        library_name="peft",
+        pipeline_tag="text-generation",
+        license=_licence(asked["model"]),
+        tags=["lora", "sft", "trl", "transformers", "smol-course", "module_1"],
+    )
+    return f"""---
+{data.to_yaml()}
+---
+
+# LoRA adapter for {asked["model"]}
+
+Trained with [SFT Playground](https://github.com/huggingface/smol-course): supervised fine-tuning on
+{asked["counts"]["train_rows"]} rows ({asked["counts"]["trained_tokens"]} supervised tokens in one pass),
+{asked["counts"]["held_out_rows"]} rows held out.
+
+## What came of it
+
+{_results(report)}
+
+## How to use it
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{asked["model"]}")
+model = AutoModelForCausalLM.from_pretrained("{asked["model"]}")
+model = PeftModel.from_pretrained(model, "path/to/this/folder")
+messages = [{{"role": "user", "content": "Who are you?"}}]
+inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+print(tokenizer.decode(model.generate(**inputs, max_new_tokens=64)[0]))
+```
+
+## Settings
+
+{_table(asked["settings"], report)}
+
+## Limits
+
+A short run on few rows changes manner and wording more than knowledge. It may repeat what its rows say, also where
+they are wrong, and it was checked on nothing but the held-out rows named above.
+"""
+
+
+def _licence(model: str) -> str | None:
+    known = entry(model)
+    return "apache-2.0" if known is not None and known.licence == "Apache-2.0" else None
+
+
+def _results(report: dict[str, Any]) -> str:
+    if not report:
+        return "The run was not finished when this was written."
+    lines = [str(report["verdict"]["message"])]
+    if report["eval_loss_before"] is not None:
+        lines.append(
+            f"\nHeld-out loss (nats a token): {report['eval_loss_before']:.3f} before, "
+            f"{report['eval_loss_after']:.3f} after {report['steps']} steps."
+        )
+    return "\n".join(lines)
+
+
+def _table(settings: dict[str, Any], report: dict[str, Any]) -> str:
+    rows = [(name, settings[name]) for name in _SETTINGS_SHOWN]
+    rows += [("steps", report["steps"]), ("quantization", report["quantization"])] if report else []
+    rows += [("dtype", report["dtype"]), *report["versions"].items()] if report else []
+    return "\n".join(["| setting | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

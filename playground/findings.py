@@ -1,0 +1,40 @@
+"""What the checks have to say about rows, conversations and templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from playground.errors import PlaygroundError
+from playground.words import Sentence
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation: an error makes a row unusable, a warning wants a look, an info explains."""
+
+    code: str
+    severity: Severity
+    message: Sentence
+    fix: Sentence | None = None
+    row: int | None = None
+    """Number of the row as the person gave it, from 1; None where the finding is about the whole."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """{row, code, severity, message, fix}; sentences stay sentences, to be said in the reader's language."""
+        return {
+            "row": self.row,
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "fix": self.fix,
+        }
+
+
+def finding_of(error: PlaygroundError, code: str, row: int | None = None) -> Finding:
+    """A refused row as a finding: the run can go on without it."""
+    said = [part for part in (error.arrived, error.expected) if part]
+    message = said[0] if len(said) == 1 else Sentence("{arrived} {expected}", arrived=said[0], expected=said[1])
+    return Finding(code, "error", message, error.fix, row)

@@ -1,0 +1,202 @@
+"""A run is a folder. Whoever knows its name may see it; nobody can guess it.
+
+    settings.json      what was asked for, the model, counts
+    rows.jsonl         the rows as given
+    rendered.parquet   row, held_out, input_ids, labels
+    events.jsonl       append only, one JSON object a line
+    adapter/           safetensors
+    report.json        what came of it
+    log.txt            what the train process printed
+    stop               there when somebody asked the run to stop
+
+The train process writes events, everyone else reads them. Reading forgives a last line that a crash cut short.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from playground.errors import NotFoundError, unpack_error
+from playground.words import Sentence, pack, say, unpack
+
+FINISHED = ("done", "stopped", "failed")
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+@dataclass
+class RunFolder:
+    """One run's folder, and how to read and write what is in it."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    def settings(self) -> dict[str, Any]:
+        """settings.json: {settings, model, model_folder, counts, created, title}."""
+        loaded: dict[str, Any] = orjson.loads((self.path / "settings.json").read_bytes())
+        return loaded
+
+    def append(self, event: str, **values: Any) -> None:
+        """Add one event. A single write, so that a reader sees all of it or none, or at worst its beginning."""
+        line = orjson.dumps({"time": round(time.time(), 3), "event": event, **pack(values)}) + b"\n"
+        descriptor = os.open(self.path / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+    def ask_to_stop(self) -> None:
+        (self.path / "stop").touch()
+
+    def is_asked_to_stop(self) -> bool:
+        return (self.path / "stop").exists()
+
+    def write_report(self, report: dict[str, Any]) -> None:
+        """report.json, all of it or none."""
+        work = self.path / "report.json.part"
+        work.write_bytes(orjson.dumps(pack(report), option=orjson.OPT_INDENT_2))
+        work.rename(self.path / "report.json")
+
+    def report(self) -> dict[str, Any] | None:
+        """report.json, or None while there is none."""
+        path = self.path / "report.json"
+        return unpack(orjson.loads(path.read_bytes())) if path.is_file() else None
+
+
+@dataclass
+class Progress:
+    """What a run's events say so far. `update` reads only what has been added since."""
+
+    state: str = "queued"
+    phase: Sentence = field(default_factory=lambda: say("Waiting for its turn."))
+    step: int = 0
+    steps: int = 0
+    eta_s: float | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[Sentence] = field(default_factory=list)
+    verdict: dict[str, Any] = field(default_factory=dict)
+    error: Any = None
+    """A PlaygroundError, or None."""
+    started: float | None = None
+    pid: int | None = None
+    _offset: int = 0
+
+    def update(self, folder: RunFolder) -> Progress:
+        try:
+            with open(folder.path / "events.jsonl", "rb") as file:
+                file.seek(self._offset)
+                added = file.read()
+        except FileNotFoundError:
+            return self
+        whole, _, _ = added.rpartition(b"\n")  # What stands after the last newline is still being written.
+        if whole:
+            self._offset += len(whole) + 1
+            for line in whole.split(b"\n"):
+                try:
+                    event = unpack(orjson.loads(line))
+                except orjson.JSONDecodeError:
+                    continue  # A crash cut this line short; the events around it are sound.
+                self._apply(event)
+        return self
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "state":
+            self._enter(event)
+        elif kind == "phase":
+            self.phase = event["phase"]
+        elif kind == "plan":
+            self.steps = event["steps"]
+        elif kind == "note":
+            self.notes.append(event["note"])
+        elif kind in ("step", "eval"):
+            self.step = max(self.step, event["step"])
+            self.eta_s = event.get("eta_s", self.eta_s)
+            self._merge(event)
+
+    def _enter(self, event: dict[str, Any]) -> None:
+        self.state = event["state"]
+        self.pid = event.get("pid", self.pid)
+        if self.state == "running":
+            self.started = event["time"]
+        if self.state in FINISHED:
+            self.eta_s = None
+            self.verdict = event.get("verdict") or {}
+            self.error = unpack_error(event["problem"]) if event.get("problem") else None
+
+    def _merge(self, event: dict[str, Any]) -> None:
+        """One row a step, with training and held-out figures side by side."""
+        if not self.metrics or self.metrics[-1]["step"] != event["step"]:
+            self.metrics.append({"step": event["step"], **dict.fromkeys(METRICS)})
+        self.metrics[-1].update({name: event[name] for name in METRICS if event.get(name) is not None})
+
+
+METRICS = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens", "tokens_per_s")
+
+
+class RunStore:
+    """All runs of this installation, below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._progress: dict[str, Progress] = {}
+        self._lock = threading.Lock()
+
+    def create(self, fill: Callable[[Path], dict[str, Any]]) -> RunFolder:
+        """A new run. `fill` writes its files into the folder it is given and returns the settings.
+
+        The folder gets its name in one step at the end: a run exists whole or not at all.
+        """
+        work = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
+        try:
+            settings = fill(work)
+            (work / "settings.json").write_bytes(orjson.dumps(settings, option=orjson.OPT_INDENT_2))
+            run = secrets.token_urlsafe(16)
+            folder = RunFolder(work.rename(self.root / run))
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        folder.append("state", state="queued")
+        return folder
+
+    def open(self, run: str) -> RunFolder:
+        """Raises NotFoundError unless `run` is the id of a run: no other string ever becomes part of a path."""
+        if isinstance(run, str) and _ID.fullmatch(run):
+            folder = RunFolder(self.root / run)
+            if (folder.path / "settings.json").is_file():
+                return folder
+        raise NotFoundError(
+            say("There is no such run."),
+            say("A run is named by the id that it got when it was started."),
+            say("Check the id; a run may also have been deleted."),
+        )
+
+    def progress(self, folder: RunFolder) -> Progress:
+        """How the run stands now, as a copy; cheap to call again and again, from any thread."""
+        with self._lock:
+            progress = self._progress.setdefault(folder.id, Progress()).update(folder)
+            return replace(progress, metrics=[dict(row) for row in progress.metrics], notes=list(progress.notes))
+
+    def all(self) -> list[RunFolder]:
+        """Every run, oldest first."""
+        folders = [RunFolder(path) for path in self.root.iterdir() if _ID.fullmatch(path.name)]
+        return sorted(folders, key=lambda folder: (folder.path / "settings.json").stat().st_mtime)

@@ -1,0 +1,87 @@
+"""Tab "Fine-tune": rows, settings, run, from top to bottom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from playground.backend import Backend
+from playground.errors import PlaygroundError
+from playground.ui.events import PAGE
+from playground.ui.header import Header
+from playground.ui.heading import heading
+from playground.ui.i18n import label, reader_language
+from playground.ui.markup import refusal
+from playground.ui.own_runs import remembered, with_run
+from playground.ui.rows_panel import RowsPanel
+from playground.ui.run_panel import RunPanel, html
+from playground.ui.settings_form import SettingsForm
+
+# A refusal stays where the button is; only a run that started is worth moving the page for.
+_SHOW_RUN = """() => { if (!document.querySelector('#start-error .callout'))
+  document.querySelector('#run-panel').scrollIntoView({behavior: 'smooth', block: 'start'}); }"""
+
+
+class FinetuneTab:
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.rows = RowsPanel(backend)
+        with gr.Column(elem_classes="card"):
+            heading(
+                label("Settings"),
+                label("The values here suit a first run; change one at a time to see what it does."),
+                "2",
+            )
+            self.settings = SettingsForm()
+            with gr.Row(elem_classes="actions"):
+                self.start = gr.Button(label("Start training"), variant="primary", elem_id="start")
+            self.error = html("start-error")
+        self.run = RunPanel(backend)
+
+    def wire(
+        self, page: gr.Blocks, header: Header, runs: gr.BrowserState, tabs: gr.Tabs, compared: gr.Dropdown
+    ) -> None:
+        fields = self.settings.fields
+        self.rows.wire(page, header, fields["max_length"], fields["train_on"])
+        self.run.wire(runs, compared)
+        self.run.look_after(
+            page.load(self.run.find_again, runs, [self.run.chosen, compared, tabs], show_progress="hidden", **PAGE)
+        )
+        started = self.start.click(
+            self.begin,
+            [self.rows.paste, self.rows.file, header.model, self.rows.example, runs, *self.settings.widgets],
+            [self.error, runs, self.run.chosen],
+            show_progress="minimal",
+            show_progress_on=self.error,
+            concurrency_limit=8,
+            **PAGE,
+        )
+        self.run.look_after(started).then(None, None, None, js=_SHOW_RUN, **PAGE)
+        self.run.compare.click(
+            self.to_compare, self.run.chosen, [compared, tabs], queue=False, show_progress="hidden", **PAGE
+        )
+
+    def begin(
+        self,
+        request: gr.Request,
+        pasted: str,
+        file: str | None,
+        model: str | None,
+        example: str,
+        stored: Any,
+        *given: Any,
+    ) -> tuple[Any, Any, Any]:
+        language = reader_language(request)
+        settings = self.settings.values(given)
+        try:
+            queued = self.backend.train("" if file else pasted or "", file or "", model or "", settings)
+        except PlaygroundError as error:
+            return refusal(error, language), gr.skip(), gr.skip()
+        example, name = self.rows.source(pasted, file, example)
+        entries = with_run(remembered(stored), queued["run"], example, name)
+        offered = self.run.offered(entries, language)
+        return "", entries, gr.update(choices=offered, value=queued["run"], visible=True)
+
+    def to_compare(self, run: str | None) -> tuple[Any, Any]:
+        return gr.update(value=run), gr.Tabs(selected="compare")

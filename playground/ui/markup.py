@@ -1,0 +1,113 @@
+"""Small pieces of HTML that several tabs share. Whatever a person wrote passes through `escape` first."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import Any
+
+from playground.errors import PlaygroundError
+from playground.words import Sentence, localise, say
+
+ROWS_NAMED = 6
+"""Row numbers written out in one finding; a dataset with one fault a row would fill the page."""
+
+# Drawn here, not taken from an icon font: nothing is downloaded, and shape tells severities apart without colour.
+_ICONS = {
+    "error": '<circle cx="8" cy="8" r="7"/><path d="M5.5 5.5l5 5m0-5l-5 5"/>',
+    "warning": '<path d="M8 1.8L15 14.2H1z"/><path d="M8 6.2v3.6m0 2.1v.1"/>',
+    "info": '<circle cx="8" cy="8" r="7"/><path d="M8 7.3v4m0-6.5v.1"/>',
+    "done": '<circle cx="8" cy="8" r="7"/><path d="M4.8 8.3l2.3 2.3 4.2-4.8"/>',
+    "stopped": '<circle cx="8" cy="8" r="7"/><path d="M6 6h4v4H6z"/>',
+    "queued": '<circle cx="8" cy="8" r="7"/><path d="M8 4.2V8l2.6 1.6"/>',
+    "running": '<path d="M8 1a7 7 0 1 1-7 7"/>',
+}
+
+
+def escape(text: object) -> str:
+    """Text made safe inside HTML and inside the browser-side templates of `gr.HTML` (`${...}`, `{{...}}`)."""
+    safe = html.escape(str(text), quote=True)
+    return safe.replace("$", "&#36;").replace("{", "&#123;").replace("`", "&#96;")
+
+
+def icon(name: str) -> str:
+    return f'<svg class="glyph glyph-{name}" viewBox="0 0 16 16" aria-hidden="true">{_ICONS[name]}</svg>'
+
+
+def callout(severity: str, *paragraphs: str) -> str:
+    """A boxed notice. `paragraphs` are plain text in the reader's language."""
+    body = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs if paragraph)
+    role = "alert" if severity == "error" else "note"
+    return f'<div class="callout is-{severity}" role="{role}">{icon(severity)}<div>{body}</div></div>'
+
+
+def refusal(error: PlaygroundError, language: str) -> str:
+    """A refused request, where it happened: what arrived, what was expected, what to do, a line each."""
+    parts = [part.to(language) for part in (error.arrived, error.expected, error.fix) if part]
+    return callout("error", *parts)
+
+
+def empty(title: Sentence, what_next: Sentence, language: str) -> str:
+    """What stands where there is nothing yet: says what would be here and how to get it."""
+    return (
+        f'<div class="empty"><p class="empty-title">{escape(title.to(language))}</p>'
+        f"<p>{escape(what_next.to(language))}</p></div>"
+    )
+
+
+def stat(name: Sentence, value: str, note: str, language: str) -> str:
+    """One figure with its name. `value` is text, `note` may be empty."""
+    extra = f' <span class="stat-note">{escape(note)}</span>' if note else ""
+    return f'<div class="stat"><dt>{escape(name.to(language))}</dt><dd>{escape(value)}{extra}</dd></div>'
+
+
+def severity_word(severity: str, language: str) -> str:
+    words = {"error": say("Error"), "warning": say("Warning"), "info": say("Note")}
+    return words.get(severity, words["info"]).to(language)
+
+
+def findings(found: Iterable[dict[str, Any]], language: str) -> str:
+    """The list of findings, gravest first, one item a kind of finding with the rows that have it. "" for none."""
+    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for finding in found:
+        key = (
+            (finding["code"], finding["severity"])
+            if finding["row"] is not None
+            else (str(id(finding)), finding["severity"])
+        )
+        kinds.setdefault(key, []).append(finding)
+    order = {"error": 0, "warning": 1, "info": 2}
+    ranked = sorted(kinds.items(), key=lambda item: order.get(item[0][1], 3))
+    items = "".join(_finding(same, language) for _, same in ranked)
+    return f'<ul class="findings">{items}</ul>' if items else ""
+
+
+def _finding(same: list[dict[str, Any]], language: str) -> str:
+    first = same[0]
+    severity = first["severity"] if first["severity"] in ("error", "warning", "info") else "info"
+    rows = [finding["row"] for finding in same if finding["row"] is not None]
+    message, fix = localise(first["message"], language), localise(first["fix"], language)
+    where = f' <span class="finding-rows">{escape(_rows(rows, language))}</span>' if rows else ""
+    advice = f'<span class="finding-fix">{escape(fix)}</span>' if fix else ""
+    return (
+        f'<li class="finding is-{severity}">{icon(severity)}<div><span class="finding-head">'
+        f"<strong>{escape(severity_word(severity, language))}</strong>{where}</span>"
+        f'<span class="finding-message">{escape(message)}</span>{advice}</div></li>'
+    )
+
+
+def _rows(rows: list[int], language: str) -> str:
+    if len(rows) == 1:
+        return say("Row {row}", row=rows[0]).to(language)
+    named = ", ".join(str(row) for row in rows[:ROWS_NAMED])
+    if len(rows) <= ROWS_NAMED:
+        return say("Rows {rows}", rows=named).to(language)
+    return say("Rows {rows} and {more} more", rows=named, more=len(rows) - ROWS_NAMED).to(language)
+
+
+def duration(seconds: float, language: str) -> str:
+    """Seconds as people say them: "45 s", "3 min 20 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return say("{seconds} s", seconds=whole).to(language)
+    return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60).to(language)

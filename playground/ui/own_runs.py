@@ -1,0 +1,76 @@
+"""The runs that this browser started. The browser keeps their ids; nobody else is told them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground.backend import Backend
+from playground.errors import PlaygroundError
+from playground.words import Sentence, say
+
+KEPT = 20
+"""Runs remembered by one browser, newest first."""
+
+ACTIVE = ("queued", "running")
+
+Entry = dict[str, Any]
+"""{run: id, number: 1.., example: name or "", file: name or ""}"""
+
+
+def state_word(state: str) -> Sentence:
+    words = {
+        "queued": say("Queued"),
+        "running": say("Running"),
+        "done": say("Done"),
+        "stopped": say("Stopped"),
+        "failed": say("Failed"),
+    }
+    return words.get(state, words["queued"])
+
+
+def remembered(stored: Any) -> list[Entry]:
+    """The entries in a browser's store, which is outside our hands: whatever has another shape is left out."""
+    entries = stored if isinstance(stored, list) else []
+    return [
+        {
+            "run": entry["run"],
+            "number": entry["number"] if isinstance(entry.get("number"), int) else 0,
+            "example": str(entry.get("example") or ""),
+            "file": str(entry.get("file") or ""),
+        }
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("run"), str)
+    ][:KEPT]
+
+
+def with_run(entries: list[Entry], run: str, example: str, file: str) -> list[Entry]:
+    number = 1 + max((entry["number"] for entry in entries), default=0)
+    return [{"run": run, "number": number, "example": example, "file": file}, *entries][:KEPT]
+
+
+def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
+    """Each entry whose run the backend still has, with how it stands."""
+    found = []
+    for entry in entries:
+        try:
+            found.append((entry, backend.run(entry["run"])))
+        except PlaygroundError:
+            continue
+    return found
+
+
+def title(entry: Entry, titles: dict[str, Sentence], language: str) -> str:
+    """What the run was trained on, as the person would call it. `titles` are those of the examples."""
+    if entry["example"] in titles:
+        return titles[entry["example"]].to(language)
+    return entry["file"] or say("Your rows").to(language)
+
+
+def run_choices(
+    runs: list[tuple[Entry, dict[str, Any]]], titles: dict[str, Sentence], language: str
+) -> list[tuple[str, str]]:
+    """(name, id) for a dropdown, newest first."""
+    return [
+        (f"{entry['number']}. {title(entry, titles, language)} · {state_word(run['state']).to(language)}", entry["run"])
+        for entry, run in runs
+    ]

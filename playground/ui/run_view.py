@@ -1,0 +1,122 @@
+"""How a run stands, as HTML: state, progress, figures, notes, verdict. Pure functions of the backend's answer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from playground.ui.header import parameters
+from playground.ui.markup import callout, duration, empty, escape, icon, stat
+from playground.ui.own_runs import ACTIVE, state_word
+from playground.words import localise, say
+
+_MARKS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}
+
+
+def no_run(language: str) -> str:
+    return empty(
+        say("No run yet"),
+        say("Choose rows above and press Start training. The loss appears here while the model learns."),
+        language,
+    )
+
+
+def state_line(run: dict[str, Any], language: str) -> str:
+    """State, what happens now, and how far it is. The words are a live region; the bar is not, it moves each second."""
+    state = run["state"]
+    said = localise(run["phase"], language)
+    if state == "queued":
+        said = _queue(run, language)
+    return (
+        f'<div class="run-state is-{escape(state)}" role="status">{icon(_MARKS.get(state, "running"))}'
+        f"<p><strong>{escape(state_word(state).to(language))}</strong> {escape(said or '')}</p></div>"
+        f"{_progress(run, language) if state in ACTIVE else ''}"
+    )
+
+
+def _queue(run: dict[str, Any], language: str) -> str:
+    place = say("Place {position} in the queue.", position=run["position"]).to(language)
+    if run.get("wait_s") is None:
+        return place
+    wait = say("Starts in about {time}.", time=duration(run["wait_s"], language)).to(language)
+    return f"{place} {wait}"
+
+
+def _progress(run: dict[str, Any], language: str) -> str:
+    name = escape(say("Progress of the run").to(language))
+    if run["state"] == "queued" or not run["step"] or not run["steps"]:
+        return f'<div class="bar is-unknown" role="progressbar" aria-label="{name}"><span></span></div>'
+    percent = min(100.0, 100 * run["step"] / run["steps"])
+    return (
+        f'<div class="bar" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent:.0f}"><span style="width:{percent:.1f}%"></span></div>'
+    )
+
+
+def figures(run: dict[str, Any], language: str) -> str:
+    """Step, losses, speed, time left. A figure that is not known yet shows a dash, so that nothing jumps later."""
+    metrics = run["metrics"]
+    speed = _latest(metrics, "tokens_per_s")
+    left = duration(run["eta_s"], language) if run.get("eta_s") is not None else "–"
+    cells = [
+        stat(say("Step"), f"{run['step']} / {run['steps']}" if run["steps"] else "–", "", language),
+        stat(say("Training loss"), _number(_latest(metrics, "loss"), 3), "", language),
+        stat(say("Held-out loss"), _number(_latest(metrics, "eval_loss"), 3), "", language),
+        stat(say("Tokens per second"), _number(speed, 0), "", language),
+    ]
+    if run["state"] in ACTIVE:
+        cells.append(stat(say("Time left"), left, "", language))
+    return f'<dl class="stats">{"".join(cells)}</dl>'
+
+
+def _latest(metrics: list[dict[str, Any]], name: str) -> float | None:
+    return next((row[name] for row in reversed(metrics) if row.get(name) is not None), None)
+
+
+def _number(value: float | None, places: int) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:,.{places}f}"
+
+
+def outcome(run: dict[str, Any], language: str) -> str:
+    """Error, verdict and notes."""
+    parts = []
+    if run.get("error"):
+        parts.append(callout("error", localise(run["error"], language)))
+    if run.get("verdict"):
+        parts.append(
+            f'<div class="verdict" id="verdict"><h3>{escape(say("Verdict").to(language))}</h3>'
+            f"<p>{escape(localise(run['verdict']['message'], language))}</p></div>"
+        )
+    notes = "".join(f"<li>{escape(localise(note, language))}</li>" for note in run["notes"])
+    if notes:
+        parts.append(f'<ul class="notes">{notes}</ul>')
+    return "".join(parts)
+
+
+def facts(run: dict[str, Any], language: str) -> str:
+    """What was trained on what, in one line."""
+    settings = run.get("settings") or {}
+    said = [run["model"]]
+    if run.get("rows") is not None:
+        said.append(
+            say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"]).to(
+                language
+            )
+        )
+    if run.get("trained_tokens"):
+        said.append(say("{tokens} trained tokens", tokens=parameters_or_count(run["trained_tokens"])).to(language))
+    if "learning_rate" in settings:
+        said.append(say("learning rate {rate}", rate=f"{settings['learning_rate']:g}").to(language))
+    if "r" in settings:
+        said.append(say("rank {rank}", rank=settings["r"]).to(language))
+    return f'<p class="run-facts">{escape(" · ".join(said))}</p>'
+
+
+def parameters_or_count(count: int) -> str:
+    return f"{count:,}" if count < 1_000_000 else parameters(count)
+
+
+def curve_mark(run: dict[str, Any]) -> list[Any]:
+    """Changes when the curve does; spares sending it again each second."""
+    metrics = run["metrics"]
+    return [run["run"], len(metrics), run["steps"], _latest(metrics, "loss"), _latest(metrics, "eval_loss")]

@@ -1,0 +1,225 @@
+"""`python -m playground.workers.chat`: the process that owns the model that answers.
+
+In, one JSON object a line:
+    {"op": "reply", "id": ..., "base": {"folder": ..., "quantization": ...},
+     "rows": [{"prompt": [ids], "sampling": {...}, "adapter": folder or null}, ...]}
+    {"op": "load", "base": {...}}      {"op": "cancel", "id": ...}
+Out:
+    {"event": "loading", "base": ...}  {"event": "ready", "base": ..., "line": sentence}
+    {"event": "failed", "base": ..., "error": ..., "parts": ...}
+    {"event": "rows", "id": ..., "rows": [{text, tokens, tokens_per_s, first_s, ended}, ...]}
+    {"event": "refused", "id": ..., "error": ..., "parts": ...}
+
+The main thread owns the model; another reads the orders.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+
+from playground import devices
+from playground.chat import Engine, Row
+from playground.errors import LimitError, PlaygroundError, WorkerError
+from playground.settings import Sampling
+from playground.training import load_tokenizer
+from playground.words import pack, say
+
+_MOST_ROWS = 64
+_UPDATE_S = 0.1
+"""Seconds between two updates of one answer: a browser gains nothing from more, and each costs a millisecond."""
+
+
+@dataclass
+class Request:
+    """One question and the rows that answer it."""
+
+    id: str
+    base: dict[str, Any]
+    rows: list[Row]
+    told: float = field(default=0.0)
+
+    def is_ended(self) -> bool:
+        return all(row.ended for row in self.rows)
+
+
+class ChatProcess:
+    """Takes orders, keeps the engine going, and tells what comes of it."""
+
+    def __init__(self) -> None:
+        self._orders: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._waiting: deque[Request] = deque()
+        self._active: list[Request] = []
+        self._engine: Engine | None = None
+        self._base: dict[str, Any] | None = None
+        # The protocol has standard output for itself: what a library prints goes to the log.
+        self._out = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+
+    def run(self) -> None:
+        threading.Thread(target=self._listen, daemon=True, name="orders").start()
+        while self._take_orders():
+            self._admit()
+            if self._active:
+                self._step()
+
+    def _listen(self) -> None:
+        for line in sys.stdin.buffer:
+            self._orders.put(orjson.loads(line))
+        self._orders.put(None)
+
+    def _take_orders(self) -> bool:
+        """Carry out what has been ordered; wait for an order when there is nothing else to do. False at the end."""
+        idle = not self._active and not self._waiting
+        while True:
+            try:
+                order = self._orders.get(block=idle)
+            except queue.Empty:
+                return True
+            if order is None:
+                return False
+            idle = False
+            self._obey(order)
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        if order["op"] == "load":
+            self._waiting.append(Request("", order["base"], []))
+        elif order["op"] == "cancel":
+            self._cancel(order["id"])
+        else:
+            rows = [
+                Row(
+                    row["prompt"],
+                    Sampling.from_dict(row["sampling"]),
+                    Path(row["adapter"]) if row.get("adapter") else None,
+                )
+                for row in order["rows"]
+            ]
+            self._waiting.append(Request(order["id"], order["base"], rows))
+
+    def _cancel(self, request_id: str) -> None:
+        for request in [*self._active, *self._waiting]:
+            if request.id == request_id:
+                for row in request.rows:
+                    row.ended = row.ended or "cancelled"
+                if request in self._waiting:
+                    self._waiting.remove(request)
+                    self._tell_rows(request)
+        if self._engine is not None:
+            self._engine.cancel([])
+        self._retire()
+
+    def _admit(self) -> None:
+        """Let waiting requests join, in order. Another base model waits until the batch is empty."""
+        while self._waiting:
+            request = self._waiting[0]
+            if request.base != self._base:
+                if self._active:
+                    return
+                self._load(request.base)
+            if self._engine is None:
+                self._waiting.popleft()
+                continue
+            if self._engine.rows and len(self._engine.rows) + len(request.rows) > _MOST_ROWS:
+                return
+            self._waiting.popleft()
+            if request.rows:
+                self._join(request)
+
+    def _load(self, base: dict[str, Any]) -> None:
+        self._engine, self._base = None, None
+        gc.collect()
+        self._tell({"event": "loading", "base": base})
+        try:
+            choice = devices.choose(base["quantization"])
+            model = devices.load(Path(base["folder"]), choice, to_train=False)
+            self._engine = Engine(model, load_tokenizer(Path(base["folder"])), choice.dtype)
+            self._base = base
+            self._tell({"event": "ready", "base": base, "line": pack(choice.line)})
+        except PlaygroundError as problem:
+            self._tell({"event": "failed", "base": base, **problem.pack()})
+            for request in [request for request in self._waiting if request.base == base]:
+                if request.rows:
+                    self._waiting.remove(request)
+                    self._tell({"event": "refused", "id": request.id, **problem.pack()})
+
+    def _join(self, request: Request) -> None:
+        assert self._engine is not None
+        try:
+            self._engine.join(request.rows)
+        except PlaygroundError as problem:
+            self._tell({"event": "refused", "id": request.id, **problem.pack()})
+            self._engine.bank.use([row.slot for row in self._engine.rows])
+            return
+        except (RuntimeError, MemoryError, torch.OutOfMemoryError) as problem:
+            self._break_down(problem, [request])
+            return
+        self._active.append(request)
+        self._tell_rows(request)
+        self._retire()
+
+    def _step(self) -> None:
+        assert self._engine is not None
+        try:
+            self._engine.step()
+        except (RuntimeError, MemoryError, torch.OutOfMemoryError) as problem:
+            self._break_down(problem, [])
+            return
+        now = time.monotonic()
+        for request in self._active:
+            if request.is_ended() or now - request.told >= _UPDATE_S:
+                self._tell_rows(request)
+        self._retire()
+
+    def _break_down(self, problem: BaseException, joining: list[Request]) -> None:
+        """The model failed in the middle of a batch: every answer in it ends with the reason, the next starts clean."""
+        assert self._engine is not None
+        self._engine.clear()
+        if isinstance(problem, (MemoryError, torch.OutOfMemoryError)):
+            error: PlaygroundError = LimitError(
+                say("Answering needed more memory than there is."),
+                fix=say("Ask for shorter answers, or wait until fewer people ask at once."),
+            )
+        else:
+            error = WorkerError(
+                say("The model failed while answering ({kind}).", kind=type(problem).__name__), fix=say("Ask again.")
+            )
+        for request in [*self._active, *joining]:
+            self._tell({"event": "refused", "id": request.id, **error.pack()})
+        self._active = []
+
+    def _retire(self) -> None:
+        self._active = [request for request in self._active if not request.is_ended()]
+
+    def _tell_rows(self, request: Request) -> None:
+        request.told = time.monotonic()
+        rows = [
+            {
+                "text": row.text,
+                "tokens": len(row.tokens),
+                "tokens_per_s": round(row.tokens_per_s(), 1),
+                "first_s": round(row.first_s, 3),
+                "ended": row.ended,
+            }
+            for row in request.rows
+        ]
+        self._tell({"event": "rows", "id": request.id, "rows": rows})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._out.write(orjson.dumps(message) + b"\n")
+        self._out.flush()
+
+
+if __name__ == "__main__":
+    ChatProcess().run()

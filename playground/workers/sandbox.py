@@ -1,0 +1,117 @@
+"""Processes that can be killed, for whatever comes from strangers: files, templates, conversations.
+
+Jinja's sandbox stops attribute escapes, not time and memory; `"a" * 300_000_000` is folded while compiling. So every
+job runs in a pool of worker processes (Pebble) with a deadline and a cap on memory: a job that goes too far costs its
+own worker, and a fresh one is forked in milliseconds from a server that has the imports done.
+
+transformers keeps the state of a render on the compiled template, which is not thread-safe: one job at a time in each
+worker.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import resource
+import signal
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from playground.errors import LimitError, PlaygroundError, WorkerError
+from playground.settings import Limits
+from playground.words import say
+
+_JOBS = "playground.workers.jobs"
+_PREPARATION_S = 60.0
+"""Longest time that loading a tokenizer may take: it is ours, so it does not count as the job's."""
+
+
+class Sandbox:
+    """A pool of killable workers. `run` blocks the calling thread, never the others."""
+
+    def __init__(self, limits: Limits, workers: int = 2) -> None:
+        self._limits = limits
+        self._workers = workers
+        self._pool: ProcessPool | None = None
+
+    def start(self) -> None:
+        """Start the workers. Their imports happen over there, so this returns at once."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([_JOBS])
+        self._pool = ProcessPool(
+            max_workers=self._workers,
+            context=context,
+            initializer=_cap_memory,
+            initargs=[self._limits.sandbox_bytes],
+        )
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+            self._pool = None
+
+    def run(self, job: str, folder: str, *arguments: Any, seconds: float) -> Any:
+        """The result of the job of that name in jobs.py, which this process never imports: it needs transformers.
+
+        `folder` holds the tokenizer that the job uses, or is "". `seconds` count from when that is loaded.
+
+        Raises the job's own PlaygroundError; LimitError when it took more than `seconds` or too much memory;
+        WorkerError when its process died otherwise.
+        """
+        if self._pool is None:
+            raise WorkerError(say("The sandbox is not running."), fix=say("Start the app again."))
+        future = self._pool.schedule(
+            _guarded, args=[job, folder, seconds, *arguments], timeout=seconds + _PREPARATION_S
+        )
+        try:
+            return future.result()
+        except (FutureTimeoutError, ProcessExpired) as end:
+            if isinstance(end, FutureTimeoutError) or end.exitcode == -signal.SIGALRM:
+                raise LimitError(
+                    say("This took longer than {seconds} seconds and was stopped.", seconds=f"{seconds:g}"),
+                    fix=say("Shorten the input, or look for an endless loop in the template."),
+                ) from None
+            raise WorkerError(
+                say("The process that worked on this died; a new one has taken its place."),
+                fix=say("If it happens again with the same input, the input is too large or does harm."),
+            ) from None
+
+
+def _guarded(job: str, folder: str, seconds: float, *arguments: Any) -> Any:
+    """Run in the worker: keep to the deadline, and turn what a hostile input provokes into an error for people.
+
+    Nobody catches SIGALRM, so at the deadline the kernel ends the process, whatever C code it is in.
+    """
+    jobs = importlib.import_module(_JOBS)
+    jobs.warm_up(folder)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return getattr(jobs, job)(folder, *arguments)
+    except MemoryError:
+        raise LimitError(
+            say("This needed more memory than is allowed and was stopped."),
+            fix=say("Shorten the input, or look for text that multiplies in the template."),
+        ) from None
+    except RecursionError:
+        raise LimitError(say("The input is nested too deeply."), fix=say("Flatten it and try again.")) from None
+    except PlaygroundError:
+        raise
+    except Exception as problem:
+        raise WorkerError(
+            say("This input cannot be worked on ({kind}).", kind=type(problem).__name__),
+            fix=say("Simplify it and try again; please report it if it looks right to you."),
+        ) from problem
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _cap_memory(extra: int) -> None:
+    """Let the worker's address space grow by `extra` bytes beyond what its imports took, and no further."""
+    with open("/proc/self/statm") as statm:
+        now = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (now + extra, now + extra))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
