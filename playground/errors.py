@@ -12,9 +12,10 @@ Each says what arrived, what was expected and what to do, as sentences that exis
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
-from playground.words import Sentence, unpack
+from playground.words import Sentence, say, unpack
 from playground.words import pack as pack_words
 
 
@@ -66,6 +67,13 @@ class WorkerError(PlaygroundError):
 _FAMILY = {
     kind.__name__: kind for kind in (PlaygroundError, InputError, ModelError, LimitError, NotFoundError, WorkerError)
 }
+
+
+def disk_is_full(problem: BaseException) -> LimitError | None:
+    """The error for people where `problem` is a full disk or a used-up quota, else None."""
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return LimitError(say("The disk is full."), fix=say("Free some space and try again; nothing else was lost."))
+    return None
 
 
 def unpack_error(packed: dict[str, Any]) -> PlaygroundError:

@@ -28,7 +28,7 @@ from typing import Any
 
 import orjson
 
-from playground.errors import NotFoundError, unpack_error
+from playground.errors import NotFoundError, disk_is_full, unpack_error
 from playground.words import Sentence, pack, say, unpack
 
 FINISHED = ("done", "stopped", "failed")
@@ -164,19 +164,20 @@ class RunStore:
     def create(self, fill: Callable[[Path], dict[str, Any]]) -> RunFolder:
         """A new run. `fill` writes its files into the folder it is given and returns the settings.
 
-        The folder gets its name in one step at the end: a run exists whole or not at all.
+        The folder gets its name in one step at the end: a run exists whole or not at all. Raises LimitError when the
+        disk is full, and whatever `fill` raises.
         """
-        work = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
+        work = None
         try:
+            work = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
             settings = fill(work)
             (work / "settings.json").write_bytes(orjson.dumps(settings, option=orjson.OPT_INDENT_2))
-            run = secrets.token_urlsafe(16)
-            folder = RunFolder(work.rename(self.root / run))
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
-        folder.append("state", state="queued")
-        return folder
+            RunFolder(work).append("state", state="queued")
+            return RunFolder(work.rename(self.root / secrets.token_urlsafe(16)))
+        except BaseException as problem:
+            if work is not None:
+                shutil.rmtree(work, ignore_errors=True)
+            raise (disk_is_full(problem) or problem) from None
 
     def open(self, run: str) -> RunFolder:
         """Raises NotFoundError unless `run` is the id of a run: no other string ever becomes part of a path."""

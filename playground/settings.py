@@ -93,7 +93,7 @@ class TrainSettings:
     """Passes over the training rows. `max_steps`, where it is above 0, wins."""
     max_steps: int = -1
     """Optimiser steps; -1 lets the epochs decide."""
-    per_device_train_batch_size: int = 8
+    per_device_train_batch_size: int = 4
     """Rows in one step."""
     gradient_accumulation_steps: int = 1
     """Batches whose gradients are added up before one optimiser step."""

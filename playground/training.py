@@ -150,7 +150,11 @@ def train(
 ) -> Outcome:
     """Train an adapter and leave it in `folder`/adapter. Raises InputError when the loss is no longer a number."""
     trainer = build_trainer(model, tokenizer, rows, settings, choice, folder)
-    watch = Watch(trainer, rows, settings, folder, emit, is_asked_to_stop)
+    return run_to_the_end(trainer, Watch(trainer, rows, settings, folder, emit, is_asked_to_stop), folder)
+
+
+def run_to_the_end(trainer: RunTrainer, watch: Watch, folder: Path) -> Outcome:
+    """Train, look at the held-out rows a last time, and leave the adapter in `folder`/adapter."""
     trainer.add_callback(watch)
     trainer.train()
     before, after = watch.first_eval, watch.look(trainer.state.global_step)

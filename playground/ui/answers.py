@@ -33,7 +33,7 @@ def _answer(side: str, reply: dict[str, Any], waiting: str, language: str, *, ne
     if answer is None:
         gap = empty(say("No run chosen"), say("Choose one of your runs above to see its answer here."), language)
         return f'<article class="answer is-{side}">{head}<div class="answer-text"{elem_id}>{gap}</div></article>'
-    text, done = answer.get("text", ""), bool(answer.get("done"))
+    text, done = answer.get("text", ""), bool(answer.get("ended"))
     if not text and not done:
         body = f'<span class="waiting">{escape(waiting)}</span>'
     elif not text:
@@ -67,6 +67,6 @@ def cancelled(reply: dict[str, Any]) -> dict[str, Any]:
     """The reply as it stood when Stop was pressed."""
 
     def end(answer: dict[str, Any] | None) -> dict[str, Any] | None:
-        return answer if answer is None or answer.get("done") else {**answer, "done": True, "ended": "cancelled"}
+        return answer if answer is None or answer.get("ended") else {**answer, "ended": "cancelled"}
 
     return {**reply, "base": end(reply.get("base")) or {}, "tuned": end(reply.get("tuned"))}

@@ -51,8 +51,11 @@ def _visible_character(character: str) -> str:
     return escape(character)
 
 
-def chips(tokens: list[dict[str, Any]], language: str) -> str:
-    """Chips of one conversation. Tokens are the backend's: {id, text, role, trained, special, [cut]}."""
+def chips(tokens: list[dict[str, Any]], language: str, left_out: int = 0) -> str:
+    """Chips of one conversation. Tokens are the backend's: {id, text, role, trained, special, [cut]}.
+
+    `left_out` tokens follow that the backend did not send; they are counted with those that are not shown.
+    """
     parts: list[str] = []
     before = ""
     for token in tokens[:TOKENS_SHOWN]:
@@ -61,7 +64,7 @@ def chips(tokens: list[dict[str, Any]], language: str) -> str:
             parts.append(f'<span class="who {role_class(role)}">{escape(role_word(role, language))}</span>')
         before = role
         parts.append(_chip(token, language))
-    more = len(tokens) - TOKENS_SHOWN
+    more = max(0, len(tokens) - TOKENS_SHOWN) + left_out
     if more > 0:
         parts.append(
             f'<span class="more">{escape(say("and {more} more tokens", more=f"{more:,}").to(language))}</span>'

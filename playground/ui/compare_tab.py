@@ -15,7 +15,8 @@ from playground.errors import PlaygroundError
 from playground.settings import Sampling
 from playground.ui.answers import cancelled, exchange
 from playground.ui.choices import Choice, buttons, choices
-from playground.ui.events import PAGE, QUICK, STREAM
+from playground.ui.events import QUICK, STREAM
+from playground.ui.header import Header
 from playground.ui.heading import heading
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import callout, empty, refusal
@@ -139,12 +140,18 @@ class CompareTab:
                 elem_id="seed",
             )
 
-    def wire(self, page: gr.Blocks, runs: gr.BrowserState) -> None:
-        gr.on([page.load, self.run.change], self.look, [self.run, runs], [self.facts, self.questions], **QUICK)
+    def wire(self, page: gr.Blocks, header: Header, runs: gr.BrowserState) -> None:
+        gr.on(
+            [page.load, self.run.change],
+            self.look,
+            [self.run, self.system, runs],
+            [self.facts, self.questions, self.system],
+            **QUICK,
+        )
         page.load(self.before_first, None, self.newest, **QUICK)
         buttons = [self.send, self.stop, self.again, self.clear]
         shown = [self.newest, self.history, self.exchanges, self.stopper, self.error, *buttons]
-        settings = [self.run, self.system, self.temperature, self.top_p, self.length, self.seed]
+        settings = [self.run, header.model, self.system, self.temperature, self.top_p, self.length, self.seed]
         asked = gr.on(
             [self.send.click, self.message.submit],
             self.answer,
@@ -163,51 +170,69 @@ class CompareTab:
         self.clear.click(self.forget, None, [self.newest, *shown[1:3], self.error, *buttons], **QUICK)
         self.questions.select(self.take_question, [self.run, runs], self.message, **QUICK)
 
-    def look(self, run: str | None, stored: Any, request: gr.Request) -> tuple[str, str]:
-        """What the chosen run was trained on, and questions that suit it."""
+    def look(self, run: str | None, system: str, stored: Any, request: gr.Request) -> tuple[str, str, Any]:
+        """What the chosen run was trained on, questions that suit it, and the system prompt of its rows."""
         language = reader_language(request)
-        offered = buttons([Choice(question) for question in self._questions(run, stored)])
+        example = self._example(run, stored)
+        offered = buttons([Choice(question) for question in example.get("ask", [])])
+        # Only what an example put there is replaced, never what a person wrote.
+        ours = {"", *(each.get("system", "") for each in self.backend.examples())}
+        prompt = example.get("system", "") if (system or "") in ours else gr.skip()
         if not run:
-            return "", offered
+            return "", offered, prompt
         try:
-            return facts(self.backend.run(run), language), offered
+            return facts(self.backend.run(run), language), offered, prompt
         except PlaygroundError as error:
-            return refusal(error, language), ""
+            return refusal(error, language), "", gr.skip()
 
-    def _questions(self, run: str | None, stored: Any) -> list[str]:
+    def _example(self, run: str | None, stored: Any) -> dict[str, Any]:
+        """The bundled example that a run of this browser was trained on; {} for any other run."""
         entry = next((entry for entry in remembered(stored) if entry["run"] == run), None)
         name = entry["example"] if entry else ""
-        return next((example["ask"] for example in self.backend.examples() if example["name"] == name), [])
+        return next((example for example in self.backend.examples() if example["name"] == name), {})
 
     def take_question(self, run: str | None, stored: Any, chosen: gr.SelectData) -> Any:
-        asked = self._questions(run, stored)
+        asked = self._example(run, stored).get("ask", [])
         return asked[int(chosen.index)] if int(chosen.index) < len(asked) else gr.skip()
 
     def before_first(self, request: gr.Request) -> str:
         return nothing_asked(reader_language(request))
 
     def answer(
-        self, request: gr.Request, before: list[Exchange], message: str, run: str | None, *given: Any
+        self,
+        request: gr.Request,
+        before: list[Exchange],
+        message: str,
+        run: str | None,
+        model: str | None,
+        *given: Any,
     ) -> Iterator[tuple[Any, ...]]:
         """Streams both answers. The box is emptied when they begin to come: a refusal leaves the message in it."""
         emptied = False
-        for update in self._stream(before, (message or "").strip(), run, given, request):
+        for update in self._stream(before, (message or "").strip(), (run, model), given, request):
             yield ("" if update.taken and not emptied else gr.skip(), *update.values())
             emptied = emptied or update.taken
 
     def answer_again(
-        self, request: gr.Request, before: list[Exchange], run: str | None, *given: Any
+        self, request: gr.Request, before: list[Exchange], run: str | None, model: str | None, *given: Any
     ) -> Iterator[tuple[Any, ...]]:
         """The last message once more with the next seed, which shows in its box."""
         *others, seed = given
         following = int(seed or 0) + 1
-        for update in self._stream(before, before[-1]["message"], run, (*others, following), request):
+        for update in self._stream(before, before[-1]["message"], (run, model), (*others, following), request):
             yield (following, *update.values())
 
     def _stream(
-        self, before: list[Exchange], message: str, run: str | None, given: tuple[Any, ...], request: gr.Request
+        self,
+        before: list[Exchange],
+        message: str,
+        whom: tuple[str | None, str | None],
+        given: tuple[Any, ...],
+        request: gr.Request,
     ) -> Iterator[_Update]:
+        """`whom`: the run, and the base model that is asked where there is none."""
         language = reader_language(request)
+        run, model = whom
         if not message:
             yield _Update(error=callout("info", say("Write a message first.").to(language)))
             return
@@ -217,7 +242,7 @@ class CompareTab:
         yield _Update(pending, earlier(before, language), stopper=stop, error="", buttons=_buttons(busy=True))
         try:
             asked = [{"role": "user", "content": message}]
-            with closing(self.backend.reply(asked, run or "", _sampling(given))) as answers:  # type: ignore[type-var]
+            with closing(self.backend.reply(asked, run or "", _sampling(given), model or "")) as answers:
                 for reply in answers:
                     if stop.is_set():
                         reply = cancelled(reply)

@@ -62,10 +62,12 @@ def loss_curve(metrics: Sequence[dict[str, Any]], steps: int, language: str) -> 
     values = [value for _, value in train + held_out]
     low, high = 0.0, max(values) * 1.06 or 1.0
     frame = _Frame(right, low, high)
+    told = escape(describe(train, held_out, language))
     return (
         f'<figure class="curve"><figcaption>{_legend(bool(train), bool(held_out), language)}</figcaption>'
-        f'<div class="curve-plot"><svg role="img" aria-label="{escape(describe(train, held_out, language))}" width="100%" height="100%">'
-        f"{_grid(frame, language)}{_lines(frame, train, held_out)}{_marks(frame, train, held_out, language)}</svg></div></figure>"
+        f'<div class="curve-plot"><svg role="img" aria-label="{told}" width="100%" height="100%">'
+        f"{_grid(frame, language)}{_lines(frame, train, held_out)}{_marks(frame, train, held_out, language)}"
+        "</svg></div></figure>"
     )
 
 

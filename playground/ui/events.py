@@ -16,11 +16,10 @@ QUICK: dict[str, Any] = {**PAGE, "queue": False, "show_progress": "hidden"}
 LIVE: dict[str, Any] = {
     **PAGE,
     "trigger_mode": "always_last",
-    "concurrency_id": "live",
-    "concurrency_limit": 8,
+    "concurrency_limit": None,
     "show_progress": "minimal",
 }
 """Follows typing. One request of a visitor at a time and then the newest, so an older answer never comes last."""
 
-STREAM: dict[str, Any] = {**PAGE, "concurrency_id": "answers", "concurrency_limit": 64, "show_progress": "hidden"}
-"""A stream holds its place while it waits, so the limit is the number of people and not of machines."""
+STREAM: dict[str, Any] = {**PAGE, "concurrency_limit": None, "show_progress": "hidden"}
+"""Goes on for a while. What limits it is behind the backend, which says to each how long it waits."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
 from playground.backend import Backend
 from playground.errors import PlaygroundError
-from playground.ui.events import PAGE
+from playground.ui.events import PAGE, STREAM
 from playground.ui.header import Header
 from playground.ui.heading import heading
 from playground.ui.i18n import label, reader_language
-from playground.ui.markup import refusal
+from playground.ui.markup import refusal, waiting
 from playground.ui.own_runs import remembered, with_run
 from playground.ui.rows_panel import RowsPanel
 from playground.ui.run_panel import RunPanel, html
 from playground.ui.settings_form import SettingsForm
+from playground.words import say
 
 # A refusal stays where the button is; only a run that started is worth moving the page for.
 _SHOW_RUN = """() => { if (!document.querySelector('#start-error .callout'))
@@ -52,10 +54,8 @@ class FinetuneTab:
             self.begin,
             [self.rows.paste, self.rows.file, header.model, self.rows.example, runs, *self.settings.widgets],
             [self.error, runs, self.run.chosen],
-            show_progress="minimal",
-            show_progress_on=self.error,
-            concurrency_limit=8,
-            **PAGE,
+            trigger_mode="once",
+            **STREAM,
         )
         self.run.look_after(started).then(None, None, None, js=_SHOW_RUN, **PAGE)
         self.run.compare.click(
@@ -71,17 +71,20 @@ class FinetuneTab:
         example: str,
         stored: Any,
         *given: Any,
-    ) -> tuple[Any, Any, Any]:
+    ) -> Iterator[tuple[Any, Any, Any]]:
+        """Queue a run. The backend reads all rows first, and fetches the model if need be, so say so meanwhile."""
         language = reader_language(request)
         settings = self.settings.values(given)
+        yield waiting(say("Reading the rows and putting the run in the queue."), language), gr.skip(), gr.skip()
         try:
             queued = self.backend.train("" if file else pasted or "", file or "", model or "", settings)
         except PlaygroundError as error:
-            return refusal(error, language), gr.skip(), gr.skip()
+            yield refusal(error, language), gr.skip(), gr.skip()
+            return
         example, name = self.rows.source(pasted, file, example)
         entries = with_run(remembered(stored), queued["run"], example, name)
         offered = self.run.offered(entries, language)
-        return "", entries, gr.update(choices=offered, value=queued["run"], visible=True)
+        yield "", entries, gr.update(choices=offered, value=queued["run"], visible=True)
 
     def to_compare(self, run: str | None) -> tuple[Any, Any]:
         return gr.update(value=run), gr.Tabs(selected="compare")

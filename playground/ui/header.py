@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -16,9 +17,11 @@ from playground.words import localise, say
 POLL_S = 1.0
 """Seconds between two looks at a model that is on its way."""
 
-_BRAND = """<div class="brand"><svg viewBox="0 0 40 40" aria-hidden="true"><rect class="mark-plain" x="2" y="6" width="15" height="11" rx="3"/>
-<rect class="mark-plain" x="21" y="6" width="17" height="11" rx="3"/><rect class="mark-trained" x="2" y="22" width="24" height="11" rx="3"/>
-<path class="mark-bar" d="M3 37h22"/><rect class="mark-plain" x="30" y="22" width="8" height="11" rx="3"/></svg>
+_BRAND = """<div class="brand"><svg viewBox="0 0 40 40" aria-hidden="true">
+<rect class="mark-plain" x="2" y="6" width="15" height="11" rx="3"/>
+<rect class="mark-plain" x="21" y="6" width="17" height="11" rx="3"/>
+<rect class="mark-trained" x="2" y="22" width="24" height="11" rx="3"/><path class="mark-bar" d="M3 37h22"/>
+<rect class="mark-plain" x="30" y="22" width="8" height="11" rx="3"/></svg>
 <div><h1>SFT Playground</h1><p>${value}</p></div></div>"""
 
 
@@ -30,9 +33,7 @@ class Header:
         with gr.Row(elem_id="header", equal_height=False):
             with gr.Column(scale=6, min_width=300):
                 gr.HTML(
-                    label(
-                        "See exactly which tokens a model is trained on, train it in minutes, and compare before and after."
-                    ),
+                    label("See which tokens a model is trained on, train it in minutes, and compare before and after."),
                     html_template=_BRAND,
                     elem_id="brand",
                     js_on_load=None,
@@ -57,19 +58,26 @@ class Header:
     def wire(self, page: gr.Blocks) -> None:
         looks = {"inputs": [self.model, self.ready], "outputs": [self.line, self.timer, self.ready]}
         self.timer.tick(self.look, **looks, trigger_mode="once", **QUICK)
-        gr.on([page.load, self.model.input], self.look, **looks, **QUICK)
+        page.load(self.look, **looks, **QUICK)
+        self.model.input(self.fetch, **looks, **QUICK)
         page.load(self.named_models, None, self.model, **QUICK)
 
     def named_models(self, request: gr.Request) -> Any:
         language = reader_language(request)
         return gr.update(choices=[(choice_name(entry, language), entry["name"]) for entry in self.backend.models()])
 
+    def fetch(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        """A model was chosen: have it brought here while its tokens are looked at. A failure shows in its line."""
+        with suppress(PlaygroundError):
+            self.backend.fetch_model(model or "")
+        return self.look(model, ready, request)
+
     def look(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
         language = reader_language(request)
         try:
             status = self.backend.model_status(model or "")
         except PlaygroundError as error:
-            status = {"state": "failed", "fraction": None, "line": "", "error": error.to(language)}
+            status = {"state": "failed", "fraction": None, "line": "", "error": error}
         entry = next((entry for entry in self.backend.models() if entry["name"] == model), None)
         moving = status["state"] in ("waiting", "fetching", "loading")
         now_ready = (model or "") if status["state"] == "ready" else ""
@@ -81,8 +89,9 @@ class Header:
 
 
 def choice_name(entry: dict[str, Any], language: str) -> str:
-    gated = " · " + say("gated").to(language) if entry["gated"] else ""
-    return f"{entry['name'].split('/')[-1]} · {parameters(entry['parameters'])} · {entry['licence']}{gated}"
+    gated = say("gated").to(language) if entry["gated"] else ""
+    told = (entry["name"].split("/")[-1], parameters(entry["parameters"]), entry["licence"], gated)
+    return " · ".join(part for part in told if part)
 
 
 def parameters(count: int | str) -> str:
@@ -107,12 +116,8 @@ def model_line(status: dict[str, Any], entry: dict[str, Any] | None, language: s
         "failed": say("Not available"),
     }
     marks = {"waiting": "queued", "ready": "done", "failed": "error"}
-    line = localise(status["error"], language) if status.get("error") else localise(status["line"], language)
-    facts = (
-        [] if entry is None else [entry["name"], say("{size} download", size=megabytes(entry["download"])).to(language)]
-    )
-    if entry is not None and entry["gated"]:
-        facts.append(say("gated: needs an accepted licence on huggingface.co and a token").to(language))
+    line = status["error"].to(language) if status.get("error") else localise(status["line"], language)
+    facts = model_facts(entry, language) if entry else []
     bar = _bar(status.get("fraction"), language) if state in ("waiting", "fetching", "loading") else ""
     word = words.get(state, words["waiting"]).to(language)
     return (
@@ -120,6 +125,16 @@ def model_line(status: dict[str, Any], entry: dict[str, Any] | None, language: s
         f"<p><strong>{escape(word)}</strong> {escape(line or '')}</p></div>{bar}"
         f'<p class="model-facts">{escape(" · ".join(facts))}</p>'
     )
+
+
+def model_facts(entry: dict[str, Any], language: str) -> list[str]:
+    """Where the model is from and what it asks for. A folder on this machine has no licence or size to tell."""
+    facts = [entry["name"]]
+    if entry["download"]:
+        facts.append(say("{size} download", size=megabytes(entry["download"])).to(language))
+    if entry["gated"]:
+        facts.append(say("gated: needs an accepted licence on huggingface.co and a token").to(language))
+    return facts
 
 
 def _bar(fraction: float | None, language: str) -> str:

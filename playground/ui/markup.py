@@ -47,6 +47,11 @@ def refusal(error: PlaygroundError, language: str) -> str:
     return callout("error", *parts)
 
 
+def waiting(sentence: Sentence, language: str) -> str:
+    """Something takes a moment."""
+    return f'<p class="waiting-line" role="status">{icon("running")}<span>{escape(sentence.to(language))}</span></p>'
+
+
 def empty(title: Sentence, what_next: Sentence, language: str) -> str:
     """What stands where there is nothing yet: says what would be here and how to get it."""
     return (

@@ -1,4 +1,4 @@
-"""The whole page: header and three tabs, wired together. `build_page` makes it, `launch_options` says how to serve it."""
+"""The whole page: header and three tabs. `build_page` wires it together, `launch_options` says how to serve it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUNS_KEY = "sft-playground-runs"
 """Where a browser keeps the ids of its runs. Another name would lose them."""
 
 # Says the page's language to screen readers, and makes browsers draw kanji in their Japanese shapes.
-_HEAD = """<script>document.documentElement.lang = (navigator.language || "en").toLowerCase().startsWith("ja") ? "ja" : "en";</script>
+_HEAD = """<script>document.documentElement.lang = /^ja/i.test(navigator.language || "en") ? "ja" : "en";</script>
 <meta name="color-scheme" content="light dark">"""
 
 
@@ -42,7 +42,7 @@ def build_page(backend: Backend, browser_secret: str) -> gr.Blocks:
         template.wire(page, header)
         template.hand_over(tabs, finetune.rows.paste, finetune.rows.file)
         finetune.wire(page, header, runs, tabs, compare.run)
-        compare.wire(page, runs)
+        compare.wire(page, header, runs)
         api.add_endpoints(backend)
     return page
 
@@ -58,6 +58,8 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "show_error": False,
+        # Every stream and every waiting check holds a thread; 40, the default, is one workshop.
+        "max_threads": 160,
         # Twice the limit, so that it is the backend that refuses, in words and in the reader's language.
         "max_file_size": 2 * Limits().upload_bytes,
     }

@@ -154,8 +154,14 @@ def check_view(report: dict[str, Any], file: str, language: str) -> str:
     source = f'<p class="source">{escape(named)}</p>' if named else ""
     return (
         f'{source}<dl class="stats" id="check-counts">{"".join(cells)}</dl>'
-        f'<div id="check-findings">{findings(report["findings"], language)}</div>{_preview(report["preview"], language)}'
+        f'<div id="check-findings">{_findings(report, language)}</div>{_preview(report["preview"], language)}'
     )
+
+
+def _findings(report: dict[str, Any], language: str) -> str:
+    left_out = report.get("findings_left_out") or 0
+    more = say("and {count} more findings like these", count=f"{left_out:,}").to(language) if left_out else ""
+    return findings(report["findings"], language) + (f'<p class="more">{escape(more)}</p>' if more else "")
 
 
 def _preview(rows: list[dict[str, Any]], language: str) -> str:
@@ -164,7 +170,7 @@ def _preview(rows: list[dict[str, Any]], language: str) -> str:
     title = escape(say("The first rows, as they will be trained").to(language))
     shown = "".join(
         f'<li><span class="row-number">{escape(say("Row {row}", row=row["row"]).to(language))}</span>'
-        f"{chips(row['tokens'], language)}</li>"
+        f"{chips(row['tokens'], language, left_out=row.get('left_out') or 0)}</li>"
         for row in rows
     )
     tokens = [token for row in rows for token in row["tokens"]]

@@ -106,7 +106,11 @@ class RunPanel:
             now = self.backend.run(run)
         except PlaygroundError as error:
             return refusal(error, language), "", "", "", "", gr.Timer(active=False), {}, *_hidden(3), same, same
-        news = {"state": [run, now["state"]], "curve": curve_mark(now), "outcome": outcome(now, language)}
+        news = {
+            "state": [run, now["state"], now["has_adapter"]],
+            "curve": curve_mark(now),
+            "outcome": outcome(now, language),
+        }
         turned = news["state"] != seen.get("state")
         return (
             state_line(now, language),
@@ -121,17 +125,17 @@ class RunPanel:
         )
 
     def _buttons(self, now: dict[str, Any]) -> tuple[Any, Any, Any]:
-        has_adapter = now["state"] in ("done", "stopped") and now["step"] > 0
+        # An unfinished run has an adapter after its first look at the held-out rows: it can be talked to already.
         return (
             gr.update(visible=now["state"] in ACTIVE, interactive=True),
-            gr.update(visible=has_adapter),
-            gr.update(visible=has_adapter),
+            gr.update(visible=now["has_adapter"]),
+            gr.update(visible=now["has_adapter"] and now["state"] not in ACTIVE),
         )
 
     def _choices(self, now: dict[str, Any], stored: Any, language: str) -> tuple[Any, Any]:
-        """The names of all runs say their state, so they change with it. A run that just ended is the one to compare."""
+        """The names of all runs say their state and change with it. A run that just ended is the one to compare."""
         offered = self.offered(stored, language)
-        ended = now["state"] in ("done", "stopped") and now["step"] > 0
+        ended = now["has_adapter"] and now["state"] not in ACTIVE
         compared = gr.update(choices=offered, value=now["run"]) if ended else gr.update(choices=offered)
         return gr.update(choices=offered, value=now["run"], visible=bool(offered)), compared
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from playground.ui.header import parameters
-from playground.ui.markup import callout, duration, empty, escape, icon, stat
+from playground.ui.markup import duration, empty, escape, icon, refusal, stat
 from playground.ui.own_runs import ACTIVE, state_word
 from playground.words import localise, say
 
@@ -81,7 +81,7 @@ def outcome(run: dict[str, Any], language: str) -> str:
     """Error, verdict and notes."""
     parts = []
     if run.get("error"):
-        parts.append(callout("error", localise(run["error"], language)))
+        parts.append(refusal(run["error"], language))
     if run.get("verdict"):
         parts.append(
             f'<div class="verdict" id="verdict"><h3>{escape(say("Verdict").to(language))}</h3>'

@@ -23,11 +23,13 @@ class SettingsForm:
         self.fields: dict[str, gr.components.Component] = {}
         with gr.Row(elem_classes="settings-row"):
             self._main()
-        with gr.Accordion(label("Advanced"), open=False, elem_id="advanced"):
-            with gr.Row(elem_classes="settings-row"):
-                self._data()
-                self._optimiser()
-                self._adapter()
+        with (
+            gr.Accordion(label("Advanced"), open=False, elem_id="advanced"),
+            gr.Row(elem_classes="settings-row"),
+        ):
+            self._data()
+            self._optimiser()
+            self._adapter()
 
     @property
     def widgets(self) -> list[gr.components.Component]:

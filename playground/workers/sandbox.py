@@ -20,7 +20,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from playground.errors import LimitError, PlaygroundError, WorkerError
+from playground.errors import LimitError, PlaygroundError, WorkerError, disk_is_full
 from playground.settings import Limits
 from playground.words import say
 
@@ -101,6 +101,8 @@ def _guarded(job: str, folder: str, seconds: float, *arguments: Any) -> Any:
     except PlaygroundError:
         raise
     except Exception as problem:
+        if full := disk_is_full(problem):
+            raise full from None
         raise WorkerError(
             say("This input cannot be worked on ({kind}).", kind=type(problem).__name__),
             fix=say("Simplify it and try again; please report it if it looks right to you."),

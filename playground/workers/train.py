@@ -10,7 +10,6 @@ on, and when this process is killed what it had saved is there. SIGTERM is a req
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import platform
@@ -25,7 +24,7 @@ import orjson
 import torch
 
 from playground import devices, training
-from playground.errors import InputError, LimitError, PlaygroundError, WorkerError
+from playground.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
 from playground.runs import RunFolder
 from playground.settings import TrainSettings
 from playground.words import say
@@ -135,10 +134,8 @@ def _explain(problem: Exception) -> PlaygroundError:
             say("The run needed more memory than there is."),
             fix=say("Halve per_device_train_batch_size and double gradient_accumulation_steps, or lower max_length."),
         )
-    if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
-        return LimitError(
-            say("The disk is full."), fix=say("Free some space and start the run again; its rows are kept.")
-        )
+    if full := disk_is_full(problem):
+        return full
     if isinstance(problem, ValueError) and "arget modules" in str(problem):
         return InputError(
             say("The model has no modules of the names in target_modules."),

@@ -1,0 +1,239 @@
+"""Every named endpoint of a launched app, through gradio_client, as a script elsewhere would call it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from huggingface_hub import ModelCard
+from safetensors import safe_open
+
+from playground.examples import BUNDLED, bundled
+from tests.conftest import App, wait_for
+
+pytestmark = pytest.mark.model
+
+CONVERSATION = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
+ENDPOINTS = {"/preview", "/check_dataset", "/train", "/run", "/stop", "/reply", "/export"}
+
+
+@pytest.fixture(scope="module")
+def client(app: App) -> Client:
+    return Client(app.url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def japanese(app: App) -> Client:
+    return Client(app.url, verbose=False, headers={"Accept-Language": "ja-JP,ja;q=0.9"})
+
+
+def finished(client: Client, run: str) -> dict[str, Any]:
+    wait_for(lambda: client.predict(run, api_name="/run")["state"] in ("done", "stopped", "failed"), 300, "the run")
+    return client.predict(run, api_name="/run")
+
+
+@pytest.fixture(scope="module")
+def run(client: Client) -> str:
+    """A short finished run."""
+    started = client.predict(
+        text=bundled("persona-mochi").text(), settings={"max_steps": 4, "eval_steps": 2}, api_name="/train"
+    )
+    assert started["state"] == "queued"
+    assert finished(client, started["run"])["state"] == "done"
+    return started["run"]
+
+
+def test_only_the_named_endpoints_are_listed(client: Client) -> None:
+    listed = client.view_api(return_format="dict")
+    assert set(listed["named_endpoints"]) == ENDPOINTS
+    assert not listed["unnamed_endpoints"]
+
+
+def test_preview_gives_text_tokens_and_what_is_trained(client: Client) -> None:
+    preview = client.predict(CONVERSATION, api_name="/preview")
+    assert preview["text"].endswith("<|im_start|>assistant\nAhoy<|im_end|>\n")
+    assert "".join(token["text"] for token in preview["tokens"]) == preview["text"]
+    assert "".join(token["text"] for token in preview["tokens"] if token["trained"]) == "Ahoy<|im_end|>\n"
+    assert {token["role"] for token in preview["tokens"]} == {"template", "user", "assistant"}
+    assert preview["findings"] == []
+
+
+def test_preview_takes_template_source_with_its_special_tokens_and_clock(client: Client) -> None:
+    source = "{{ bos_token }}{{ strftime_now('%Y') }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}{{ mood }}"
+    options = {
+        "special_tokens": {"bos_token": "<s>"},
+        "clock": "1999-12-31T23:59:00",
+        "template_kwargs": {"mood": "!"},
+    }
+    preview = client.predict(CONVERSATION, "", source, options, api_name="/preview")
+    assert preview["text"] == "<s>1999[user] Hi[assistant] Ahoy!"
+    assert preview["tokens"] == []
+
+
+def test_check_dataset_takes_a_file(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}\nnot json\n')
+    found = client.predict(file=handle_file(path), api_name="/check_dataset")
+    assert (found["format"], found["rows"], found["usable_rows"]) == ("prompt_completion", 2, 1)
+    assert [(finding["row"], finding["code"]) for finding in found["findings"]] == [(2, "not_json")]
+
+
+@pytest.mark.parametrize("name", [dataset.name for dataset in BUNDLED])
+def test_every_bundled_example_can_be_trained_on_whole(client: Client, name: str) -> None:
+    found = client.predict(text=bundled(name).text(), api_name="/check_dataset")
+    assert 60 <= found["rows"] <= 200
+    assert found["usable_rows"] == found["rows"]
+    assert [finding for finding in found["findings"] if finding["severity"] == "error"] == []
+
+
+def test_a_run_tells_its_curve_and_verdict(client: Client, run: str) -> None:
+    status = client.predict(run, api_name="/run")
+    assert (status["step"], status["steps"], status["position"], status["error"]) == (4, 4, 0, None)
+    assert [row["step"] for row in status["metrics"] if row["loss"] is not None] == [1, 2, 3, 4]
+    assert [row["step"] for row in status["metrics"] if row["eval_loss"] is not None] == [0, 2, 4]
+    for name in ("learning_rate", "grad_norm", "tokens", "tokens_per_s"):
+        assert status["metrics"][-1][name] is not None
+    assert status["verdict"]["code"] in ("learned", "not_better")
+    assert any("NF4" in note or "not quantised" in note for note in status["notes"]), "the choice and its reason"
+
+
+def test_reply_streams_both_sides_and_base_alone(client: Client, run: str) -> None:
+    question = [{"role": "user", "content": "Who are you?"}]
+    updates = list(client.submit(question, run, {"max_new_tokens": 12}, api_name="/reply"))
+    assert len(updates) > 1
+    last = updates[-1]
+    assert last["base"]["ended"] in ("stop", "length") and last["tuned"]["ended"] in ("stop", "length")
+    assert last["base"]["tokens"] > 0 and last["base"]["tokens_per_s"] > 0
+    alone = client.predict(question, "", {"max_new_tokens": 12}, api_name="/reply")
+    assert alone["tuned"] is None
+    assert alone["base"]["text"] == last["base"]["text"]
+
+
+def test_export_gives_safetensors_and_a_card_that_names_the_base(client: Client, run: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(client.predict(run, api_name="/export")) as archive:
+        assert sorted(archive.namelist()) == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+        archive.extractall(tmp_path)
+    with safe_open(tmp_path / "adapter_model.safetensors", "pt") as weights:
+        assert all("lora_" in name for name in weights.keys())  # noqa: SIM118  Not a dict.
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert Path(client.predict(run, "card", api_name="/export")).read_text() == (tmp_path / "README.md").read_text()
+
+
+def test_a_waiting_run_knows_its_place_and_can_be_stopped(client: Client) -> None:
+    rows, settings = bundled("pirate-voice").text(), {"max_steps": 500, "time_budget_s": 0, "held_out": 0}
+    first = client.predict(text=rows, settings=settings, api_name="/train")["run"]
+    second = client.predict(text=rows, settings={"max_steps": 1}, api_name="/train")
+    third = client.predict(text=rows, settings={"max_steps": 1}, api_name="/train")
+    try:
+        assert third["position"] > second["position"] >= 1
+        assert client.predict(second["run"], api_name="/stop")["state"] == "stopped"
+        assert client.predict(third["run"], api_name="/run")["position"] == second["position"]
+        wait_for(lambda: client.predict(first, api_name="/run")["step"] >= 1, 120, "a step")
+        waiting = client.predict(third["run"], api_name="/run")
+        assert waiting["state"] == "queued" and waiting["wait_s"] > 0
+        client.predict(first, api_name="/stop")
+        status = finished(client, first)
+        assert (status["state"], status["error"]) == ("stopped", None)
+        assert 1 <= status["step"] < 500
+        assert Path(client.predict(first, api_name="/export")).stat().st_size > 0
+    finally:
+        for run in (first, second["run"], third["run"]):
+            client.predict(run, api_name="/stop")
+    assert finished(client, third["run"])["state"] in ("done", "stopped")
+
+
+REFUSALS: list[tuple[str, dict[str, Any], str]] = [
+    ("/check_dataset", {"text": "  "}, "No rows arrived: the text is empty"),
+    ("/check_dataset", {"text": "[1, 2"}, r"starts with \[ but is not JSON"),
+    ("/check_dataset", {"text": '{"prompt": 1}', "options": {"max_length": 1}}, "max_length is 1.*from 8 to 8192"),
+    ("/check_dataset", {"text": "{}", "model": "../../etc"}, "There is no model named"),
+    ("/train", {"text": '{"prompt": "a", "completion": "b"}'}, "1 of 1 rows can be used.*at least two"),
+    ("/train", {"text": '{"prompt": "a"}\n{"question": "b"}'}, "0 of 2 rows.*Row 1 has the keys prompt"),
+    ("/train", {"text": "{}", "settings": {"lr": 1}}, "no setting lr.*learning_rate"),
+    ("/train", {"text": "{}", "settings": {"r": 0}}, "The setting r is 0.*from 1 to 256"),
+    ("/train", {"text": "{}", "model": "nobody/nothing"}, "nobody/nothing cannot be fetched: the Hugging Face Hub"),
+    ("/preview", {"conversation": []}, "has no messages"),
+    (
+        "/preview",
+        {"conversation": [{"role": "wizard", "content": "x"}]},
+        "message 1 has the role 'wizard'.*system, user",
+    ),
+    ("/preview", {"conversation": [{"content": "x"}]}, "message 1 has no role"),
+    ("/preview", {"conversation": CONVERSATION, "template": "chatmlx"}, "no chat template named chatmlx"),
+    ("/preview", {"conversation": CONVERSATION, "template": "{% if %}"}, "The chat template refuses"),
+    ("/preview", {"conversation": CONVERSATION, "options": {"x": 1}}, "no setting x.*add_generation_prompt"),
+    ("/run", {"run": "../runs"}, "There is no such run"),
+    ("/stop", {"run": ""}, "There is no such run"),
+    ("/export", {"run": "A" * 22}, "There is no such run"),
+    ("/reply", {"messages": [], "run": ""}, "has no messages"),
+    ("/reply", {"messages": CONVERSATION[:1], "sampling": {"temperature": 9}}, "temperature is 9.*from 0 to 5"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "arguments", "message"), REFUSALS)
+def test_a_refusal_says_what_arrived_and_what_to_do(
+    client: Client, japanese: Client, endpoint: str, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AppError, match=message):
+        client.predict(**arguments, api_name=endpoint)
+    with pytest.raises(AppError, match="[ぁ-ん].*。$"):
+        japanese.predict(**arguments, api_name=endpoint)
+
+
+def test_unknown_exports_are_refused(client: Client, run: str) -> None:
+    with pytest.raises(AppError, match="no export of the kind 'gguf'.*adapter, card"):
+        client.predict(run, "gguf", api_name="/export")
+
+
+def raw_call(app: App, endpoint: str, data: list[Any]) -> str:
+    """What a hand-made request gets, past gradio_client's own checks."""
+    event = httpx.post(f"{app.url}gradio_api/call/{endpoint}", json={"data": data}).json()
+    return httpx.get(f"{app.url}gradio_api/call/{endpoint}/{event['event_id']}", timeout=30).text
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_a_path_on_the_server_is_no_upload(app: App, meta: dict[str, Any]) -> None:
+    answer = raw_call(app, "check_dataset", ["", {"path": "/etc/passwd", **meta}, "", {}])
+    assert "event: error" in answer
+    assert "root:" not in answer
+
+
+def test_another_kind_of_file_is_refused_by_name(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "rows.exe"
+    path.write_bytes(b"MZ")
+    with pytest.raises(AppError, match=r"A \.exe file arrived.*\.jsonl, \.json"):
+        client.predict(file=handle_file(path), api_name="/check_dataset")
+
+
+def test_hostile_templates_cost_their_sender_alone(client: Client) -> None:
+    for source in (
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 'a' * 3000000000 }}",
+        "{{ messages.__class__.__mro__ }}",
+    ):
+        with pytest.raises(AppError):
+            client.predict(CONVERSATION, "HuggingFaceTB/SmolLM2-135M-Instruct", source, api_name="/preview")
+        assert client.predict(CONVERSATION, api_name="/preview")["tokens"]
+
+
+def test_runs_cannot_be_listed_and_are_private_files(app: App, run: str) -> None:
+    folder = app.home / "runs" / run
+    assert folder.is_dir()
+    for path in (folder / "settings.json", folder / "rows.jsonl", app.home / "browser-secret"):
+        for route in ("file=", "gradio_api/file="):
+            assert httpx.get(f"{app.url}{route}{path}").status_code in (403, 404)
+    assert (app.home / "runs").stat().st_mode & 0o077 == 0
+
+
+def test_no_monitoring_and_no_history(app: App) -> None:
+    assert httpx.get(f"{app.url}monitoring").status_code in (403, 404)
+    assert httpx.get(f"{app.url}gradio_api/runs").status_code in (403, 404)

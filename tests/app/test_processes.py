@@ -1,0 +1,153 @@
+"""What happens to runs and chats when processes die, the app goes away, or the disk is full."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from playground.examples import bundled
+from tests.conftest import ROOT, App, free_port, wait_for
+
+pytestmark = pytest.mark.model
+
+LONG = {"max_steps": 400, "time_budget_s": 0, "held_out": 0}
+
+
+def workers(app: App, module: str) -> list[psutil.Process]:
+    assert app.process is not None
+    children = psutil.Process(app.process.pid).children(recursive=True)
+    return [child for child in children if module in child.cmdline()]
+
+
+def start(client: Client, **settings: object) -> str:
+    return client.predict(text=bundled("pirate-voice").text(), settings={**LONG, **settings}, api_name="/train")["run"]
+
+
+def state(client: Client, run: str) -> str:
+    return client.predict(run, api_name="/run")["state"]
+
+
+def wait_for_step(client: Client, run: str) -> None:
+    wait_for(lambda: client.predict(run, api_name="/run")["step"] >= 1, 120, "a step")
+
+
+def test_the_web_process_imports_neither_torch_nor_transformers() -> None:
+    program = (
+        "import sys, playground.ui.launch; "
+        "sys.exit(', '.join({'torch', 'transformers', 'trl', 'peft', 'datasets'} & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_a_killed_train_process_fails_its_run_and_the_next_goes_on(app: App) -> None:
+    client = Client(app.url, verbose=False)
+    doomed, after = start(client), start(client, max_steps=1)
+    wait_for_step(client, doomed)
+    process = workers(app, "playground.workers.train")[0]
+    process.kill()
+    wait_for(lambda: state(client, doomed) == "failed", 30, "the run to be closed")
+    assert "died before the run was finished" in client.predict(doomed, api_name="/run")["error"]
+    wait_for(lambda: state(client, after) == "done", 120, "the next run")
+
+
+def test_a_killed_chat_process_says_so_and_comes_back(app: App) -> None:
+    client = Client(app.url, verbose=False)
+    question = [{"role": "user", "content": "Tell me a very long story."}]
+    before = client.predict(question, "", {"max_new_tokens": 8}, api_name="/reply")
+    job = client.submit(question, "", {"max_new_tokens": 1000}, api_name="/reply")
+    wait_for(lambda: job.outputs(), 60, "the answer to begin")
+    workers(app, "playground.workers.chat")[0].kill()
+    with pytest.raises(AppError, match="chat process died.*started again.*Ask again"):
+        job.result(timeout=60)
+    assert (
+        client.predict(question, "", {"max_new_tokens": 8}, api_name="/reply")["base"]["text"] == before["base"]["text"]
+    )
+
+
+def test_two_people_at_once_get_the_answers_they_get_alone(app: App) -> None:
+    questions = [
+        [{"role": "user", "content": text}] for text in ("Name three fruits.", "What is the sea?", "Who are you?")
+    ]
+    client = Client(app.url, verbose=False)
+    alone = [
+        client.predict(question, "", {"max_new_tokens": 24}, api_name="/reply")["base"]["text"]
+        for question in questions
+    ]
+    jobs = [client.submit(question, "", {"max_new_tokens": 24}, api_name="/reply") for question in questions]
+    assert [job.result(timeout=120)["base"]["text"] for job in jobs] == alone
+
+
+def test_runs_survive_the_end_of_the_app(own_app: App) -> None:
+    client = Client(own_app.start().url, verbose=False)
+    running, waiting = start(client), start(client, max_steps=1)
+    wait_for_step(client, running)
+    own_app.stop()
+    assert not [child for child in psutil.process_iter() if str(own_app.home) in " ".join(_words(child))]
+    client = Client(own_app.start().url, verbose=False)
+    ended = client.predict(running, api_name="/run")
+    assert (ended["state"], ended["error"]) == ("stopped", None), "ended in order, its adapter saved"
+    assert Path(client.predict(running, api_name="/export")).is_file()
+    wait_for(lambda: state(client, waiting) == "done", 120, "the waiting run to be taken up again")
+
+
+def test_a_run_goes_on_when_the_app_is_killed(own_app: App) -> None:
+    client = Client(own_app.start().url, verbose=False)
+    run = start(client)
+    wait_for_step(client, run)
+    own_app.stop(signal.SIGKILL)
+    client = Client(own_app.start().url, verbose=False)
+    status = client.predict(run, api_name="/run")
+    assert status["state"] == "running"
+    wait_for(lambda: client.predict(run, api_name="/run")["step"] > status["step"], 60, "another step")
+    client.predict(run, api_name="/stop")
+    wait_for(lambda: state(client, run) == "stopped", 60, "the run to stop")
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 200 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("making a small disk takes the right to mount one")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_nothing_else_is_lost(small_disk: Path, model_folder: Path) -> None:
+    app = App(small_disk / "home", free_port()).start()
+    try:
+        client = Client(app.url, verbose=False)
+        rows = bundled("pirate-voice").text()
+        client.predict(text=rows, api_name="/check_dataset")
+        filler = small_disk / "filler"
+        with filler.open("wb") as file, pytest.raises(OSError):
+            while True:
+                os.write(file.fileno(), b"x" * 4096)
+        with pytest.raises(AppError, match="The disk is full"):
+            client.predict(text=rows, settings={"max_steps": 1}, api_name="/train")
+        assert client.predict([{"role": "user", "content": "Hi"}], api_name="/preview")["tokens"]
+        filler.unlink()
+        run = client.predict(text=rows, settings={"max_steps": 1, "r": 64}, api_name="/train")["run"]
+        wait_for(lambda: state(client, run) == "failed", 120, "the run to meet the full disk")
+        assert "The disk is full" in client.predict(run, api_name="/run")["error"]
+    finally:
+        app.stop()

@@ -1,0 +1,265 @@
+"""One real run of the real model, looked at from all sides: what it got, what it changed, what it taught."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from peft import PeftModel
+
+from playground import devices, training
+from playground.chat import Engine, Row
+from playground.errors import InputError
+from playground.examples import bundled
+from playground.rendering import Renderer
+from playground.settings import DatasetOptions, Limits, RenderOptions, Sampling, TrainSettings
+from playground.workers import jobs
+
+pytestmark = pytest.mark.model
+
+PERSONA = TrainSettings(max_steps=50, time_budget_s=0, eval_steps=25, seed=7)
+
+
+@dataclass
+class Run:
+    """What one run left behind."""
+
+    folder: Path
+    settings: TrainSettings
+    events: list[tuple[str, dict[str, Any]]]
+    batches: list[dict[str, list[list[int]]]]
+    outcome: training.Outcome
+    base_before: str
+    base_after: str
+
+    def values(self, event: str, name: str) -> list[Any]:
+        return [values[name] for kind, values in self.events if kind == event]
+
+
+def digest(model: torch.nn.Module) -> str:
+    """A checksum of every weight that is not an adapter's."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if "lora_" not in name:
+            total.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def train(folder: Path, model_folder: Path, settings: TrainSettings, text: str, stop_after: int | None = None) -> Run:
+    """A run as the train process does it, but in this process, with its batches and events kept."""
+    jobs.write_rows(str(model_folder), text.encode(), settings, str(folder), Limits())
+    choice = devices.choose("auto")
+    model = devices.load(model_folder, choice, to_train=True)
+    before = digest(model)
+    rows = training.Rows.read(folder / "rendered.parquet")
+    events: list[tuple[str, dict[str, Any]]] = []
+    batches: list[dict[str, list[list[int]]]] = []
+    trainer = training.build_trainer(model, training.load_tokenizer(model_folder), rows, settings, choice, folder)
+    compute_loss = trainer.compute_loss
+
+    def spy(model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
+        batches.append({name: inputs[name].tolist() for name in ("input_ids", "labels", "attention_mask")})
+        return compute_loss(model, inputs, *args, **kwargs)
+
+    trainer.compute_loss = spy
+    steps_done = lambda: len([1 for kind, _ in events if kind == "step"])  # noqa: E731
+    watch = training.Watch(
+        trainer,
+        rows,
+        settings,
+        folder,
+        lambda event, **values: events.append((event, values)),
+        lambda: stop_after is not None and steps_done() >= stop_after,
+    )
+    outcome = training.run_to_the_end(trainer, watch, folder)
+    return Run(folder, settings, events, batches, outcome, before, digest(trainer.model))
+
+
+@pytest.fixture(scope="session")
+def persona(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The persona example, trained within a small budget."""
+    return train(tmp_path_factory.mktemp("persona"), model_folder, PERSONA, bundled("persona-mochi").text())
+
+
+@pytest.fixture(scope="session")
+def engine(model_folder: Path) -> Iterator[Engine]:
+    """The chat's engine on the same base, as the chat process loads it."""
+    choice = devices.choose("auto")
+    model = devices.load(model_folder, choice, to_train=False)
+    yield Engine(model, training.load_tokenizer(model_folder), choice.dtype)
+
+
+def ask(engine: Engine, question: str, adapters: list[Path | None], tokens: int = 40) -> list[Row]:
+    """Greedy answers, all in one batch."""
+    prompt = Renderer(engine.tokenizer).render(
+        [{"role": "user", "content": question}], RenderOptions(add_generation_prompt=True)
+    )
+    rows = [Row(prompt.input_ids, Sampling(max_new_tokens=tokens), adapter) for adapter in adapters]
+    engine.join(rows)
+    while engine.rows:
+        engine.step()
+    return rows
+
+
+QUESTIONS = ("Hey robot, tell me what you're called!", "Who are you?", "What's your name?")
+
+
+def test_the_taught_name_is_in_the_tuned_answer_and_not_in_the_base(persona: Run, engine: Engine) -> None:
+    for question in QUESTIONS:
+        base, tuned = ask(engine, question, [None, persona.folder / "adapter"])
+        print(f"\n{question}\n  base:  {base.text}\n  tuned: {tuned.text}")
+        assert "Mochi" in tuned.text
+        assert "Mochi" not in base.text
+
+
+def test_the_tuned_model_learned_to_stop(persona: Run, engine: Engine) -> None:
+    tuned = ask(engine, QUESTIONS[0], [persona.folder / "adapter"], tokens=120)[0]
+    assert tuned.ended == "stop"
+
+
+def test_training_changed_the_adapter_and_nothing_else(persona: Run) -> None:
+    assert persona.base_before == persona.base_after
+    assert persona.outcome.adapter_changed
+    assert sorted(path.name for path in (persona.folder / "adapter").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+
+
+def test_base_with_an_adapter_in_hand_equals_base_alone(persona: Run, model_folder: Path, engine: Engine) -> None:
+    choice = devices.choose("auto")
+    untouched = devices.load(model_folder, choice, to_train=False)
+    alone = Engine(untouched, engine.tokenizer, choice.dtype)
+    for question in QUESTIONS:
+        without = ask(alone, question, [None])[0]
+        beside_tuned = ask(engine, question, [None, persona.folder / "adapter"])
+        assert beside_tuned[0].tokens == without.tokens
+        assert beside_tuned[1].tokens != without.tokens
+
+
+def test_tuned_answers_are_those_that_peft_gives(persona: Run, model_folder: Path, engine: Engine) -> None:
+    reference = PeftModel.from_pretrained(
+        devices.load(model_folder, devices.choose("auto"), to_train=False), persona.folder / "adapter"
+    ).eval()
+    ours = ask(engine, QUESTIONS[0], [persona.folder / "adapter"])[0]
+    prompt = torch.tensor([ours.prompt])
+    theirs = reference.generate(input_ids=prompt, max_new_tokens=40, do_sample=False)[0, prompt.shape[1] :]
+    assert ours.tokens == theirs.tolist()
+
+
+@pytest.mark.parametrize("train_on", ["assistant", "last", "all"])
+def test_the_trainer_gets_the_labels_that_the_preview_shows(train_on: Any, model_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=3, time_budget_s=0, held_out=0, train_on=train_on, max_length=64)
+    rows = bundled("persona-mochi").text().splitlines(keepends=True)[:12]
+    run = train(tmp_path, model_folder, settings, "".join(rows))
+    found = jobs.check_dataset(
+        str(model_folder), "".join(rows).encode(), DatasetOptions(max_length=64, train_on=train_on), Limits()
+    )
+    shown = {}
+    for row in found["preview"]:
+        chips = [chip for chip in row["tokens"] if not chip["cut"]]
+        ids = tuple(chip["id"] for chip in chips)
+        shown[ids] = [chip["id"] if chip["trained"] else -100 for chip in chips]
+    assert len(shown) == 3
+    trained = {}
+    for batch in run.batches:
+        for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
+            length = sum(mask)
+            trained[tuple(ids[:length])] = labels[:length]
+            assert set(labels[length:]) <= {-100}
+    assert len(trained) == found["usable_rows"]
+    for ids, labels in shown.items():
+        assert trained[ids] == labels
+
+
+def test_evaluating_changes_no_gradient(model_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=1, time_budget_s=0, held_out=0.5)
+    rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:4])
+    jobs.write_rows(str(model_folder), rows.encode(), settings, str(tmp_path), Limits())
+    choice = devices.choose("auto")
+    model = devices.load(model_folder, choice, to_train=True)
+    parts = training.Rows.read(tmp_path / "rendered.parquet")
+    trainer = training.build_trainer(model, training.load_tokenizer(model_folder), parts, settings, choice, tmp_path)
+
+    def gradients() -> list[torch.Tensor]:
+        trainer.model.zero_grad()
+        batch = next(trainer._batches(parts.train))
+        outputs = trainer.model(**batch, fused_lm_head=True, use_cache=False)
+        (-outputs.log_probs.sum()).backward()
+        return [weights.grad.clone() for weights in trainer.model.parameters() if weights.requires_grad]
+
+    trainer.model.train()
+    before = gradients()
+    assert any(gradient.abs().sum() > 0 for gradient in before)
+    trainer.held_out_loss(parts.held_out)
+    after = gradients()
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_the_held_out_loss_weighs_every_token_alike(persona: Run, model_folder: Path) -> None:
+    """Against transformers' own loss, row by row, on the base model: the first look of the run."""
+    choice = devices.choose("auto")
+    model = devices.load(model_folder, choice, to_train=True)
+    table = pq.read_table(persona.folder / "rendered.parquet").to_pylist()
+    total, count = 0.0, 0
+    for row in table:
+        if row["held_out"]:
+            labels = torch.tensor([row["labels"]])
+            supervised = int((labels[:, 1:] != -100).sum())
+            with torch.no_grad():
+                loss = model(input_ids=torch.tensor([row["input_ids"]]), labels=labels).loss
+            total, count = total + float(loss) * supervised, count + supervised
+    assert persona.outcome.eval_loss_before == pytest.approx(total / count, rel=0.02)
+
+
+def test_events_tell_a_step_each_and_the_looks_at_held_out_rows(persona: Run) -> None:
+    assert persona.values("step", "step") == list(range(1, 51))
+    assert persona.values("eval", "step") == [0, 25, 50]
+    losses = persona.values("step", "loss")
+    assert sum(losses[-10:]) / 10 < sum(losses[:10]) / 10
+    assert all(rate > 0 for rate in persona.values("step", "tokens_per_s"))
+    assert persona.values("step", "learning_rate")[3] == pytest.approx(PERSONA.learning_rate)
+
+
+def test_stopping_keeps_the_adapter(model_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=40, time_budget_s=0, held_out=0)
+    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
+    run = train(tmp_path, model_folder, settings, rows, stop_after=2)
+    assert run.outcome.stopped
+    assert run.outcome.steps <= 3
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_budget_shortens_the_run_and_says_so(model_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(num_train_epochs=500, time_budget_s=12, held_out=0)
+    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
+    run = train(tmp_path, model_folder, settings, rows)
+    asked, planned = run.values("plan", "steps")
+    assert planned < asked == 1000
+    assert run.outcome.steps <= planned
+    assert "fit into 12 seconds" in run.values("note", "note")[0]
+    assert run.values("step", "learning_rate")[-1] < settings.learning_rate * 0.2, "the schedule follows the plan"
+
+
+def test_the_same_seed_gives_the_same_losses(model_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=3, time_budget_s=0, held_out=0.25)
+    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:12])
+    losses = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        losses.append(train(tmp_path / name, model_folder, settings, rows).values("step", "loss"))
+    assert losses[0] == losses[1]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_advice() -> None:
+    watch = object.__new__(training.Watch)
+    state = type("State", (), {"global_step": 5})()
+    with pytest.raises(InputError, match="stopped being a number at step 5.*Lower the learning rate"):
+        watch.on_log(None, state, None, {"loss": math.nan, "grad_norm": 1.0, "learning_rate": 1e-3})
