@@ -161,12 +161,12 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (OSError, ValueError) as problem:
         raise InputError(
             say("The adapter cannot be read ({kind}).", kind=type(problem).__name__),
-            fix=say("Train the run again."),
+            fix=say("Start a new run with the same rows."),
         ) from None
     if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("modules_to_save"):
         raise InputError(
             say("The adapter is of a kind that cannot be compared here."),
-            say("Plain LoRA and rsLoRA can."),
+            say("Plain LoRA and rsLoRA can be compared."),
         )
     return config, weights
 

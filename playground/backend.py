@@ -313,9 +313,14 @@ class Backend:
                 "waiting": say("Loading the model."),
             }
         with closing(self._chat.reply(base, rows)) as answers:
+            said = {"base": _NOTHING_YET, "tuned": _NOTHING_YET if adapter else None}
             for answer in answers:
-                sides = [*answer["rows"], None]
-                yield {"base": sides[0], "tuned": sides[1], "waiting": None}
+                if answer["rows"] is not None:
+                    base_side, tuned_side = [*answer["rows"], None][:2]
+                    said = {"base": base_side, "tuned": tuned_side}
+                    yield {**said, "waiting": None}
+                else:
+                    yield {**said, "waiting": say("Waiting for the model.")}
 
     def _base_of(self, run: str, model: str) -> tuple[dict[str, Any], Path | None]:
         """The base model to ask, as the chat process takes it, and the run's adapter folder or None."""

@@ -41,7 +41,7 @@ def to_conversation(record: Record) -> Conversation:
         shape = "messages"
     elif "prompt" in data and "completion" in data:
         messages = check_messages(
-            [*_as_messages(data["prompt"], "user", where), *_as_messages(data["completion"], "assistant", where)], where
+            [*_as_messages(data, "prompt", where), *_as_messages(data, "completion", where)], where
         )
         shape = "prompt_completion"
     else:
@@ -66,14 +66,15 @@ def to_conversation(record: Record) -> Conversation:
     return Conversation(record.row, messages, tools or None, shape)
 
 
-def _as_messages(value: Any, role: str, where: Sentence) -> list[Any]:
-    """A prompt or completion as messages: text becomes one message of `role`, a list is taken as messages."""
+def _as_messages(data: dict[str, Any], side: str, where: Sentence) -> list[Any]:
+    """The prompt or completion as messages: text becomes one message, a list is taken as messages."""
+    value = data[side]
     if isinstance(value, str):
-        return [{"role": role, "content": value}]
+        return [{"role": "user" if side == "prompt" else "assistant", "content": value}]
     if isinstance(value, list):
         return value
     raise InputError(
-        say("{where}: the {side} is {kind}.", where=where, side=role, kind=json_kind(value)),
+        say("{where}: the {side} is {kind}.", where=where, side=side, kind=json_kind(value)),
         say("prompt and completion are text, or lists of messages."),
     )
 

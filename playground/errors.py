@@ -71,7 +71,8 @@ _FAMILY = {
 
 def disk_is_full(problem: BaseException) -> LimitError | None:
     """The error for people where `problem` is a full disk or a used-up quota, else None."""
-    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+    full = isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "os error 28" in str(problem):  # safetensors has an error of its own for it.
         return LimitError(say("The disk is full."), fix=say("Free some space and try again; nothing else was lost."))
     return None
 

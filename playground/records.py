@@ -49,14 +49,14 @@ def read_bytes(text: str, file: str, limits: Limits) -> bytes:
     if text.strip() and file:
         raise InputError(
             say("Both pasted text and a file arrived."),
-            say("One of them holds the rows."),
+            say("The rows come from one of them."),
             say("Clear the text or remove the file."),
         )
     if file:
         path = Path(file)
         if path.suffix.lower() not in SUFFIXES:
             raise InputError(
-                say("A {suffix} file arrived.", suffix=path.suffix or say("nameless")),
+                say("A file of the type {suffix} arrived.", suffix=path.suffix or say("unknown")),
                 say("Files with rows end in {suffixes}.", suffixes=", ".join(SUFFIXES)),
                 say("Save the rows as JSON Lines, one JSON object a line, and try again."),
             )
@@ -97,7 +97,7 @@ def parse_records(raw: bytes, limits: Limits) -> Parsed:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise InputError(
-            say("Byte {place} of the file is not UTF-8.", place=problem.start),
+            say("Byte {place} of the file is not UTF-8.", place=problem.start + 1),
             say("Rows are JSON objects, one a line, in a UTF-8 text file."),
             say("Save the file again with the encoding UTF-8."),
         ) from None

@@ -95,7 +95,7 @@ class Renderer:
             if tokenizer is None or not tokenizer.chat_template:
                 raise InputError(
                     say("The model has no chat template of its own."),
-                    say("Without one a conversation cannot become text."),
+                    say("Without a chat template a conversation cannot become text."),
                     say("Choose a template by name, or give its Jinja source."),
                 )
             template = tokenizer.get_chat_template()

@@ -138,6 +138,7 @@ class Progress:
         if self.state == "running":
             self.started = event["time"]
         if self.state in FINISHED:
+            self.phase = _ENDS[self.state]
             self.eta_s = None
             self.verdict = event.get("verdict") or {}
             self.error = unpack_error(event["problem"]) if event.get("problem") else None
@@ -149,6 +150,7 @@ class Progress:
         self.metrics[-1].update({name: event[name] for name in METRICS if event.get(name) is not None})
 
 
+_ENDS = {"done": say("Finished."), "stopped": say("Stopped."), "failed": say("Failed.")}
 METRICS = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens", "tokens_per_s")
 
 

@@ -231,7 +231,7 @@ class DatasetOptions:
             raise _refuse("template", self.template, say("text"))
         if self.mapping:
             raise InputError(
-                say("A column mapping arrived."),
+                say("The option mapping was given."),
                 say("Rows must have messages, or prompt and completion; other columns cannot be mapped yet."),
                 say("Rename the columns to prompt and completion."),
             )

@@ -261,13 +261,13 @@ def check_folder(folder: Path) -> None:
     """Raises ModelError unless `folder` holds a model of safetensors with its tokenizer."""
     wanted = {
         "config.json": (folder / "config.json").is_file(),
-        "a tokenizer": has_tokenizer(folder),
-        "weights in safetensors": any(folder.glob("*.safetensors")),
+        say("a tokenizer"): has_tokenizer(folder),
+        say("weights in safetensors"): any(folder.glob("*.safetensors")),
     }
     missing = [what for what, there in wanted.items() if not there]
     if missing:
         raise ModelError(
-            say("The folder {folder} has no {missing}.", folder=str(folder), missing=", ".join(missing)),
+            say("The folder {folder} has no {missing}.", folder=str(folder), missing=missing[0]),
             say("A model's folder holds config.json, a tokenizer and weights in safetensors."),
             say("Save the model with save_pretrained into that folder."),
         )

@@ -78,13 +78,15 @@ def language_of(accept_language: str | None) -> str:
     The page itself is translated in the browser from `navigator.language`, which is what browsers put first.
     """
     ranked = []
-    for place, part in enumerate((accept_language or "").split(",")):
-        tag, _, quality = part.strip().partition(";q=")
+    for place, part in enumerate((accept_language or "").lower().split(",")):
+        tag, *parameters = [piece.strip() for piece in part.split(";")]
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
         try:
-            weight = float(quality or 1)
+            weight = float(quality)
         except ValueError:
-            weight = 0.0
-        ranked.append((-weight, place, tag.split("-")[0].lower()))
+            continue
+        if weight > 0:  # 0 means "not this one"; NaN is no weight either.
+            ranked.append((-weight, place, tag.split("-")[0]))
     for _, _, tag in sorted(ranked):
         if tag in LANGUAGES:
             return tag
@@ -92,9 +94,9 @@ def language_of(accept_language: str | None) -> str:
 
 
 def pack(value: Any) -> Any:
-    """A JSON-ready copy in which each `Sentence` is `{"say": template, "values": {...}}`, for pipes and files."""
+    """A JSON-ready copy in which each `Sentence` is `{"__say__": template, "values": {...}}`, for pipes and files."""
     if isinstance(value, Sentence):
-        return {"say": value.template, "values": pack(value.values)}
+        return {"__say__": value.template, "values": pack(value.values)}
     if isinstance(value, dict):
         return {key: pack(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -105,8 +107,8 @@ def pack(value: Any) -> Any:
 def unpack(value: Any) -> Any:
     """The inverse of `pack`."""
     if isinstance(value, dict):
-        if value.keys() == {"say", "values"}:
-            return Sentence(value["say"], **unpack(value["values"]))
+        if value.keys() == {"__say__", "values"}:
+            return Sentence(value["__say__"], **unpack(value["values"]))
         return {key: unpack(item) for key, item in value.items()}
     if isinstance(value, list):
         return [unpack(item) for item in value]

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -30,12 +31,12 @@ from playground.words import LANGUAGES, Sentence, language_of, localise, pack, s
 PACKAGE = Path(words.__file__).parent
 MARKERS = {"say": "words", "Sentence": "words", "label": "i18n"}
 """Function -> the module that it comes from."""
-NO_JAPANESE_NEEDED = {"{arrived} {expected}", "system", "user", "assistant", "tool", "Top-p"}
+NO_JAPANESE_NEEDED = {"{arrived} {expected}", "{where}; {how}.", "system", "user", "assistant", "tool", "Top-p"}
 """Entries that are only placeholders, or names that stay as they are."""
 
 _JAPANESE = "\u3041-\u3096\u30a1-\u30fa\u30fc\u3005\u4e00-\u9fff"
 _SLIPS = {
-    "ASCII punctuation after Japanese": re.compile(f"[{_JAPANESE}][,.;:!?()]"),
+    "ASCII punctuation after Japanese or a placeholder": re.compile(rf"[{_JAPANESE}\}}][,.;:!?()]"),
     "ASCII bracket before Japanese": re.compile(f"[()][{_JAPANESE}]"),
     "space between Japanese characters": re.compile(f"[{_JAPANESE}、。] +[{_JAPANESE}、。]"),
     "space before Japanese punctuation": re.compile(r"\s[、。：（）」]"),
@@ -110,6 +111,7 @@ def _source_files() -> Iterator[tuple[str, str]]:
         yield path.relative_to(PACKAGE).as_posix(), path.read_text(encoding="utf-8")
 
 
+@lru_cache
 def _all_marked() -> list[Marked]:
     return [call for path, source in _source_files() for call in marked_in(source, path)[0]]
 
@@ -208,10 +210,7 @@ def test_sentences_end_as_sentences_do() -> None:
 
 @pytest.mark.parametrize("slip", _SLIPS)
 def test_translations_mix_no_widths(slip: str) -> None:
-    # Beside a placeholder stands Japanese as often as not: a kanji in its place finds those slips as well.
-    wrong = [
-        f"{key} -> {value}" for key, value in _entries() if _SLIPS[slip].search(re.sub(r"\{\w+\}(?=[:;])", "字", value))
-    ]
+    wrong = [f"{key} -> {value}" for key, value in _entries() if _SLIPS[slip].search(value)]
     assert not wrong, "\n".join(wrong)
 
 
@@ -297,7 +296,7 @@ def test_a_sentence_is_its_english() -> None:
     sentence = _nested()
     assert isinstance(sentence, str)
     assert sentence == "Row 3 is a list."
-    assert {sentence: 1}["Row 3 is a list."] == 1
+    assert hash(sentence) == hash("Row 3 is a list.")
     assert orjson.dumps(str(sentence)) == b'"Row 3 is a list."'
 
 
@@ -349,8 +348,14 @@ def test_localise_reaches_into_nested_values() -> None:
 
 # Pipes and files
 
-_NAMES = st.sampled_from(["row", "where", "kind", "say", "values", "n"])
-_PLAIN = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text()
+_NAMES = st.sampled_from(["row", "where", "kind", "say", "n"])
+_PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
 
 
 def _sentences(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Sentence]:

@@ -8,6 +8,8 @@ on every machine, so that two ways to compute it can be compared. A test module 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,8 +90,8 @@ def make_model(folder: Path, vocabulary: int, seed: int = 0) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
-def make_adapter(base: Path, folder: Path, *, seed: int, **lora: object) -> Path:
-    """A LoRA adapter with random A and B, as PEFT saves it. `lora` goes to LoraConfig."""
+def make_adapter(base: Path, folder: Path, seed: int, lora: dict[str, object]) -> Path:
+    """A LoRA adapter with random A and B, as PEFT saves it. `lora` is for LoraConfig."""
     torch.manual_seed(seed)
     settings: dict[str, object] = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
     model = get_peft_model(load_model(base), LoraConfig(**{**settings, **lora}))
@@ -117,7 +119,28 @@ def tokenizer(tiny_folder: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(tiny_folder, local_files_only=True)
 
 
+@pytest.fixture(scope="module")
+def single_thread() -> Iterator[None]:
+    """Threads cost a tiny model ten times the work that they share."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
-def model(tiny_folder: Path) -> PreTrainedModel:
+def model(tiny_folder: Path, single_thread: None) -> PreTrainedModel:
     """A model of its own for each test: hooks of one never reach another."""
     return load_model(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def new_adapter(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """new_adapter(seed, r=8, ...) -> the folder of a random adapter for the tiny model."""
+    root = tmp_path_factory.mktemp("adapters")
+    numbers = itertools.count()
+
+    def new(seed: int, **lora: object) -> Path:
+        return make_adapter(tiny_folder, root / f"adapter-{next(numbers)}", seed, lora)
+
+    return new

@@ -28,6 +28,12 @@ from playground.words import say
 KEPT = 12
 """Earlier exchanges that stay on the page."""
 
+# On a phone the answers are below the screen when they are asked for.
+_SHOW_ANSWERS = """() => setTimeout(() => {
+  const answers = document.querySelector("#newest");
+  if (answers && answers.getBoundingClientRect().top > 0.7 * window.innerHeight)
+    answers.scrollIntoView({block: "start"});
+}, 300)"""
 _DEFAULTS = Sampling()
 Exchange = dict[str, Any]
 """{message, reply}: the true texts, kept apart from the HTML that shows them."""
@@ -152,6 +158,9 @@ class CompareTab:
         buttons = [self.send, self.stop, self.again, self.clear]
         shown = [self.newest, self.history, self.exchanges, self.stopper, self.error, *buttons]
         settings = [self.run, header.model, self.system, self.temperature, self.top_p, self.length, self.seed]
+        # Before the streams: Gradio starts the events of one press in this order and waits for each.
+        sent = [self.send.click, self.message.submit, self.again.click]
+        gr.on(sent, None, None, None, js=_SHOW_ANSWERS, **QUICK)
         asked = gr.on(
             [self.send.click, self.message.submit],
             self.answer,

@@ -24,7 +24,7 @@ def no_run(language: str) -> str:
 def state_line(run: dict[str, Any], language: str) -> str:
     """State, what happens now, and how far it is. The words are a live region; the bar is not, it moves each second."""
     state = run["state"]
-    said = localise(run["phase"], language)
+    said = _ended(run, language) if state not in ACTIVE else localise(run["phase"], language)
     if state == "queued":
         said = _queue(run, language)
     return (
@@ -34,7 +34,18 @@ def state_line(run: dict[str, Any], language: str) -> str:
     )
 
 
+def _ended(run: dict[str, Any], language: str) -> str:
+    """The phase is what happened last; what counts after the end is whether there is something to use."""
+    if not run["has_adapter"]:
+        return say("There is no adapter.").to(language)
+    if run["state"] == "done":
+        return say("The adapter is ready.").to(language)
+    return say("The adapter was kept as it stood.").to(language)
+
+
 def _queue(run: dict[str, Any], language: str) -> str:
+    if not run["position"]:
+        return say("It starts now.").to(language)
     place = say("Place {position} in the queue.", position=run["position"]).to(language)
     if run.get("wait_s") is None:
         return place

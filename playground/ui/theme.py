@@ -71,7 +71,7 @@ def theme() -> gr.themes.Base:
         input_border_color_focus_dark="*primary_400",
         input_border_width="1px",
         input_placeholder_color="*neutral_500",
-        input_placeholder_color_dark="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_dark="*primary_600",
         button_primary_background_fill_hover="*primary_700",

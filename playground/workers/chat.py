@@ -142,7 +142,7 @@ class ChatProcess:
         gc.collect()
         self._tell({"event": "loading", "base": base})
         try:
-            choice = devices.choose(base["quantization"])
+            choice = devices.choose(base["quantization"], to_answer=True)
             model = devices.load(Path(base["folder"]), choice, to_train=False)
             self._engine = Engine(model, load_tokenizer(Path(base["folder"])), choice.dtype)
             self._base = base

@@ -13,7 +13,7 @@ from playground.errors import PlaygroundError, WorkerError, unpack_error
 from playground.words import Sentence, say, unpack
 from playground.workers.child import Child, Message
 
-_SILENCE_S = 600.0
+_HEARTBEAT_S = 1.0
 
 
 class ChatClient:
@@ -36,7 +36,8 @@ class ChatClient:
         self._send({"op": "load", "base": base})
 
     def reply(self, base: dict[str, Any], rows: list[dict[str, Any]]) -> Generator[Message, None, None]:
-        """Ask; yield {"rows": [...]} as they grow, the last with every row ended. Closing the iterator cancels.
+        """Ask; yield {"rows": [...]} as they grow, the last with every row ended, and {"rows": None} each second in
+        which nothing came, so that whoever listens can stop listening. Closing the iterator cancels.
 
         Raises the PlaygroundError that the request met, WorkerError when the process died meanwhile.
         """
@@ -49,6 +50,9 @@ class ChatClient:
             self._send({"op": "reply", "id": request, "base": base, "rows": rows})
             while not ended:
                 message = _latest(answers)
+                if message is None:
+                    yield {"rows": None}
+                    continue
                 if message["event"] == "refused":
                     ended = True
                     raise unpack_error(message)
@@ -106,12 +110,12 @@ class ChatClient:
             self.load(base)
 
 
-def _latest(answers: queue.Queue[Message]) -> Message:
-    """The newest message, waiting for one if there is none: who reads slowly skips what is out of date."""
+def _latest(answers: queue.Queue[Message]) -> Message | None:
+    """The newest message, or None after a second of silence: who reads slowly skips what is out of date."""
     try:
-        message = answers.get(timeout=_SILENCE_S)
+        message = answers.get(timeout=_HEARTBEAT_S)
     except queue.Empty:
-        raise WorkerError(say("The chat process does not answer."), fix=say("Ask again.")) from None
+        return None
     while message["event"] != "refused":
         try:
             message = answers.get_nowait()

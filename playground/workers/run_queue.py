@@ -89,7 +89,6 @@ class RunQueue:
             waiting = next((other for other in self._waiting if other.id == folder.id), None)
             if waiting is not None:
                 self._waiting.remove(waiting)
-                folder.append("phase", phase=say("Stopped before it started."))
                 folder.append("state", state="stopped")
                 return
         if self._store.progress(folder).state not in FINISHED:

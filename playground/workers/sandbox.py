@@ -77,7 +77,7 @@ class Sandbox:
                 ) from None
             raise WorkerError(
                 say("The process that worked on this died; a new one has taken its place."),
-                fix=say("If it happens again with the same input, the input is too large or does harm."),
+                fix=say("If it happens again with the same input, the input is too large or harmful."),
             ) from None
 
 
@@ -94,7 +94,7 @@ def _guarded(job: str, folder: str, seconds: float, *arguments: Any) -> Any:
     except MemoryError:
         raise LimitError(
             say("This needed more memory than is allowed and was stopped."),
-            fix=say("Shorten the input, or look for text that multiplies in the template."),
+            fix=say("Shorten the input, or look for text that the template repeats again and again."),
         ) from None
     except RecursionError:
         raise LimitError(say("The input is nested too deeply."), fix=say("Flatten it and try again.")) from None

@@ -104,10 +104,13 @@ def judge(outcome: training.Outcome) -> dict[str, Any]:
         return {"code": "nothing_learned", "message": message}
     if before is None or after is None:
         message = say(
-            "The adapter changed. No rows were held out, so whether it learned more than these rows is unknown."
+            "The adapter changed. No rows were held out: whether it learned more than its training rows is unknown."
         )
         return {"code": "unchecked", "message": message}
     figures = {"before": f"{before:.2f}", "after": f"{after:.2f}"}
+    if figures["before"] == figures["after"]:
+        message = say("The loss on rows that it never saw stayed at {after}. Train for more steps.", **figures)
+        return {"code": "not_better", "message": message}
     if after < before:
         message = say(
             "The loss on rows that it never saw fell from {before} to {after}: it learned something that carries over.",
@@ -115,7 +118,7 @@ def judge(outcome: training.Outcome) -> dict[str, Any]:
         )
         return {"code": "learned", "message": message}
     message = say(
-        "The loss on rows that it never saw rose from {before} to {after}: it learned these rows by heart at best. "
+        "The loss on rows that it never saw rose from {before} to {after}: at best it learned its rows by heart. "
         "Train for fewer steps, at a lower learning rate, or on more rows.",
         **figures,
     )
@@ -142,7 +145,8 @@ def _explain(problem: Exception) -> PlaygroundError:
             fix=say("Use all-linear, or names such as q_proj,v_proj."),
         )
     return WorkerError(
-        say("The run failed: {kind}.", kind=type(problem).__name__), fix=say("The log of the run says more.")
+        say("The run failed: {kind}.", kind=type(problem).__name__),
+        fix=say("Whoever runs this app finds more in the log of the run."),
     )
 
 

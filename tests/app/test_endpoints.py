@@ -65,7 +65,10 @@ def test_preview_gives_text_tokens_and_what_is_trained(client: Client) -> None:
 
 
 def test_preview_takes_template_source_with_its_special_tokens_and_clock(client: Client) -> None:
-    source = "{{ bos_token }}{{ strftime_now('%Y') }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}{{ mood }}"
+    source = (
+        "{{ bos_token }}{{ strftime_now('%Y') }}"
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}{{ mood }}"
+    )
     options = {
         "special_tokens": {"bos_token": "<s>"},
         "clock": "1999-12-31T23:59:00",
@@ -210,7 +213,7 @@ def test_a_path_on_the_server_is_no_upload(app: App, meta: dict[str, Any]) -> No
 def test_another_kind_of_file_is_refused_by_name(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "rows.exe"
     path.write_bytes(b"MZ")
-    with pytest.raises(AppError, match=r"A \.exe file arrived.*\.jsonl, \.json"):
+    with pytest.raises(AppError, match=r"A file of the type \.exe arrived.*\.jsonl, \.json"):
         client.predict(file=handle_file(path), api_name="/check_dataset")
 
 

@@ -41,12 +41,12 @@ def wait_for_step(client: Client, run: str) -> None:
 
 
 def test_the_web_process_imports_neither_torch_nor_transformers() -> None:
-    program = (
-        "import sys, playground.ui.launch; "
-        "sys.exit(', '.join({'torch', 'transformers', 'trl', 'peft', 'datasets'} & set(sys.modules)))"
-    )
-    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
+    heavy = {"torch", "transformers", "trl", "peft", "datasets", "bitsandbytes"}
+    program = "import sys, playground.ui.launch; print(*sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = set(finished.stdout.split())
+    assert "gradio" in imported
+    assert not heavy & imported
 
 
 def test_a_killed_train_process_fails_its_run_and_the_next_goes_on(app: App) -> None:

@@ -1,0 +1,154 @@
+"""Everything that can be set: each bound, and the words of each refusal."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from playground.errors import InputError
+from playground.settings import DatasetOptions, RenderOptions, Sampling, TrainSettings
+
+NUMBERS = {
+    # name: (lowest, highest, just below, just above)
+    "num_train_epochs": (0.01, 1000, 0.009, 1000.1),
+    "max_steps": (-1, 100_000, -2, 100_001),
+    "per_device_train_batch_size": (1, 256, 0, 257),
+    "gradient_accumulation_steps": (1, 256, 0, 257),
+    "learning_rate": (1e-8, 1, 0, 1.01),
+    "warmup_steps": (0, 10_000, -1, 10_001),
+    "weight_decay": (0, 1, -0.1, 1.1),
+    "max_grad_norm": (0.01, 1000, 0, 1001),
+    "max_length": (8, 8192, 7, 8193),
+    "seed": (0, 2**32 - 1, -1, 2**32),
+    "r": (1, 256, 0, 257),
+    "lora_alpha": (1, 1024, 0, 1025),
+    "lora_dropout": (0, 0.9, -0.1, 0.91),
+    "time_budget_s": (0, 86_400, -1, 86_401),
+    "held_out": (0, 0.5, -0.01, 0.51),
+    "eval_steps": (0, 100_000, -1, 100_001),
+}
+WORDS = {
+    "lr_scheduler_type": ("cosine", "linear", "constant"),
+    "quantization": ("auto", "nf4", "none"),
+    "train_on": ("assistant", "last", "all"),
+}
+SAMPLING = {
+    "max_new_tokens": (1, 4096, 0, 4097),
+    "temperature": (0, 5, -0.1, 5.1),
+    "top_p": (0.01, 1, 0.009, 1.01),
+    "seed": (0, 2**32 - 1, -1, 2**32),
+}
+NO_NUMBERS = ["8", None, True, [], {}, float("nan"), float("inf")]
+
+
+def refused(cls, **given):
+    with pytest.raises(InputError) as problem:
+        cls.from_dict(given)
+    return str(problem.value)
+
+
+def test_every_training_setting_is_looked_at_here():
+    assert set(NUMBERS) | set(WORDS) | {"target_modules"} == {field.name for field in fields(TrainSettings)}
+    assert set(SAMPLING) | {"system"} == {field.name for field in fields(Sampling)}
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "bounds"),
+    [(TrainSettings, *item) for item in NUMBERS.items()] + [(Sampling, *item) for item in SAMPLING.items()],
+)
+def test_a_number_is_taken_up_to_its_bounds_and_refused_beyond_by_name(cls, name, bounds):
+    low, high, below, above = bounds
+    for right in (low, high):
+        assert getattr(cls.from_dict({name: right}), name) == right
+    for wrong in (below, above):
+        said = refused(cls, **{name: wrong})
+        assert name in said and repr(wrong) in said
+        assert f"{low:g}" in said or name == "max_steps"
+    for wrong in NO_NUMBERS:
+        assert name in refused(cls, **{name: wrong})
+
+
+@pytest.mark.parametrize("name", [name for name, bounds in NUMBERS.items() if isinstance(bounds[3], int)])
+def test_a_whole_number_takes_no_fraction(name):
+    if name in ("max_grad_norm", "time_budget_s"):
+        assert getattr(TrainSettings.from_dict({name: 1.5}), name) == 1.5
+    else:
+        assert "whole number" in refused(TrainSettings, **{name: 8.5})
+
+
+def test_no_steps_at_all_are_refused():
+    assert "-1" in refused(TrainSettings, max_steps=0)
+
+
+@pytest.mark.parametrize(("name", "choices"), WORDS.items())
+def test_a_choice_is_refused_with_what_there_is_to_choose_from(name, choices):
+    for choice in choices:
+        assert getattr(TrainSettings.from_dict({name: choice}), name) == choice
+    for wrong in ("other", "", None, 1, [choices[0]]):
+        assert ", ".join(choices) in refused(TrainSettings, **{name: wrong})
+
+
+def test_target_modules_are_names_separated_by_commas():
+    for right in ("all-linear", "q_proj", "q_proj,v_proj", "q_proj, v_proj"):
+        assert TrainSettings.from_dict({"target_modules": right}).target_modules == right
+    for wrong in ("", "q_proj,", "a b", ".*", "../x", None, ["q_proj"], 1):
+        assert "target_modules" in refused(TrainSettings, target_modules=wrong)
+
+
+@pytest.mark.parametrize("cls", [TrainSettings, RenderOptions, DatasetOptions, Sampling])
+def test_an_unknown_name_is_refused_with_all_the_known_ones(cls):
+    said = refused(cls, learning_rat=1, max_seq_length=2)
+    assert "learning_rat" in said and "max_seq_length" in said
+    assert all(field.name in said for field in fields(cls))
+
+
+@pytest.mark.parametrize("cls", [TrainSettings, RenderOptions, DatasetOptions, Sampling])
+@pytest.mark.parametrize("given", [None, [], "settings", 3])
+def test_settings_that_are_no_object_are_refused(cls, given):
+    with pytest.raises(InputError, match="JSON object"):
+        cls.from_dict(given)
+
+
+def test_defaults_are_allowed_and_come_back_from_their_own_dictionary():
+    assert TrainSettings.from_dict({}) == TrainSettings()
+    assert TrainSettings.from_dict(TrainSettings(r=8).to_dict()) == TrainSettings(r=8)
+    assert DatasetOptions().max_length == TrainSettings().max_length
+
+
+def test_settings_cannot_be_changed_after_they_were_checked():
+    with pytest.raises(FrozenInstanceError):
+        TrainSettings().r = 0
+
+
+def test_render_options_check_each_value():
+    for name in ("add_generation_prompt", "continue_final_message"):
+        assert name in refused(RenderOptions, **{name: 1})
+    for name in ("tools", "documents"):
+        assert "a list" in refused(RenderOptions, **{name: {}})
+    for name in ("template_kwargs", "special_tokens"):
+        assert "a JSON object" in refused(RenderOptions, **{name: []})
+    for clock in ("today", "", 5, "2026-13-01"):
+        assert "clock" in refused(RenderOptions, clock=clock)
+    assert RenderOptions.from_dict({"clock": "2026-01-31"}).clock == "2026-01-31"
+
+
+def test_a_generation_prompt_and_a_continued_message_exclude_each_other():
+    said = refused(RenderOptions, add_generation_prompt=True, continue_final_message=True)
+    assert "add_generation_prompt" in said and "continue_final_message" in said
+
+
+def test_dataset_options_check_each_value():
+    assert "max_length" in refused(DatasetOptions, max_length=7)
+    assert "train_on" in refused(DatasetOptions, train_on="user")
+    assert "template" in refused(DatasetOptions, template=None)
+    assert "mapping" in refused(DatasetOptions, mapping={"question": "prompt"})
+    assert DatasetOptions.from_dict({"mapping": {}}) == DatasetOptions.from_dict({"mapping": {}})
+
+
+def test_a_system_prompt_is_text():
+    assert "system" in refused(Sampling, system=None)
+
+
+def test_a_long_wrong_value_is_not_repeated_whole():
+    assert len(refused(TrainSettings, train_on="x" * 10_000)) < 400

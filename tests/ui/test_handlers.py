@@ -1,0 +1,171 @@
+"""What the tabs do with what they are given. Handlers are called as Gradio calls them, without a server."""
+
+import gradio as gr
+import pytest
+
+from playground.errors import InputError
+from playground.ui.compare_tab import CompareTab
+from playground.ui.finetune_tab import FinetuneTab
+from playground.ui.i18n import reader_language, told
+from playground.ui.template_tab import TemplateTab
+from playground.words import Sentence
+
+from .fake_backend import FakeBackend, a_run
+
+REFUSED = InputError(Sentence("No."), None, Sentence("Do <that>."))
+SAMPLING = ("", 0, 1, 64, 0)
+PRIVATE = {"run": "abc", "number": 1, "example": "pirate", "file": ""}
+
+
+@pytest.fixture
+def backend():
+    return FakeBackend()
+
+
+def tab(kind, backend):
+    with gr.Blocks():
+        return kind(backend)
+
+
+def is_skip(value):
+    return isinstance(value, dict) and value.get("__type__") == "update" and len(value) == 1
+
+
+def test_a_conversation_shows_as_chips_and_text(backend):
+    view, text = tab(TemplateTab, backend).show([{"role": "user", "content": "Hi"}], "", True, "org/model", None)
+    assert 'id="chips"' in view and "6 tokens, 2 of them trained" in view and "exact" in text
+    assert backend.asked[0][4] == {"add_generation_prompt": True}
+
+
+def test_an_empty_or_refused_conversation_says_what_to_do(backend):
+    assert "Add a turn" in tab(TemplateTab, backend).show([], "", False, "", None)[0]
+    backend.refuse = REFUSED
+    view, _ = tab(TemplateTab, backend).show([{"role": "user", "content": "Hi"}], "", False, "", None)
+    assert "Do &lt;that&gt;." in view
+
+
+def test_a_conversation_is_added_to_the_rows_that_are_there(backend):
+    messages = [{"role": "user", "content": "日本"}]
+    pasted, file, _ = tab(TemplateTab, backend).as_row(messages, "{}\n\n", None, None)
+    assert pasted == '{}\n{"messages":[{"role":"user","content":"日本"}]}' and file is None
+
+
+def test_rows_in_a_json_list_are_left_alone(backend):
+    pasted, file, _ = tab(TemplateTab, backend).as_row([{"role": "user", "content": "a"}], "[{}]", "f", None)
+    assert is_skip(pasted) and is_skip(file)
+
+
+def test_a_file_goes_before_the_box(backend):
+    rows = tab(FinetuneTab, backend).rows
+    assert "rows.jsonl" in rows.check("pasted", "/tmp/x/rows.jsonl", "m", 256, "last", None)
+    assert backend.asked[0][1:] == ("", "/tmp/x/rows.jsonl", "m", {"max_length": 256, "train_on": "last"})
+
+
+def test_a_run_is_named_after_an_example_only_while_it_is_unchanged(backend):
+    rows = tab(FinetuneTab, backend).rows
+    assert rows.source(backend.example_text("pirate"), None, "pirate") == ("pirate", "")
+    assert rows.source("other", None, "pirate") == ("", "")
+    assert rows.source("other", "/tmp/x/rows.jsonl", "pirate") == ("", "rows.jsonl")
+
+
+def test_starting_remembers_the_run_in_the_browser(backend):
+    finetune = tab(FinetuneTab, backend)
+    given = [widget.value for widget in finetune.settings.widgets]
+    waiting, last = finetune.begin(None, "rows", None, "org/model", "", [], *given)
+    assert "Reading the rows" in waiting[0] and is_skip(waiting[1])
+    assert last[0] == "" and last[1][0]["run"] == "abc"
+    assert backend.asked[0][4]["time_budget_s"] == 180
+
+
+def test_a_refused_start_changes_nothing_else(backend):
+    finetune = tab(FinetuneTab, backend)
+    backend.refuse = REFUSED
+    given = [widget.value for widget in finetune.settings.widgets]
+    *_, last = finetune.begin(None, "", None, "", "", [], *given)
+    assert "No." in last[0] and is_skip(last[1]) and is_skip(last[2])
+
+
+def test_a_second_without_news_sends_no_curve(backend):
+    panel = tab(FinetuneTab, backend).run
+    first = panel.look("abc", {}, [PRIVATE], None)
+    second = panel.look("abc", first[6], [PRIVATE], None)
+    assert "<svg" in first[2] and first[5].active
+    assert is_skip(second[2]) and is_skip(second[5]) and is_skip(second[10])
+
+
+def test_looking_stops_when_the_run_ends(backend):
+    panel = tab(FinetuneTab, backend).run
+    seen = panel.look("abc", {}, [PRIVATE], None)[6]
+    backend.runs["abc"] = a_run(state="done", step=4)
+    ended = panel.look("abc", seen, [PRIVATE], None)
+    assert not ended[5].active
+    assert [button["visible"] for button in ended[7:10]] == [False, True, True]
+    assert ended[11]["value"] == "abc", "the run that ended is the one to compare"
+
+
+def test_an_unknown_run_says_so_and_is_not_looked_at_again(backend):
+    shown = tab(FinetuneTab, backend).run.look("gone", {}, [], None)
+    assert "There is no run gone." in shown[0] and not shown[5].active
+
+
+def test_a_reload_finds_the_newest_run_and_shows_it_while_it_goes(backend):
+    panel = tab(FinetuneTab, backend).run
+    chosen, _, tabs = panel.find_again([PRIVATE], None)
+    assert chosen["value"] == "abc" and tabs.selected == "finetune"
+    backend.runs["abc"] = a_run(state="done")
+    assert is_skip(panel.find_again([PRIVATE], None)[2])
+    assert is_skip(panel.find_again([], None)[0])
+
+
+def test_an_answer_streams_and_is_kept(backend):
+    updates = list(tab(CompareTab, backend).answer(None, [], " Hi ", "abc", "org/model", *SAMPLING))
+    assert is_skip(updates[0][0]) and updates[1][0] == "" and is_skip(updates[2][0]), "emptied once, when taken"
+    assert updates[-1][3][0]["message"] == "Hi" and "Ans" in updates[-1][1]
+    assert backend.asked[0][2] == "abc" and backend.closed == 1
+    sampling = {"system": "", "temperature": 0, "top_p": 1, "max_new_tokens": 64, "seed": 0}
+    assert backend.asked[0][3] == sampling
+
+
+def test_stop_ends_the_stream_and_closes_the_request(backend):
+    updates = tab(CompareTab, backend).answer(None, [], "Hi", "abc", "", *SAMPLING)
+    stopper = next(updates)[4]
+    next(updates)
+    stopper.set()
+    rest = list(updates)
+    assert len(rest) == 1 and "stopped" in rest[0][1] and backend.closed == 1
+
+
+def test_a_refused_message_stays_in_its_box(backend):
+    backend.refuse = REFUSED
+    updates = list(tab(CompareTab, backend).answer(None, [], "Hi", "", "", *SAMPLING))
+    assert all(is_skip(update[0]) for update in updates)
+    assert "Do &lt;that&gt;." in updates[-1][5] and "Nothing asked yet" in updates[-1][1]
+
+
+def test_nothing_is_asked_without_a_message(backend):
+    updates = list(tab(CompareTab, backend).answer(None, [], "  ", "", "", *SAMPLING))
+    assert "Write a message first." in updates[0][5] and backend.asked == []
+
+
+def test_answering_again_takes_the_last_message_and_the_next_seed(backend):
+    before = [{"message": "Hi", "reply": {"base": {}, "tuned": None}}]
+    updates = list(tab(CompareTab, backend).answer_again(None, before, "abc", "", *SAMPLING))
+    assert updates[0][0] == 1 and backend.asked[0][3]["seed"] == 1
+    assert [one["message"] for one in updates[-1][3]] == ["Hi", "Hi"]
+
+
+def test_an_examples_system_prompt_never_replaces_ones_own(backend):
+    compare = tab(CompareTab, backend)
+    assert compare.look("abc", "", [PRIVATE], None)[2] == "Be a pirate."
+    assert compare.look(None, "Be a pirate.", [], None)[2] == ""
+    assert is_skip(compare.look("abc", "My own.", [PRIVATE], None)[2])
+
+
+def test_a_refusal_without_a_place_becomes_a_notice():
+    @told
+    def handler(request: gr.Request):
+        raise REFUSED
+
+    with pytest.raises(gr.Error, match="No. Do <that>."):
+        handler(None)
+    assert reader_language(None) == "en"

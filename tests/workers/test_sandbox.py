@@ -1,0 +1,304 @@
+"""Hostile templates and files meet processes that can be killed; everyone else is served as before."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow.parquet as pq
+import pytest
+
+from playground.dataset import held_out_places
+from playground.errors import InputError, LimitError, PlaygroundError, WorkerError
+from playground.rendering import Renderer
+from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
+from playground.workers.sandbox import Sandbox
+from playground.words import Sentence
+
+pytest_plugins = ["tests.tiny"]
+
+LIMITS = Limits(sandbox_bytes=400_000_000)
+HELLO = [{"role": "user", "content": "Hi"}]
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+ROWS = b'{"prompt": "Hi", "completion": "Ahoy"}\n' * 5 + b"broken\n"
+
+
+def opened(workers):
+    box = Sandbox(LIMITS, workers=workers)
+    box.start()
+    return box
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    box = opened(2)
+    yield box
+    box.close()
+
+
+def preview(box, template, seconds=20.0, messages=HELLO, folder=""):
+    return box.run("preview", folder, messages, template, RenderOptions(), LIMITS, seconds=seconds)
+
+
+def is_well(box):
+    return preview(box, "{{ messages[0].content }} there")["text"] == "Hi there"
+
+
+# --- Work as usual ---
+
+
+def test_a_preview_gives_text_and_chips(sandbox, tiny_folder, tokenizer):
+    messages = [*HELLO, {"role": "assistant", "content": "Ahoy 🙂"}]
+    found = preview(sandbox, "", messages=messages, folder=str(tiny_folder))
+    rendered = Renderer(tokenizer).render(messages, RenderOptions())
+    assert found["text"] == rendered.text
+    assert [chip["id"] for chip in found["tokens"]] == rendered.input_ids
+    assert [int(chip["trained"]) for chip in found["tokens"]] == rendered.loss_mask
+    assert (found["mask"], found["findings"]) == ("prefix", [])
+
+
+def test_without_a_tokenizer_a_preview_is_text_alone(sandbox):
+    assert preview(sandbox, "qwen3")["tokens"] == []
+    assert is_well(sandbox)
+
+
+def test_a_preview_that_marks_nothing_says_why(sandbox, tiny_folder):
+    template = "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    messages = [*HELLO, {"role": "assistant", "content": "Ahoy"}]
+    found = preview(sandbox, template, messages=messages, folder=str(tiny_folder))
+    assert (found["mask"], [finding["code"] for finding in found["findings"]]) == ("none", ["no_mask"])
+
+
+@pytest.mark.xfail(strict=True, reason="a continued last message makes prefix_intervals give up on all of them")
+def test_a_continued_answer_does_not_blame_the_template(sandbox, tiny_folder):
+    messages = [*HELLO, {"role": "assistant", "content": "Ahoy"}]
+    options = RenderOptions(continue_final_message=True)
+    found = sandbox.run("preview", str(tiny_folder), messages, "", options, LIMITS, seconds=20.0)
+    assert [finding["code"] for finding in found["findings"]] == []
+
+
+def test_errors_come_through_with_their_words_in_every_language(sandbox):
+    with pytest.raises(InputError, match="The conversation, message 1 has no role") as problem:
+        preview(sandbox, "{{ 1 }}", messages=[{"content": "Hi"}])
+    assert isinstance(problem.value.arrived, Sentence)
+    assert problem.value.arrived.template == "{where} has no role."
+
+
+def test_a_dataset_is_counted_and_its_first_rows_are_shown(sandbox, tiny_folder):
+    found = sandbox.run("check_dataset", str(tiny_folder), ROWS, DatasetOptions(), LIMITS, seconds=20.0)
+    assert (found["rows"], found["usable_rows"], found["format"]) == (6, 5, "prompt_completion")
+    assert [finding["row"] for finding in found["findings"]] == [6]
+    assert [row["row"] for row in found["preview"]] == [1, 2, 3]
+
+
+def test_a_runs_rows_are_written_as_the_preview_shows_them(sandbox, tiny_folder, tokenizer, tmp_path):
+    settings = TrainSettings(held_out=0.4, seed=7)
+    counts = sandbox.run("write_rows", str(tiny_folder), ROWS, settings, str(tmp_path), LIMITS, seconds=20.0)
+    assert (counts["train_rows"], counts["held_out_rows"]) == (3, 2)
+    assert (tmp_path / "rows.jsonl").read_bytes() == b'{"prompt":"Hi","completion":"Ahoy"}\n' * 5
+    table = pq.read_table(tmp_path / "rendered.parquet").to_pydict()
+    rendered = Renderer(tokenizer).render([*HELLO, {"role": "assistant", "content": "Ahoy"}], RenderOptions())
+    assert table["row"] == [1, 2, 3, 4, 5]
+    assert table["input_ids"] == [rendered.input_ids] * 5
+    assert table["labels"] == [rendered.labels()] * 5
+    assert [place for place, out in enumerate(table["held_out"]) if out] == held_out_places(5, 0.4, 7)
+
+
+def test_a_prompt_ends_where_the_model_is_to_answer(sandbox, tiny_folder, tokenizer):
+    ids = sandbox.run("prompt_ids", str(tiny_folder), HELLO, "", LIMITS, seconds=20.0)
+    assert ids == tokenizer.apply_chat_template(HELLO, add_generation_prompt=True)["input_ids"]
+    with pytest.raises(InputError, match="limit here is 10"):
+        sandbox.run("prompt_ids", str(tiny_folder), HELLO, "", Limits(prompt_tokens=10), seconds=20.0)
+
+
+def test_a_template_longer_than_the_limit_is_refused(sandbox):
+    with pytest.raises(InputError, match="limit here is 200000"):
+        preview(sandbox, "{{ 1 }}" + " " * 200_000)
+
+
+# --- Time ---
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        ENDLESS,
+        "{{ 9 ** 9 ** 9 }}",  # One call into C, folded while compiling, that no Python exception could end.
+        "{{ messages[0].content and 7 ** (7 ** (7 + messages | length)) }}",
+    ],
+)
+def test_a_template_that_never_ends_is_ended(sandbox, template):
+    with pytest.raises(LimitError, match="longer than 0.3 seconds"):
+        preview(sandbox, template, seconds=0.3)
+    assert is_well(sandbox)
+
+
+def test_others_are_served_while_a_template_runs_and_runs():
+    box = opened(2)
+    with ThreadPoolExecutor(1) as pool:
+        endless = pool.submit(preview, box, ENDLESS, 60.0)
+        for _ in range(5):
+            assert is_well(box)
+        assert not endless.done()
+        box.close()
+        assert endless.exception() is not None
+
+
+def test_a_deadline_is_over_with_its_job(sandbox):
+    """Both workers have had a deadline of 0.3 s; whatever runs on them later is not ended by it."""
+    for _ in range(4):
+        preview(sandbox, "{{ 1 }}", seconds=0.3)
+    slow = "{% for a in range(300) %}{% for b in range(3000) %}{% endfor %}{% endfor %}done"
+    with ThreadPoolExecutor(2) as pool:
+        assert [found["text"] for found in pool.map(lambda _: preview(sandbox, slow, 60.0), range(2))] == ["done"] * 2
+
+
+# --- Memory and nesting ---
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a' * 2000000000 }}",
+        "{{ 'a' | center(2000000000) }}",
+        "{{ (messages[0].content * 1000000000) | length }}",
+        "{% set ns = namespace(s='a' * 1000000) %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "{{ '%2000000000d' % 1 }}",
+        "{{ [0] * 1000000000 }}",
+    ],
+)
+def test_a_template_that_wants_too_much_memory_is_refused(sandbox, template):
+    with pytest.raises((LimitError, InputError), match="memory|refuses"):
+        preview(sandbox, template)
+    assert is_well(sandbox)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+        "{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}",
+        "{{ " + "[" * 3000 + "]" * 3000 + " }}",
+        "{% if 1 %}" * 3000 + "{% endif %}" * 3000,
+        "{{ " + "not " * 20_000 + "1 }}",
+    ],
+)
+def test_a_template_nested_without_end_is_refused(sandbox, template):
+    with pytest.raises(PlaygroundError):
+        preview(sandbox, template)
+    assert is_well(sandbox)
+
+
+def test_a_conversation_nested_without_end_is_refused(sandbox):
+    deep: list = []
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(PlaygroundError, match="nested"):
+        preview(sandbox, "{{ messages }}", messages=[{"role": "user", "content": "Hi", "name": deep}])
+
+
+# --- Escapes ---
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ messages.__class__.__base__ }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ lipsum.__globals__['os'].environ }}",
+        "{{ raise_exception.__globals__ }}",
+        "{{ strftime_now.__code__ }}",
+        "{{ namespace.__init__.__globals__ }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ '{0.__class__.__base__}'.format(messages) }}",
+        "{{ '{0.__class__}'.format_map({'0': messages}) }}",
+        "{{ ''['__class__'] }}",
+        "{{ '' | attr('__class__') }}",
+        "{{ messages.append(1) }}",
+        "{{ messages[0].update(role='system') }}",
+        "{% import 'os' as os %}{{ os }}",
+        "{{ tojson.__globals__ }}",
+    ],
+)
+def test_a_template_cannot_reach_out_of_its_sandbox(sandbox, template):
+    with pytest.raises(InputError):
+        print(preview(sandbox, template)["text"])
+
+
+def test_a_template_cannot_change_what_the_next_one_sees(sandbox):
+    for _ in range(4):
+        with pytest.raises(InputError):
+            preview(sandbox, "{% set _ = messages[0].update(content='changed') %}")
+        assert is_well(sandbox)
+
+
+# --- Processes ---
+
+
+def workers_of(box):
+    return list(box._pool._pool_manager.worker_manager.workers)
+
+
+def test_a_killed_worker_costs_one_request():
+    box = opened(1)
+    try:
+        assert is_well(box)
+        with ThreadPoolExecutor(1) as pool:
+            victim = pool.submit(preview, box, ENDLESS, 60.0)
+            while not victim.running():
+                time.sleep(0.01)
+            time.sleep(0.2)
+            [worker] = workers_of(box)
+            os.kill(worker, signal.SIGKILL)
+            assert isinstance(victim.exception(), WorkerError)
+        assert is_well(box)
+        assert workers_of(box) != [worker]
+    finally:
+        box.close()
+
+
+def test_many_ask_at_once_and_each_gets_its_own_answer(sandbox):
+    def ask(number):
+        found = preview(sandbox, "{{ messages[0].content }}!", messages=[{"role": "user", "content": str(number)}])
+        return found["text"]
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(ask, range(40))) == [f"{number}!" for number in range(40)]
+
+
+def test_a_sandbox_that_was_not_started_or_is_closed_says_so():
+    box = Sandbox(LIMITS)
+    with pytest.raises(WorkerError, match="not running"):
+        is_well(box)
+    box.start()
+    box.close()
+    box.close()
+    with pytest.raises(WorkerError, match="not running"):
+        is_well(box)
+
+
+@pytest.mark.xfail(strict=True, raises=(OSError, ValueError), reason="_guarded loads the tokenizer outside its try")
+def test_a_folder_without_a_tokenizer_is_an_error_for_people(sandbox, tmp_path):
+    with pytest.raises(PlaygroundError):
+        preview(sandbox, "{{ 1 }}", folder=str(tmp_path))
+
+
+def test_a_job_that_does_not_exist_is_an_error_for_people(sandbox):
+    with pytest.raises(WorkerError):
+        sandbox.run("no_such_job", "", seconds=5.0)
+
+
+def test_the_asking_process_starts_no_worker_by_forking_itself(sandbox):
+    assert is_well(sandbox)
+    own = {child.pid for child in multiprocessing.active_children()}
+    assert threading.active_count() > 1  # Forking with threads would be no good.
+    for worker in workers_of(sandbox):
+        with open(f"/proc/{worker}/stat") as stat:
+            parent = int(stat.read().rpartition(")")[2].split()[1])
+        assert parent != os.getpid()
+    assert own is not None
