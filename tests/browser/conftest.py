@@ -1,0 +1,74 @@
+"""Chromium in front of the launched app, as a person would sit there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.conftest import App
+
+ARTIFACTS = Path(__file__).resolve().parent.parent / "artifacts"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOCALES = {"en": "en-US", "ja": "ja-JP"}
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no Chromium here: install it (Debian: apt-get install chromium) or name one in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser, app: App) -> Iterator[Visit]:
+    """visit(language, width, scheme): a page of a new person, whose errors fail the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_page(language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
+        context = chromium.new_context(
+            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(app.url)
+        page.wait_for_selector("#chips .k")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what the person sees, whole page."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.wait_for_timeout(400)  # Let transitions end: a picture of one helps nobody.
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+
+
+def fits_its_width(page: Page) -> bool:
+    """Whether nothing makes the page scroll sideways."""
+    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
