@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app setup setup-dev test check format clean
+.PHONY: app setup setup-dev test check format pictures clean
 
 app: setup
 	$(BIN)/python app.py $(ARGS)
@@ -32,6 +32,12 @@ format: setup-dev
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+pictures: setup-dev
+	$(BIN)/python -m pytest tests/browser
+	mkdir -p assets/pictures
+	for name in template-en-1280-light finetune-en-1280 compare-en-1280 compare-ja-390; do \
+	  cp tests/artifacts/$$name.png assets/pictures/; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -127,7 +127,7 @@ class Backend:
                 return {**status, "state": "ready", "line": self._chat.line}
         elif self._chat.state == "ready":
             return {**status, "state": "ready", "line": say("On this machine; loaded when it is first asked.")}
-        return {**status, "state": "loading", "line": say("Loading the model.")}
+        return {**status, "state": "loading", "line": say("Its weights are being read into memory.")}
 
     def fetch_model(self, model: str = "") -> None:
         """Begin to fetch a model in the background; `model_status` tells how it goes."""

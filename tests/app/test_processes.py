@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import psutil
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 
 from playground.examples import bundled
 from tests.conftest import ROOT, App, free_port, wait_for
@@ -111,6 +114,26 @@ def test_a_run_goes_on_when_the_app_is_killed(own_app: App) -> None:
     wait_for(lambda: client.predict(run, api_name="/run")["step"] > status["step"], 60, "another step")
     client.predict(run, api_name="/stop")
     wait_for(lambda: state(client, run) == "stopped", 60, "the run to stop")
+
+
+def test_the_endpoints_are_mcp_tools(own_app: App) -> None:
+    own_app.arguments.append("--mcp")
+    own_app.start()
+
+    async def ask() -> tuple[set[str], str]:
+        async with (
+            streamable_http_client(f"{own_app.url}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            said = await session.call_tool("preview", {"conversation": [{"role": "user", "content": "Hi"}]})
+            assert "would be trained" in (tools["preview"].description or "")
+            return set(tools), said.content[0].text
+
+    names, said = asyncio.run(ask())
+    assert names == {"preview", "check_dataset", "train", "run", "stop", "reply", "export"}
+    assert "<|im_start|>user" in said
 
 
 def _words(process: psutil.Process) -> list[str]:
