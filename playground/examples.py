@@ -35,7 +35,7 @@ BUNDLED = (
         say("A persona: Mochi the library robot"),
         say("A name and a few facts that the base model cannot know."),
         "en",
-        ("Hey robot, tell me what you're called!", "Who am I talking to?", "Which colour do you like best?"),
+        ("Hey robot, tell me what you're called!", "Who am I talking to?", "Which colour is your favourite of all?"),
     ),
     BundledDataset(
         "pirate-voice",
