@@ -201,9 +201,19 @@ def build_trainer(
         disable_tqdm=True,
         dataloader_pin_memory=choice.device == "cuda",
     )
-    return RunTrainer(
+    trainer = RunTrainer(
         model, args=config, train_dataset=rows.train, processing_class=tokenizer, peft_config=_lora(settings)
     )
+    if choice.dtype is torch.float16:
+        keep_master_weights(trainer.model)
+    return trainer
+
+
+def keep_master_weights(model: torch.nn.Module) -> None:
+    """Trainable weights in fp32: the gradient scaler of fp16 refuses others, and TRL makes a quantised model's bf16."""
+    for weights in model.parameters():
+        if weights.requires_grad:
+            weights.data = weights.data.float()
 
 
 def _lora(settings: TrainSettings) -> LoraConfig:

@@ -260,6 +260,13 @@ def test_the_same_seed_gives_the_same_losses(model_folder: Path, tmp_path: Path)
     assert losses[0] == losses[1]
 
 
+def test_fp16_trains_fp32_weights() -> None:
+    model = torch.nn.Linear(2, 2).to(torch.bfloat16)
+    model.bias.requires_grad = False
+    training.keep_master_weights(model)
+    assert (model.weight.dtype, model.bias.dtype) == (torch.float32, torch.bfloat16)
+
+
 def test_a_loss_that_is_no_number_ends_the_run_with_advice() -> None:
     watch = object.__new__(training.Watch)
     state = type("State", (), {"global_step": 5})()

@@ -37,6 +37,8 @@ from playground.training import load_tokenizer
 from playground.words import pack, say
 
 _MOST_ROWS = 64
+_MOST_TOKENS = 32_768
+"""Most tokens, padding included, that the batch may come to hold in its cache: 1.5 GB for SmolLM2-135M in fp32."""
 _UPDATE_S = 0.1
 """Seconds between two updates of one answer: a browser gains nothing from more, and each costs a millisecond."""
 
@@ -131,11 +133,18 @@ class ChatProcess:
             if self._engine is None:
                 self._waiting.popleft()
                 continue
-            if self._engine.rows and len(self._engine.rows) + len(request.rows) > _MOST_ROWS:
+            if not self._has_room(request):
                 return
             self._waiting.popleft()
             if request.rows:
                 self._join(request)
+
+    def _has_room(self, request: Request) -> bool:
+        """Whether the request can join the batch in hand. An empty batch takes any request: each is small enough."""
+        assert self._engine is not None
+        rows = [*self._engine.rows, *request.rows]
+        longest = max((len(row.prompt) + row.sampling.max_new_tokens for row in rows), default=0)
+        return not self._engine.rows or (len(rows) <= _MOST_ROWS and len(rows) * longest <= _MOST_TOKENS)
 
     def _load(self, base: dict[str, Any]) -> None:
         self._engine, self._base = None, None

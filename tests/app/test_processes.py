@@ -116,6 +116,33 @@ def test_a_run_goes_on_when_the_app_is_killed(own_app: App) -> None:
     wait_for(lambda: state(client, run) == "stopped", 60, "the run to stop")
 
 
+def test_a_folder_on_the_command_line_is_the_model(own_app: App, model_folder: Path) -> None:
+    own_app.arguments += ["--model", str(model_folder)]
+    client = Client(own_app.start().url, verbose=False)
+    question = [{"role": "user", "content": "Hi"}]
+    assert client.predict(question, model_folder.name, api_name="/preview")["tokens"]
+    assert client.predict(question, "", {"max_new_tokens": 4}, api_name="/reply")["base"]["tokens"] > 0
+    run = start(client, max_steps=1)
+    wait_for(lambda: state(client, run) == "done", 120, "the run")
+    card = Path(client.predict(run, "card", api_name="/export")).read_text()
+    assert f"base_model: {model_folder.name}" in card
+    assert str(model_folder) not in card
+
+
+def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "app.py", "--home", str(tmp_path / "home"), "--model", str(tmp_path)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 1
+    assert "has no config.json. A model's folder holds" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_more_rows_than_the_limit_are_refused_with_the_limit(app: App) -> None:
+    rows = '{"prompt": "a", "completion": "' + "b" * 1_000_000 + '"}\n'
+    with pytest.raises(AppError, match="25.0 MB of rows arrived. The limit here is 20.0 MB"):
+        Client(app.url, verbose=False).predict(text=rows * 25, api_name="/check_dataset")
+
+
 def test_the_endpoints_are_mcp_tools(own_app: App) -> None:
     own_app.arguments.append("--mcp")
     own_app.start()

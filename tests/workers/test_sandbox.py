@@ -126,7 +126,7 @@ def test_a_template_longer_than_the_limit_is_refused(sandbox):
     "template",
     [
         ENDLESS,
-        "{{ 9 ** 9 ** 9 }}",  # One call into C, folded while compiling, that no Python exception could end.
+        "{{ 9 ** (9 ** 9) }}",  # One call into C, folded while compiling, that no Python exception could end.
         "{{ messages[0].content and 7 ** (7 ** (7 + messages | length)) }}",
     ],
 )
@@ -201,7 +201,7 @@ def nested(depth):
 
 def test_a_conversation_nested_too_deeply_is_refused(sandbox):
     with pytest.raises(LimitError, match="nested too deeply"):
-        preview(sandbox, "{{ messages }}", messages=nested(450))
+        preview(sandbox, "{{ messages }}", messages=nested(600))
     assert is_well(sandbox)
 
 
@@ -246,8 +246,11 @@ def test_a_conversation_that_cannot_even_be_sent_is_refused_and_costs_nobody_els
     ],
 )
 def test_a_template_cannot_reach_out_of_its_sandbox(sandbox, template):
-    with pytest.raises(InputError):
-        print(preview(sandbox, template)["text"])
+    try:
+        text = preview(sandbox, template)["text"]
+    except InputError:
+        return
+    assert text.strip() == ""  # The sandbox lets a forbidden attribute be printed as nothing.
 
 
 def test_a_template_cannot_change_what_the_next_one_sees(sandbox):
