@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -27,6 +28,8 @@ from playground.errors import InputError
 from playground.words import say
 
 _PREFIX = "base_model.model."
+_NOT_SERVED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias", "trainable_token_indices")
+"""Settings of a LoRA that change more than two matrices a layer, or their scale from layer to layer."""
 BASE = 0
 """The slot that adds nothing."""
 
@@ -158,12 +161,12 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         config = json.loads((folder / "adapter_config.json").read_bytes())
         weights = load_file(folder / "adapter_model.safetensors")
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, SafetensorError) as problem:
         raise InputError(
             say("The adapter cannot be read ({kind}).", kind=type(problem).__name__),
             fix=say("Start a new run with the same rows."),
         ) from None
-    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("modules_to_save"):
+    if config.get("peft_type") != "LORA" or any(config.get(extra) for extra in _NOT_SERVED):
         raise InputError(
             say("The adapter is of a kind that cannot be compared here."),
             say("Plain LoRA and rsLoRA can be compared."),
@@ -172,10 +175,16 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _pairs(weights: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Layer name -> (A, B)."""
+    """Layer name -> (A, B). Raises InputError unless the weights are such pairs and nothing else."""
     pairs = {}
     for name, a in weights.items():
-        if name.endswith(".lora_A.weight"):
-            layer = name.removesuffix(".lora_A.weight")
-            pairs[layer.removeprefix(_PREFIX)] = (a, weights[f"{layer}.lora_B.weight"])
+        layer = name.removesuffix(".lora_A.weight")
+        b = weights.get(f"{layer}.lora_B.weight")
+        if layer != name and b is not None and a.ndim == b.ndim == 2 and a.shape[0] == b.shape[1]:
+            pairs[layer.removeprefix(_PREFIX)] = (a, b)
+    if not pairs or 2 * len(pairs) != len(weights):
+        raise InputError(
+            say("The adapter's weights are not pairs of LoRA matrices on linear layers."),
+            say("Plain LoRA and rsLoRA can be compared."),
+        )
     return pairs

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Interval = tuple[int, int]
 MaskSource = Literal["generation", "prefix", "all", "none"]
 _PROBE = "\u2983probe\u2984"
+_REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What a template can raise on a conversation that it was not written for, or on purpose."""
 _MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
@@ -89,17 +91,24 @@ class Renderer:
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase | None, template: str | None = None, output_chars: int = 2_000_000
     ) -> None:
+        """`template` None is the tokenizer's own. Raises InputError where it has none."""
+        if template is None and (tokenizer is None or not tokenizer.chat_template):
+            raise InputError(
+                say("The model has no chat template of its own."),
+                say("Without a chat template a conversation cannot become text."),
+                say("Choose a template by name, or give its Jinja source."),
+            )
         self.tokenizer = tokenizer
         self.output_chars = output_chars
-        if template is None:
-            if tokenizer is None or not tokenizer.chat_template:
-                raise InputError(
-                    say("The model has no chat template of its own."),
-                    say("Without a chat template a conversation cannot become text."),
-                    say("Choose a template by name, or give its Jinja source."),
-                )
-            template = tokenizer.get_chat_template()
-        self.template = template
+        self._given = template
+
+    def template(self, options: RenderOptions) -> str:
+        """The template's source. Some models have one of its own for conversations with tools."""
+        if self._given is not None:
+            return self._given
+        assert self.tokenizer is not None
+        source: str = self.tokenizer.get_chat_template(tools=options.tools)
+        return source
 
     def text(self, messages: list[Message], options: RenderOptions) -> str:
         """The rendered text alone."""
@@ -111,7 +120,7 @@ class Renderer:
         Raises InputError where the template refuses the conversation or is no valid Jinja.
         """
         # transformers refuses to track the markers while a message is continued.
-        has_markers = _MARKER.search(self.template) is not None and not options.continue_final_message
+        has_markers = _MARKER.search(self.template(options)) is not None and not options.continue_final_message
         text, marked = self._render(messages, options, track_generation=has_markers)
         boundaries = self._boundaries(messages, options, text)
         source: MaskSource
@@ -140,18 +149,18 @@ class Renderer:
         special = dict(self.tokenizer.special_tokens_map) if self.tokenizer is not None else {}
         variables = {**special, **(options.special_tokens or {}), **(options.template_kwargs or {})}
         try:
-            with _clock(self.template, options.clock):
+            with _clock(self.template(options), options.clock):
                 rendered, intervals = chat_template_utils.render_jinja_template(
                     conversations=[messages],
                     tools=options.tools,
                     documents=options.documents,
-                    chat_template=self.template,
+                    chat_template=self.template(options),
                     return_assistant_tokens_mask=track_generation,
                     continue_final_message=options.continue_final_message,
                     add_generation_prompt=options.add_generation_prompt,
                     **variables,
                 )
-        except (TemplateError, TypeError, ValueError, KeyError, AttributeError, IndexError, ArithmeticError) as problem:
+        except _REFUSALS as problem:
             detail = str(problem).strip() or type(problem).__name__
             raise InputError(
                 say("The chat template refuses the conversation: {detail}", detail=_sentence(detail)),
@@ -191,6 +200,8 @@ class Renderer:
                 continue
             prompt = self._try(messages[:index], options, add_generation_prompt=True)
             turn = self._try(messages[: index + 1], options, add_generation_prompt=False)
+            if options.continue_final_message and index == len(messages) - 1 and turn and turn.startswith(text):
+                turn = text  # The last turn is left open: it ends where the text does.
             if prompt is None or turn is None or not turn.startswith(prompt) or not text.startswith(turn):
                 return "none", []
             intervals.append((len(prompt), len(turn)))
@@ -257,6 +268,7 @@ def _mask(offsets: list[Interval], trained: list[Interval]) -> list[int]:
 
     A token across the edge of a span counts, as it does for transformers: its loss cannot be split.
     """
+    trained = [interval for interval in trained if interval[0] < interval[1]]
     starts = [start for start, _ in trained]
     mask = []
     for start, end in offsets:

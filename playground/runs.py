@@ -14,6 +14,7 @@ The train process writes events, everyone else reads them. Reading forgives a la
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
@@ -55,10 +56,15 @@ class RunFolder:
         return loaded
 
     def append(self, event: str, **values: Any) -> None:
-        """Add one event. A single write, so that a reader sees all of it or none, or at worst its beginning."""
+        """Add one event, in a single write. A reader sees all of it or none, or after a crash its beginning."""
         line = orjson.dumps({"time": round(time.time(), 3), "event": event, **pack(values)}) + b"\n"
-        descriptor = os.open(self.path / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self.path / "events.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
+            # The app and the train process both write: neither may look at the other's half-written line.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # A crash cut the last event short: it must not take this one with it.
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
@@ -201,5 +207,5 @@ class RunStore:
 
     def all(self) -> list[RunFolder]:
         """Every run, oldest first."""
-        folders = [RunFolder(path) for path in self.root.iterdir() if _ID.fullmatch(path.name)]
-        return sorted(folders, key=lambda folder: (folder.path / "settings.json").stat().st_mtime)
+        settings = [path for path in self.root.glob("*/settings.json") if _ID.fullmatch(path.parent.name)]
+        return [RunFolder(path.parent) for path in sorted(settings, key=lambda path: path.stat().st_mtime)]

@@ -74,8 +74,7 @@ def find_local(name: str, *, with_weights: bool = True) -> Path | None:
     """The folder of a model whose files are all on this machine already, or None. Asks no network."""
     try:
         folder = Path(snapshot_download(name, local_files_only=True))
-        has_weights = any(folder.glob("*.safetensors")) and (folder / "config.json").is_file()
-        if has_tokenizer(folder) and (has_weights or not with_weights):
+        if has_tokenizer(folder) and (has_weights(folder) or not with_weights):
             return folder
     except (LocalEntryNotFoundError, OSError, ValueError):
         pass
@@ -257,12 +256,22 @@ def has_tokenizer(folder: Path) -> bool:
     return (folder / "tokenizer.json").is_file() or (folder / "tokenizer.model").is_file()
 
 
+def has_weights(folder: Path) -> bool:
+    """Whether `folder` holds a model's configuration and all its safetensors, also where they are in several files."""
+    if not (folder / "config.json").is_file():
+        return False
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return any(folder.glob("*.safetensors"))
+    return all((folder / name).is_file() for name in set(json.loads(index.read_bytes())["weight_map"].values()))
+
+
 def check_folder(folder: Path) -> None:
     """Raises ModelError unless `folder` holds a model of safetensors with its tokenizer."""
     wanted = {
         "config.json": (folder / "config.json").is_file(),
         say("a tokenizer"): has_tokenizer(folder),
-        say("weights in safetensors"): any(folder.glob("*.safetensors")),
+        say("weights in safetensors"): has_weights(folder),
     }
     missing = [what for what, there in wanted.items() if not there]
     if missing:

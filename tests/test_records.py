@@ -187,7 +187,7 @@ def test_a_broken_array_is_refused_with_the_reason():
 def test_bytes_that_are_no_utf8_are_refused_with_their_place(raw):
     with pytest.raises(InputError, match="not UTF-8"):
         parsed(raw)
-    with pytest.raises(InputError, match=f"Byte {len(ROW)} "):
+    with pytest.raises(InputError, match=f"Byte {len(ROW) + 1} "):
         parsed(ROW.encode() + b"\xff")
 
 

@@ -188,7 +188,6 @@ def test_the_own_template_may_be_one_of_several_as_for_apply_chat_template(token
     assert rendered.text == several.apply_chat_template(CONVERSATIONS["one turn"], tokenize=False)
 
 
-@pytest.mark.xfail(strict=True, reason="Renderer asks get_chat_template() without tools, so never gets tool_use")
 def test_a_conversation_with_tools_uses_the_template_that_the_model_has_for_tools(tokenizer):
     several = copy.deepcopy(tokenizer)
     several.chat_template = {"default": "plain", "tool_use": "{{ tools | length }} tools"}
@@ -357,7 +356,6 @@ def test_a_span_that_ends_on_characters_without_a_token_marks_no_more_than_itsel
     assert "".join(word for word, trained in zip(shown, rendered.loss_mask, strict=True) if trained) == "Ahoy"
 
 
-@pytest.mark.xfail(strict=True, reason="_mask takes a token around an empty interval for trained")
 def test_an_empty_marked_span_trains_nothing(tokenizer):
     template = (
         "{% for m in messages %}{{ '<|im_start|>\n' }}{% generation %}{{ m.content }}{% endgeneration %}{{ '\n' }}"
@@ -532,14 +530,12 @@ def test_a_broken_template_is_an_error_for_people(tokenizer, template):
         Renderer(tokenizer, template).render(CONVERSATIONS["one turn"], NOTHING)
 
 
-@pytest.mark.xfail(strict=True, raises=LookupError, reason="_render catches KeyError and IndexError, not LookupError")
 def test_a_template_that_fails_in_a_rarer_way_is_an_error_for_people(tokenizer):
     template = "{{ 'a'.encode('no such codec') }}"
     with pytest.raises(InputError, match="template"):
         Renderer(tokenizer, template).render(CONVERSATIONS["one turn"], NOTHING)
 
 
-@pytest.mark.xfail(strict=True, raises=RecursionError, reason="_render does not catch RecursionError")
 def test_a_conversation_nested_too_deeply_is_an_error_for_people(tokenizer):
     deep: list = []
     for _ in range(900):

@@ -117,7 +117,6 @@ def test_runs_are_told_oldest_first(store):
     assert [folder.id for folder in store.all()] == [run.id for run in reversed(runs)]
 
 
-@pytest.mark.xfail(strict=True, raises=FileNotFoundError, reason="RunStore.all() stats settings.json unguarded")
 def test_a_run_deleted_while_others_are_told_costs_nothing(store):
     runs = [store.create(fill) for _ in range(2)]
     (runs[0].path / "settings.json").unlink()
@@ -171,7 +170,6 @@ def test_a_line_that_a_crash_cut_short_is_forgiven(store, run):
     assert store.progress(run).state == "failed"
 
 
-@pytest.mark.xfail(strict=True, reason="append() goes on in the torn line, so its own event is lost with it")
 def test_an_event_after_a_torn_line_is_not_lost(store, run):
     """The process died within a write; then the queue closes the run's events."""
     run.append("state", state="running", pid=1)

@@ -90,15 +90,19 @@ def make_model(folder: Path, vocabulary: int, seed: int = 0) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
-def make_adapter(base: Path, folder: Path, seed: int, lora: dict[str, object]) -> Path:
-    """A LoRA adapter with random A and B, as PEFT saves it. `lora` is for LoraConfig."""
+def make_adapter(base: Path, folder: Path, seed: int, lora: dict[str, object], name: str = "") -> Path:
+    """A LoRA adapter with random A and B, as PEFT saves it. `lora` is for LoraConfig, `name` the base's in its file."""
     torch.manual_seed(seed)
     settings: dict[str, object] = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
-    model = get_peft_model(load_model(base), LoraConfig(**{**settings, **lora}))
+    bare = load_model(base)
+    if name:  # As the train process does.
+        bare.config._name_or_path = bare.name_or_path = name
+    model = get_peft_model(bare, LoraConfig(**{**settings, **lora}))
     for name, weights in model.named_parameters():
         if "lora_" in name:
             weights.data.normal_(std=0.15)
-    model.save_pretrained(str(folder))
+    # "auto" would ask the Hub for the base's vocabulary.
+    model.save_pretrained(str(folder), save_embedding_layers="embed_tokens" in str(lora.get("target_modules")))
     return folder
 
 
@@ -136,11 +140,11 @@ def model(tiny_folder: Path, single_thread: None) -> PreTrainedModel:
 
 @pytest.fixture(scope="session")
 def new_adapter(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """new_adapter(seed, r=8, ...) -> the folder of a random adapter for the tiny model."""
+    """new_adapter(seed, name, r=8, ...) -> the folder of a random adapter for the tiny model."""
     root = tmp_path_factory.mktemp("adapters")
     numbers = itertools.count()
 
-    def new(seed: int, **lora: object) -> Path:
-        return make_adapter(tiny_folder, root / f"adapter-{next(numbers)}", seed, lora)
+    def new(seed: int, name: str = "", **lora: object) -> Path:
+        return make_adapter(tiny_folder, root / f"adapter-{next(numbers)}", seed, lora, name)
 
     return new

@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from playground.conversations import check_messages
 from playground.dataset import held_out_places, prepare, preview_rows, require_trainable, summary
-from playground.errors import InputError
+from playground.errors import InputError, ModelError
 from playground.findings import Finding
 from playground.records import parse_records
 from playground.rendering import Renderer, pieces
@@ -30,9 +30,15 @@ from playground.words import say
 
 @lru_cache(maxsize=4)
 def _tokenizer(folder: str) -> PreTrainedTokenizerBase:
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as problem:
+        raise ModelError(
+            say("The model's tokenizer cannot be loaded ({kind}).", kind=type(problem).__name__),
+            fix=say("Choose a model whose tokenizer transformers knows without code of its own."),
+        ) from None
     return tokenizer
 
 

@@ -13,12 +13,15 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import pickle
 import resource
 import signal
+import threading
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from playground.errors import LimitError, PlaygroundError, WorkerError, disk_is_full
 from playground.settings import Limits
@@ -36,12 +39,17 @@ class Sandbox:
         self._limits = limits
         self._workers = workers
         self._pool: ProcessPool | None = None
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Start the workers. Their imports happen over there, so this returns at once."""
+        with self._lock:
+            self._pool = self._open_pool()
+
+    def _open_pool(self) -> ProcessPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([_JOBS])
-        self._pool = ProcessPool(
+        return ProcessPool(
             max_workers=self._workers,
             context=context,
             initializer=_cap_memory,
@@ -49,10 +57,11 @@ class Sandbox:
         )
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join()
-            self._pool = None
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()
+            pool.join()
 
     def run(self, job: str, folder: str, *arguments: Any, seconds: float) -> Any:
         """The result of the job of that name in jobs.py, which this process never imports: it needs transformers.
@@ -62,15 +71,16 @@ class Sandbox:
         Raises the job's own PlaygroundError; LimitError when it took more than `seconds` or too much memory;
         WorkerError when its process died otherwise.
         """
-        if self._pool is None:
-            raise WorkerError(say("The sandbox is not running."), fix=say("Start the app again."))
-        future = self._pool.schedule(
-            _guarded, args=[job, folder, seconds, *arguments], timeout=seconds + _PREPARATION_S
-        )
+        try:
+            # Here and not in the pool's own thread: what cannot be pickled there breaks the pool for everyone.
+            payload = pickle.dumps(arguments)
+        except RecursionError:
+            raise _nested_too_deeply() from None
+        future = self._schedule([job, folder, seconds, payload], seconds + _PREPARATION_S)
         try:
             return future.result()
-        except (FutureTimeoutError, ProcessExpired) as end:
-            if isinstance(end, FutureTimeoutError) or end.exitcode == -signal.SIGALRM:
+        except (FutureTimeoutError, ProcessExpired, CancelledError) as end:
+            if isinstance(end, FutureTimeoutError) or getattr(end, "exitcode", None) == -signal.SIGALRM:
                 raise LimitError(
                     say("This took longer than {seconds} seconds and was stopped.", seconds=f"{seconds:g}"),
                     fix=say("Shorten the input, or look for an endless loop in the template."),
@@ -80,24 +90,42 @@ class Sandbox:
                 fix=say("If it happens again with the same input, the input is too large or harmful."),
             ) from None
 
+    def _schedule(self, arguments: list[Any], seconds: float) -> ProcessFuture:
+        with self._lock:
+            if self._pool is None:
+                raise WorkerError(say("The sandbox is not running."), fix=say("Start the app again."))
+            try:
+                return self._pool.schedule(_guarded, args=arguments, timeout=seconds)
+            except RuntimeError:
+                # Pebble closes the whole pool when a worker dies while it has nothing to do, as the kernel may have it
+                # when memory is short.
+                self._pool.stop()
+                self._pool.join()
+                self._pool = self._open_pool()
+                return self._pool.schedule(_guarded, args=arguments, timeout=seconds)
 
-def _guarded(job: str, folder: str, seconds: float, *arguments: Any) -> Any:
+
+def _nested_too_deeply() -> LimitError:
+    return LimitError(say("The input is nested too deeply."), fix=say("Flatten it and try again."))
+
+
+def _guarded(job: str, folder: str, seconds: float, payload: bytes) -> Any:
     """Run in the worker: keep to the deadline, and turn what a hostile input provokes into an error for people.
 
     Nobody catches SIGALRM, so at the deadline the kernel ends the process, whatever C code it is in.
     """
-    jobs = importlib.import_module(_JOBS)
-    jobs.warm_up(folder)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return getattr(jobs, job)(folder, *arguments)
+        jobs = importlib.import_module(_JOBS)
+        jobs.warm_up(folder)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        return getattr(jobs, job)(folder, *pickle.loads(payload))
     except MemoryError:
         raise LimitError(
             say("This needed more memory than is allowed and was stopped."),
             fix=say("Shorten the input, or look for text that the template repeats again and again."),
         ) from None
     except RecursionError:
-        raise LimitError(say("The input is nested too deeply."), fix=say("Flatten it and try again.")) from None
+        raise _nested_too_deeply() from None
     except PlaygroundError:
         raise
     except Exception as problem:

@@ -308,7 +308,6 @@ def test_finished_runs_stay_as_they_are(store, open_queue):
     assert {state: store.progress(run).state for state, run in runs.items()} == {state: state for state in FINISHED}
 
 
-@pytest.mark.xfail(strict=True, raises=FileNotFoundError, reason="RunStore.all() stats settings.json unguarded")
 def test_a_broken_run_folder_does_not_keep_the_app_from_starting(store, open_queue):
     (store.root / ("A" * 22)).mkdir()
     run = new_run(store)
