@@ -271,7 +271,7 @@ class Backend:
             "rows": asked["counts"]["usable_rows"],
             "held_out_rows": asked["counts"]["held_out_rows"],
             "trained_tokens": asked["counts"]["trained_tokens"],
-            "has_adapter": folder.adapter.is_dir(),
+            "has_adapter": folder.has_adapter(),
             "created": asked["created"],
         }
 
@@ -328,7 +328,7 @@ class Backend:
             folder = self._shelf.wait(self._name(model), _FETCH_PATIENCE_S)
             return {"folder": str(folder), "quantization": "auto"}, None
         run_folder = self._store.open(run)
-        if not run_folder.adapter.is_dir():
+        if not run_folder.has_adapter():
             raise InputError(
                 say("The run has no adapter yet."),
                 say("It has one after its first look at the held-out rows, and when it is finished."),

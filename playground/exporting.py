@@ -31,7 +31,7 @@ def export(folder: RunFolder, kind: str) -> Path:
             say("There is no export of the kind {kind}.", kind=repr(kind)[:40]),
             say("Known kinds: {kinds}.", kinds=", ".join(KINDS)),
         )
-    if not (folder.adapter / _ADAPTER_FILES[1]).is_file():
+    if not folder.has_adapter():
         raise NotFoundError(
             say("The run has no adapter yet."), fix=say("Wait until it has trained for a while, then try again.")
         )

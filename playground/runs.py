@@ -14,6 +14,7 @@ The train process writes events, everyone else reads them. Reading forgives a la
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -50,6 +51,9 @@ class RunFolder:
     def adapter(self) -> Path:
         return self.path / "adapter"
 
+    def has_adapter(self) -> bool:
+        return (self.adapter / "adapter_model.safetensors").is_file()
+
     def settings(self) -> dict[str, Any]:
         """settings.json: {settings, model, model_folder, counts, created, title}."""
         loaded: dict[str, Any] = orjson.loads((self.path / "settings.json").read_bytes())
@@ -65,7 +69,8 @@ class RunFolder:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line  # A crash cut the last event short: it must not take this one with it.
-            os.write(descriptor, line)
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)
 

@@ -13,6 +13,7 @@ Does not know where rows come from, who asked, or how events are stored.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -364,17 +365,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write `folder`/adapter, all of it or none: the old one stands until the new one is complete."""
+    """Write `folder`/adapter. Each file is replaced in one step, and there is an adapter from the first time on."""
     work, final = folder / "adapter.part", folder / "adapter"
     model.save_pretrained(str(work), safe_serialization=True)
-    (work / "README.md").unlink(missing_ok=True)  # PEFT's empty model card; exporting.py fills in a real one.
-    if final.exists():
-        final.rename(folder / "adapter.old")
-    work.rename(final)
-    for leftover in (folder / "adapter.old").glob("*"):
-        leftover.unlink()
-    if (folder / "adapter.old").exists():
-        (folder / "adapter.old").rmdir()
+    final.mkdir(exist_ok=True)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):  # PEFT's empty model card stays behind.
+        (work / name).replace(final / name)
+    shutil.rmtree(work)
 
 
 def _has_changed(model: PeftModel) -> bool:

@@ -276,7 +276,7 @@ def check_folder(folder: Path) -> None:
     missing = [what for what, there in wanted.items() if not there]
     if missing:
         raise ModelError(
-            say("The folder {folder} has no {missing}.", folder=str(folder), missing=missing[0]),
+            say("The folder {folder} lacks {missing}.", folder=str(folder), missing=missing[0]),
             say("A model's folder holds config.json, a tokenizer and weights in safetensors."),
             say("Save the model with save_pretrained into that folder."),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import pre_tokenizers
+from tokenizers import pre_tokenizers, processors
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from playground.errors import InputError, LimitError
@@ -193,6 +193,18 @@ def test_a_conversation_with_tools_uses_the_template_that_the_model_has_for_tool
     several.chat_template = {"default": "plain", "tool_use": "{{ tools | length }} tools"}
     expected = several.apply_chat_template(CONVERSATIONS["one turn"], tools=TOOLS, tokenize=False)
     assert Renderer(several).text(CONVERSATIONS["one turn"], RenderOptions(tools=TOOLS)) == expected
+
+
+def test_a_tokenizer_that_adds_tokens_of_its_own_adds_none_to_a_rendered_conversation(tokenizer):
+    """As Llama's adds a beginning of its own, which the template has written already."""
+    adding = copy.deepcopy(tokenizer)
+    begin = ("<|endoftext|>", tokenizer.convert_tokens_to_ids("<|endoftext|>"))
+    adding.backend_tokenizer.post_processor = processors.TemplateProcessing(f"{begin[0]} $A", special_tokens=[begin])
+    assert adding("Hi")["input_ids"][0] == begin[1]
+    messages = CONVERSATIONS["one turn"]
+    rendered = Renderer(adding).render(messages, NOTHING)
+    assert begin[1] not in rendered.input_ids
+    assert_same_as_transformers(adding, None, messages, rendered)
 
 
 def test_a_message_can_be_continued(tokenizer):

@@ -63,8 +63,9 @@ def test_no_other_string_opens_a_run(store, run, name):
         store.open(name)
 
 
-def test_an_id_with_a_line_end_behind_it_opens_nothing(store, run):
-    for name in (run.id + "\n", " " + run.id, run.id.swapcase(), run.id[:-1]):
+def test_an_id_with_anything_before_or_behind_it_opens_nothing(store, run):
+    beside = (f"{run.id}/", f"{run.id}/.", f"{run.id}/../{run.id}", f"./{run.id}", f"../runs/{run.id}", str(run.path))
+    for name in (run.id + "\n", " " + run.id, run.id.swapcase(), run.id[:-1], *beside):
         with pytest.raises(NotFoundError):
             store.open(name)
 

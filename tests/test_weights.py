@@ -5,6 +5,7 @@ Nothing here asks the network beyond this machine.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -149,10 +150,23 @@ def test_a_closed_port_is_no_answer():
 
 
 def test_a_hub_that_takes_the_call_and_says_nothing_is_not_waited_for(monkeypatch):
+    given_up = threading.Event()
+
+    def answer_late(listening):
+        caller, _ = listening.accept()
+        with caller:
+            given_up.wait(5)
+            with contextlib.suppress(OSError):
+                caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        thread = threading.Thread(target=answer_late, args=[silent])
+        thread.start()
         monkeypatch.setattr(weights.constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(weights, "HUB_PATIENCE_S", 0.2)
         assert not hub_answers()
+        given_up.set()
+        thread.join()
 
 
 def test_patience_with_the_hub_is_short():
@@ -314,11 +328,11 @@ def test_a_folder_may_have_its_weights_in_shards_and_an_older_tokenizer(tmp_path
 @pytest.mark.parametrize(
     ("files", "missing"),
     [
-        (FILES[1:], "has no config.json."),
-        (("config.json", "model.safetensors"), "has no a tokenizer."),
-        (FILES[:3], "has no weights in safetensors."),
-        ((*FILES[:3], "pytorch_model.bin"), "has no weights in safetensors."),
-        ((), "has no config.json."),
+        (FILES[1:], "lacks config.json."),
+        (("config.json", "model.safetensors"), "lacks a tokenizer."),
+        (FILES[:3], "lacks weights in safetensors."),
+        ((*FILES[:3], "pytorch_model.bin"), "lacks weights in safetensors."),
+        ((), "lacks config.json."),
     ],
 )
 def test_a_folder_says_what_it_lacks(tmp_path, files, missing):
@@ -329,7 +343,7 @@ def test_a_folder_says_what_it_lacks(tmp_path, files, missing):
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="has no config.json"):
+    with pytest.raises(ModelError, match="lacks config.json"):
         check_folder(tmp_path / "nowhere")
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -96,5 +97,8 @@ class Child:
             except orjson.JSONDecodeError:
                 continue  # A library printed something of its own.
             if isinstance(message, dict):
-                on_message(message)
+                try:
+                    on_message(message)
+                except Exception:  # The next message, and the end, must be told whatever happens to this one.
+                    traceback.print_exc()
         on_end(self._process.wait())

@@ -33,6 +33,8 @@ class RunQueue:
         self._changed = threading.Condition()
         self._waiting: list[RunFolder] = []
         self._current: RunFolder | None = None
+        self._orphans: list[RunFolder] = []
+        """Runs that outlived the app that started them. The queue waits for them."""
         self._spare: Child | None = None
         self._running: Child | None = None
         self._closing = False
@@ -46,7 +48,7 @@ class RunQueue:
                 self._waiting.append(folder)
             elif progress.state == "running":
                 if progress.pid is not None and _is_train_process(progress.pid):
-                    self._current = folder  # It outlived the app that started it.
+                    self._orphans.append(folder)
                 else:
                     _fail(folder)
         self._thread.start()
@@ -116,8 +118,10 @@ class RunQueue:
             return Child(_MODULE, on_message=lambda _: None, on_end=lambda _: None, log=log, niceness=5)
 
     def _work(self) -> None:
-        if self._current is not None:
-            self._wait_for_orphan(self._current)
+        for orphan in self._orphans:
+            self._current = orphan
+            self._wait_for_orphan(orphan)
+        self._current = None
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
@@ -146,7 +150,6 @@ class RunQueue:
             time.sleep(0.5)
         if not self._closing and self._store.progress(folder).state not in FINISHED:
             _fail(folder)
-        self._current = None
 
 
 def _is_train_process(pid: int) -> bool:

@@ -26,6 +26,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from playground.errors import LimitError, PlaygroundError, WorkerError, disk_is_full
 from playground.settings import Limits
 from playground.words import say
+from playground.workers.child import ROOT
 
 _JOBS = "playground.workers.jobs"
 _PREPARATION_S = 60.0
@@ -47,6 +48,11 @@ class Sandbox:
             self._pool = self._open_pool()
 
     def _open_pool(self) -> ProcessPool:
+        # The fork server preloads without this process's sys.path, and says nothing when it finds no module: started
+        # from another folder, every worker would import transformers anew, inside its own memory cap.
+        known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if str(ROOT) not in known:
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), *known]))
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([_JOBS])
         return ProcessPool(

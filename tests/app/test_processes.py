@@ -133,7 +133,7 @@ def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path: Path) -> No
     command = [sys.executable, "app.py", "--home", str(tmp_path / "home"), "--model", str(tmp_path)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert finished.returncode == 1
-    assert "has no config.json. A model's folder holds" in finished.stderr
+    assert "lacks config.json. A model's folder holds" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 
