@@ -77,17 +77,14 @@ def test_a_killed_chat_process_says_so_and_comes_back(app: App) -> None:
     )
 
 
-def test_two_people_at_once_get_the_answers_they_get_alone(app: App) -> None:
-    questions = [
-        [{"role": "user", "content": text}] for text in ("Name three fruits.", "What is the sea?", "Who are you?")
-    ]
+def test_people_who_ask_at_once_get_their_own_answers(app: App) -> None:
+    """That each equals the answer of a solo run to the token is tested in fp32 (test_chat_engine.py)."""
+    places = ("France", "Japan", "Italy", "Spain")
     client = Client(app.url, verbose=False)
-    alone = [
-        client.predict(question, "", {"max_new_tokens": 24}, api_name="/reply")["base"]["text"]
-        for question in questions
-    ]
-    jobs = [client.submit(question, "", {"max_new_tokens": 24}, api_name="/reply") for question in questions]
-    assert [job.result(timeout=120)["base"]["text"] for job in jobs] == alone
+    questions = [[{"role": "user", "content": f"What is the capital of {place}?"}] for place in places]
+    jobs = [client.submit(question, "", {"max_new_tokens": 16}, api_name="/reply") for question in questions]
+    for place, job in zip(places, jobs, strict=True):
+        assert place in job.result(timeout=120)["base"]["text"]
 
 
 def test_runs_survive_the_end_of_the_app(own_app: App) -> None:
