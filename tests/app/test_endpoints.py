@@ -205,9 +205,11 @@ def raw_call(app: App, endpoint: str, data: list[Any]) -> str:
 
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
 def test_a_path_on_the_server_is_no_upload(app: App, meta: dict[str, Any]) -> None:
-    answer = raw_call(app, "check_dataset", ["", {"path": "/etc/passwd", **meta}, "", {}])
+    private = app.home / "somebody-elses.jsonl"
+    private.write_text('{"prompt": "Where?", "completion": "Here."}\n' * 2)
+    answer = raw_call(app, "check_dataset", ["", {"path": str(private), **meta}, "", {}])
     assert "event: error" in answer
-    assert "root:" not in answer
+    assert "usable_rows" not in answer
 
 
 def test_another_kind_of_file_is_refused_by_name(client: Client, tmp_path: Path) -> None:
