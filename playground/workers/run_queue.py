@@ -19,6 +19,8 @@ from playground.words import say
 from playground.workers.child import Child
 
 _MODULE = "playground.workers.train"
+_REST_S = 20.0
+"""Seconds between the end of a run and the start of the next warm process, unless somebody waits for one."""
 _START_S = 15.0
 """Seconds from a run's turn to its first step, for estimates of the wait."""
 
@@ -135,7 +137,8 @@ class RunQueue:
             self._train(folder, child)
             with self._changed:
                 self._running = self._current = None
-                if not self._closing:
+                # Whoever trained now compares: the spare's imports would take the cores from the answers.
+                if not self._changed.wait_for(lambda: self._waiting or self._closing, _REST_S):
                     self._spare = self._spawn()
 
     def _train(self, folder: RunFolder, child: Child) -> None:
