@@ -20,7 +20,7 @@ from playground.templates import gallery
 
 pytest_plugins = ["tests.tiny"]
 
-CORPUS = Path("/work/shared/corpora/chat_templates")
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "chat_templates"
 CLOCK = "2026-01-31T12:00:00"
 NOTHING = RenderOptions()
 
