@@ -25,13 +25,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jinja2 import TemplateError
+from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
 from playground.conversations import Message
-from playground.errors import InputError, LimitError
+from playground.errors import InputError, LimitError, ModelError
 from playground.settings import RenderOptions, TrainOn
 from playground.words import say
 
@@ -261,6 +263,20 @@ def _clock(template: str, moment: str | None) -> Iterator[None]:
 def _sentence(detail: str) -> str:
     detail = detail[:400]
     return detail if detail.endswith((".", "!", "?")) else detail + "."
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in `folder`, without running code of its own. Raises ModelError where that cannot be."""
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as problem:
+        raise ModelError(
+            say("The model's tokenizer cannot be loaded ({kind}).", kind=type(problem).__name__),
+            fix=say("Choose a model whose tokenizer transformers knows without code of its own."),
+        ) from None
+    return tokenizer
 
 
 def _mask(offsets: list[Interval], trained: list[Interval]) -> list[int]:

@@ -26,7 +26,6 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import (
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainerCallback,
@@ -383,10 +382,3 @@ def _has_changed(model: PeftModel) -> bool:
                 return False
             moved = moved or ("lora_B" in name and bool(weights.count_nonzero()))
     return moved
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
-    return tokenizer

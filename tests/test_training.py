@@ -18,7 +18,7 @@ from playground import devices, training
 from playground.chat import Engine, Row
 from playground.errors import InputError
 from playground.examples import bundled
-from playground.rendering import Renderer
+from playground.rendering import Renderer, load_tokenizer
 from playground.settings import DatasetOptions, Limits, RenderOptions, Sampling, TrainSettings
 from playground.workers import jobs
 
@@ -61,7 +61,7 @@ def train(folder: Path, model_folder: Path, settings: TrainSettings, text: str, 
     rows = training.Rows.read(folder / "rendered.parquet")
     events: list[tuple[str, dict[str, Any]]] = []
     batches: list[dict[str, list[list[int]]]] = []
-    trainer = training.build_trainer(model, training.load_tokenizer(model_folder), rows, settings, choice, folder)
+    trainer = training.build_trainer(model, load_tokenizer(model_folder), rows, settings, choice, folder)
     compute_loss = trainer.compute_loss
 
     def spy(model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
@@ -93,7 +93,7 @@ def engine(model_folder: Path) -> Iterator[Engine]:
     """The chat's engine on the same base, as the chat process loads it."""
     choice = devices.choose("auto", to_answer=True)
     model = devices.load(model_folder, choice, to_train=False)
-    yield Engine(model, training.load_tokenizer(model_folder), choice.dtype)
+    yield Engine(model, load_tokenizer(model_folder), choice.dtype)
 
 
 def ask(engine: Engine, question: str, adapters: list[Path | None], tokens: int = 40) -> list[Row]:
@@ -186,7 +186,7 @@ def test_evaluating_changes_no_gradient(model_folder: Path, tmp_path: Path) -> N
     choice = devices.choose("auto")
     model = devices.load(model_folder, choice, to_train=True)
     parts = training.Rows.read(tmp_path / "rendered.parquet")
-    trainer = training.build_trainer(model, training.load_tokenizer(model_folder), parts, settings, choice, tmp_path)
+    trainer = training.build_trainer(model, load_tokenizer(model_folder), parts, settings, choice, tmp_path)
 
     def gradients() -> list[torch.Tensor]:
         trainer.model.zero_grad()

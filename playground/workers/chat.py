@@ -32,8 +32,8 @@ import torch
 from playground import devices
 from playground.chat import Engine, Row
 from playground.errors import LimitError, PlaygroundError, WorkerError
+from playground.rendering import load_tokenizer
 from playground.settings import Sampling
-from playground.training import load_tokenizer
 from playground.words import pack, say
 
 _MOST_ROWS = 64

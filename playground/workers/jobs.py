@@ -15,31 +15,18 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Workers are forked; the tokeni
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from playground.conversations import check_messages
 from playground.dataset import held_out_places, prepare, preview_rows, require_trainable, summary
-from playground.errors import InputError, ModelError
+from playground.errors import InputError
 from playground.findings import Finding
 from playground.records import parse_records
-from playground.rendering import Renderer, pieces
+from playground.rendering import Renderer, load_tokenizer, pieces
 from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.templates import template_source
 from playground.words import say
 
-
-@lru_cache(maxsize=4)
-def _tokenizer(folder: str) -> PreTrainedTokenizerBase:
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, ImportError) as problem:
-        raise ModelError(
-            say("The model's tokenizer cannot be loaded ({kind}).", kind=type(problem).__name__),
-            fix=say("Choose a model whose tokenizer transformers knows without code of its own."),
-        ) from None
-    return tokenizer
+_tokenizer = lru_cache(maxsize=4)(load_tokenizer)
 
 
 def _renderer(folder: str, template: str, limits: Limits) -> Renderer:

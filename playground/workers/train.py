@@ -25,6 +25,7 @@ import torch
 
 from playground import devices, training
 from playground.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
+from playground.rendering import load_tokenizer
 from playground.runs import RunFolder
 from playground.settings import TrainSettings
 from playground.words import say
@@ -72,7 +73,7 @@ def _run(folder: RunFolder) -> None:
     gc.collect()
     outcome = training.train(
         model,
-        training.load_tokenizer(Path(asked["model_folder"])),
+        load_tokenizer(Path(asked["model_folder"])),
         rows,
         settings,
         choice,

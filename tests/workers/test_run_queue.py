@@ -266,14 +266,19 @@ def test_a_running_run_whose_process_is_gone_has_failed(store, open_queue, pid):
     assert reaches(store, waiting, "done")
 
 
-def test_a_run_that_outlived_its_app_is_waited_for(store, open_queue):
-    run, waiting = new_run(store, "wait"), new_run(store)
+def train_without_an_app(store, run):
     orphan = subprocess.Popen(
         [sys.executable, "-m", "stand_in_train"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     orphan.stdin.write(b'{"folder": "%s"}\n' % os.fsencode(run.path))
     orphan.stdin.close()
     assert reaches(store, run, "running")
+    return orphan
+
+
+def test_a_run_that_outlived_its_app_is_waited_for(store, open_queue):
+    run, waiting = new_run(store, "wait"), new_run(store)
+    orphan = train_without_an_app(store, run)
     queue = open_queue()
     assert queue.position(waiting) == (1, 50.0)
     assert store.progress(run).state == "running"
@@ -285,12 +290,7 @@ def test_a_run_that_outlived_its_app_is_waited_for(store, open_queue):
 
 def test_an_orphan_that_is_killed_has_failed_and_the_queue_goes_on(store, open_queue):
     run, waiting = new_run(store, "wait"), new_run(store)
-    orphan = subprocess.Popen(
-        [sys.executable, "-m", "stand_in_train"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    orphan.stdin.write(b'{"folder": "%s"}\n' % os.fsencode(run.path))
-    orphan.stdin.close()
-    assert reaches(store, run, "running")
+    orphan = train_without_an_app(store, run)
     open_queue()
     orphan.kill()
     orphan.wait()
