@@ -13,12 +13,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from playground.conversations import to_conversation
+from playground.conversations import Conversation, to_conversation
 from playground.errors import InputError, PlaygroundError
 from playground.findings import Finding, finding_of
+from playground.pieces import pieces
 from playground.records import Parsed, Record
-from playground.rendering import Rendered, Renderer, pieces
-from playground.settings import DatasetOptions, RenderOptions
+from playground.rendering import Rendered, Renderer
+from playground.settings import DatasetOptions
 from playground.words import say
 
 _FINDINGS_SHOWN = 200
@@ -41,6 +42,7 @@ class Prepared:
 
     rows: int
     """Rows that arrived, readable or not."""
+    options: DatasetOptions
     examples: list[Example] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -57,7 +59,7 @@ class Prepared:
 
 def prepare(parsed: Parsed, renderer: Renderer, options: DatasetOptions) -> Prepared:
     """Render every row. A row that cannot be used becomes a finding, and the others stay."""
-    prepared = Prepared(len(parsed.records) + len(parsed.findings), findings=list(parsed.findings))
+    prepared = Prepared(len(parsed.records) + len(parsed.findings), options, findings=list(parsed.findings))
     for record in parsed.records:
         try:
             prepared.examples.append(_to_example(record, renderer, options, prepared.findings))
@@ -69,7 +71,7 @@ def prepare(parsed: Parsed, renderer: Renderer, options: DatasetOptions) -> Prep
 
 def _to_example(record: Record, renderer: Renderer, options: DatasetOptions, findings: list[Finding]) -> Example:
     conversation = to_conversation(record)
-    whole = renderer.render(conversation.messages, RenderOptions(tools=conversation.tools), options.train_on)
+    whole = _render(conversation, renderer, options, with_spans=False)
     if whole.mask_source == "none":
         raise InputError(
             say("Row {row}: where the assistant's words stand cannot be told with this template.", row=record.row),
@@ -114,6 +116,11 @@ def _to_example(record: Record, renderer: Renderer, options: DatasetOptions, fin
             )
         )
     return Example(record, conversation.shape, whole, rendered)
+
+
+def _render(conversation: Conversation, renderer: Renderer, options: DatasetOptions, with_spans: bool) -> Rendered:
+    asked = options.render_options(conversation.tools)
+    return renderer.render(conversation.messages, asked, options.train_on, with_spans=with_spans)
 
 
 def _is_blank(message: dict[str, Any]) -> bool:
@@ -166,11 +173,10 @@ def preview_rows(prepared: Prepared, renderer: Renderer, count: int = 3) -> list
     for example in prepared.examples[:count]:
         assert renderer.tokenizer is not None
         kept = len(example.rendered.input_ids)
-        chips = pieces(example.whole.cut(_PREVIEW_TOKENS), renderer.tokenizer)
+        whole = _render(to_conversation(example.record), renderer, prepared.options, with_spans=True)
+        chips = pieces(whole.cut(_PREVIEW_TOKENS), renderer.tokenizer)
         for place, chip in enumerate(chips):
             chip["cut"] = place >= kept
             chip["trained"] = chip["trained"] and place < kept
-        shown.append(
-            {"row": example.record.row, "tokens": chips, "left_out": len(example.whole.input_ids) - len(chips)}
-        )
+        shown.append({"row": example.record.row, "tokens": chips, "left_out": len(whole.input_ids) - len(chips)})
     return shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from playground.errors import PlaygroundError
@@ -21,15 +21,25 @@ class Finding:
     fix: Sentence | None = None
     row: int | None = None
     """Number of the row as the person gave it, from 1; None where the finding is about the whole."""
+    why: Sentence | None = None
+    """What it does to a run or an answer, in one sentence."""
+    evidence: list[tuple[int, int]] = field(default_factory=list)
+    """Where it can be seen: stretches of characters of the rendered text."""
+    action: dict[str, Any] | None = None
+    """What one click would change: {kind: conversation, messages}, {kind: options, options} or {kind: template,
+    template}; None where a person has to decide."""
 
     def to_dict(self) -> dict[str, Any]:
-        """{row, code, severity, message, fix}; sentences stay sentences, to be said in the reader's language."""
+        """The fields by name; sentences stay sentences, to be said in the reader's language."""
         return {
             "row": self.row,
             "code": self.code,
             "severity": self.severity,
             "message": self.message,
             "fix": self.fix,
+            "why": self.why,
+            "evidence": [list(stretch) for stretch in self.evidence],
+            "action": self.action,
         }
 
 

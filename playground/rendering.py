@@ -6,9 +6,13 @@ on the screen are the labels that are trained on.
 The text comes from transformers' own `render_jinja_template`, with the arguments that `apply_chat_template` gives it.
 The mask is worked out here, on characters, and then carried to tokens by their offsets:
 
-    generation   the template marks the assistant's words with {% generation %}
-    prefix       otherwise: what an assistant turn adds after the generation prompt, found by rendering the conversation
-                 up to that turn; accepted only where each such text begins the whole
+    generation         the template marks what the assistant writes with {% generation %}
+    training_template  TRL ships this very template with markers, and with them it writes the same text
+    sentinels          otherwise: marks set into the messages show where their words stand (turns.py); believed only
+                       where the text without the marks is the same
+    prefix             otherwise: what an assistant turn adds after the generation prompt, found by rendering the
+                       conversation up to that turn; believed only where each such text begins the whole
+    none               otherwise: nothing is trained, rather than something guessed
 
 transformers has a mask of its own (`return_assistant_tokens_mask`), which marks the rest of the sequence when a span
 ends on a character without a token (transformers#47325), and none for templates without markers.
@@ -25,8 +29,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from jinja2 import TemplateError
 from transformers import AutoTokenizer
@@ -35,13 +40,14 @@ from transformers.utils import chat_template_utils
 from playground.conversations import Message
 from playground.errors import InputError, LimitError, ModelError
 from playground.settings import RenderOptions, TrainOn
+from playground.templates import template_source, training_twin
+from playground.turns import Interval, Turn, locate_turns
 from playground.words import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Interval = tuple[int, int]
-MaskSource = Literal["generation", "prefix", "all", "none"]
+MaskSource = Literal["generation", "training_template", "sentinels", "prefix", "all", "none"]
 _PROBE = "\u2983probe\u2984"
 _REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What a template can raise on a conversation that it was not written for, or on purpose."""
@@ -116,27 +122,110 @@ class Renderer:
         """The rendered text alone."""
         return self._render(messages, options)[0]
 
-    def render(self, messages: list[Message], options: RenderOptions, train_on: TrainOn = "assistant") -> Rendered:
+    def render(
+        self,
+        messages: list[Message],
+        options: RenderOptions,
+        train_on: TrainOn = "assistant",
+        with_spans: bool = True,
+    ) -> Rendered:
         """Text, tokens, mask and spans of one conversation.
 
+        `with_spans` False leaves the spans out, which saves renders where only the labels are wanted.
         Raises InputError where the template refuses the conversation or is no valid Jinja.
         """
+        text, marked = self._render_marked(messages, options)
+        source: MaskSource = "generation"
+        if not marked and (marked := self._marked_by_twin(messages, options, text)):
+            source = "training_template"
+        turns = self.turns(messages, options, text) if with_spans or not marked else []
+        if not marked:
+            source, marked = self._learnt(messages, options, text, turns)
+        if train_on == "all":
+            source, marked = "all", [(0, len(text))]
+        elif train_on == "last":
+            marked = marked[-1:]
+        ids, offsets = self._tokenize(text)
+        spans = self._spans(messages, options, text, turns) if with_spans else []
+        return Rendered(text, spans, source, ids, _mask(offsets, marked), offsets)
+
+    def turns(self, messages: list[Message], options: RenderOptions, text: str) -> list[Turn | None]:
+        """Where each message stands in `text`, which `messages` were rendered to."""
+        return locate_turns(
+            messages,
+            text,
+            lambda some, prompt: self._try(
+                some, replace(options, continue_final_message=False, add_generation_prompt=prompt)
+            ),
+            lambda marked: self._try(marked, options),
+            is_open=options.continue_final_message,
+            control_tokens=self._control_tokens,
+        )
+
+    def turn_end(self, options: RenderOptions) -> list[int]:
+        """The token that the template ends an assistant's turn with, [] where there is none: whoever answers in this
+        template stops there, whatever the model's generation config says.
+        """
+        if self.tokenizer is None:
+            return []
+        probe = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
+        plain = replace(options, continue_final_message=False, add_generation_prompt=False)
+        text = self._try(probe, plain)
+        turn = self.turns(probe, plain, text)[1] if text is not None else None
+        if text is None or turn is None:
+            return []
+        special = set(self.tokenizer.added_tokens_decoder) | set(self.tokenizer.all_special_ids)
+        return [token for token in self._tokenize(text[turn.words[1] : turn.end])[0] if token in special][:1]
+
+    @cached_property
+    def _control_tokens(self) -> list[str]:
+        return [] if self.tokenizer is None else [str(token) for token in self.tokenizer.added_tokens_decoder.values()]
+
+    def _render_marked(self, messages: list[Message], options: RenderOptions) -> tuple[str, list[Interval]]:
+        """The text, and what the template itself marks as the assistant's."""
         # transformers refuses to track the markers while a message is continued.
         has_markers = _MARKER.search(self.template(options)) is not None and not options.continue_final_message
-        text, marked = self._render(messages, options, track_generation=has_markers)
-        boundaries = self._boundaries(messages, options, text)
-        source: MaskSource
-        if marked:
-            source, trained = "generation", marked
-        else:
-            source, trained = self._prefix_intervals(messages, options, text)
-        if train_on == "all":
-            source, trained = "all", [(0, len(text))]
-        elif train_on == "last":
-            trained = trained[-1:]
-        ids, offsets = self._tokenize(text)
-        spans = self._spans(messages, options, text, boundaries)
-        return Rendered(text, spans, source, ids, _mask(offsets, trained), offsets)
+        return self._render(messages, options, track_generation=has_markers)
+
+    def _marked_by_twin(self, messages: list[Message], options: RenderOptions, text: str) -> list[Interval]:
+        """What TRL's own marked version of this template marks, [] where there is none or it writes another text."""
+        twin = training_twin(self.template(options))
+        if not twin or options.continue_final_message:
+            return []
+        marked = Renderer(self.tokenizer, template_source(twin), self.output_chars)
+        try:
+            same, intervals = marked._render_marked(messages, options)
+        except InputError:
+            return []
+        return intervals if same == text else []
+
+    def _learnt(
+        self, messages: list[Message], options: RenderOptions, text: str, turns: list[Turn | None]
+    ) -> tuple[MaskSource, list[Interval]]:
+        """What the assistant has to learn to write, ("none", []) where that cannot be told for every answer."""
+        source: MaskSource = "sentinels"
+        intervals: list[Interval] = []
+        for place, (message, turn) in enumerate(zip(messages, turns, strict=True)):
+            if message["role"] != "assistant":
+                continue
+            learnt = turn.learnt if turn is not None else None
+            if learnt is None:
+                source, learnt = "prefix", self._added_by(messages, place, options, text)
+            if learnt is None:
+                return "none", []
+            intervals.append(learnt)
+        return source, sorted(intervals)
+
+    def _added_by(self, messages: list[Message], place: int, options: RenderOptions, text: str) -> Interval | None:
+        """What one assistant turn adds after the generation prompt, None where the text was written otherwise."""
+        plain = replace(options, continue_final_message=False)
+        prompt = self._try(messages[:place], replace(plain, add_generation_prompt=True))
+        turn = self._try(messages[: place + 1], replace(plain, add_generation_prompt=False))
+        if options.continue_final_message and place == len(messages) - 1 and turn and turn.startswith(text):
+            turn = text  # The last turn is left open: it ends where the text does.
+        if prompt is None or turn is None or not turn.startswith(prompt) or not text.startswith(turn):
+            return None
+        return len(prompt), len(turn)
 
     def _tokenize(self, text: str) -> tuple[list[int], list[Interval]]:
         if self.tokenizer is None:
@@ -177,72 +266,66 @@ class Renderer:
             )
         return text, [(start, end) for start, end in intervals[0]] if track_generation else []
 
-    def _try(self, messages: list[Message], options: RenderOptions, **changes: Any) -> str | None:
-        """The text of part of a conversation, None where the template refuses the part."""
+    def _try(self, messages: list[Message], options: RenderOptions) -> str | None:
+        """The text, None where the template refuses."""
         try:
-            return self._render(messages, replace(options, continue_final_message=False, **changes))[0]
+            return self._render(messages, options)[0]
         except InputError:
             return None
 
-    def _boundaries(self, messages: list[Message], options: RenderOptions, text: str) -> list[int | None]:
-        """For each message, where its text ends: the length of the render up to it, where that begins the whole."""
-        ends: list[int | None] = []
-        for count in range(1, len(messages) + 1):
-            part = self._try(messages[:count], options, add_generation_prompt=False)
-            ends.append(len(part) if part is not None and text.startswith(part) else None)
-        return ends
-
-    def _prefix_intervals(
-        self, messages: list[Message], options: RenderOptions, text: str
-    ) -> tuple[MaskSource, list[Interval]]:
-        """What each assistant turn adds after the generation prompt; ("none", []) where that cannot be told."""
-        intervals: list[Interval] = []
-        for index, message in enumerate(messages):
-            if message["role"] != "assistant":
-                continue
-            prompt = self._try(messages[:index], options, add_generation_prompt=True)
-            turn = self._try(messages[: index + 1], options, add_generation_prompt=False)
-            if options.continue_final_message and index == len(messages) - 1 and turn and turn.startswith(text):
-                turn = text  # The last turn is left open: it ends where the text does.
-            if prompt is None or turn is None or not turn.startswith(prompt) or not text.startswith(turn):
-                return "none", []
-            intervals.append((len(prompt), len(turn)))
-        return "prefix", intervals
-
-    def _spans(self, messages: list[Message], options: RenderOptions, text: str, ends: list[int | None]) -> list[Span]:
+    def _spans(
+        self, messages: list[Message], options: RenderOptions, text: str, turns: list[Turn | None]
+    ) -> list[Span]:
+        """The text shared out among the messages, the template's own words and the generation prompt."""
+        placed = sorted((turn.start, turn.end, place) for place, turn in enumerate(turns) if turn is not None)
         spans: list[Span] = []
-        start = 0
-        for index, (message, end) in enumerate(zip(messages, ends, strict=True)):
-            if end is None:
-                # The template rewrites earlier text when more follows: which message wrote what cannot be told here.
-                continue
-            if index == 0 and (own := self._preamble(messages, options, text[:end])):
+        edge = 0
+        for start, end, place in placed:
+            if not spans and (own := self._preamble(messages, options, text, turns, place)):
                 spans.append(Span(0, own, "template", None))
                 start = own
             if end > start:
-                spans.append(Span(start, end, message["role"], index))
-                start = end
-        if start < len(text):
-            # The generation prompt, or what stands after the last message that could be placed.
-            role = "assistant" if options.add_generation_prompt and ends and ends[-1] == start else "template"
-            spans.append(Span(start, len(text), role, None))
+                spans.append(Span(start, end, messages[place]["role"], place))
+            edge = end
+        if edge < len(text):
+            is_prompt = options.add_generation_prompt and bool(placed)
+            spans.append(Span(edge, len(text), "assistant" if is_prompt else "template", None))
         return spans
 
-    def _preamble(self, messages: list[Message], options: RenderOptions, first: str) -> int:
-        """Length of what the template puts before the first message by itself, such as a default system prompt.
+    def _preamble(
+        self, messages: list[Message], options: RenderOptions, text: str, turns: list[Turn | None], place: int
+    ) -> int:
+        """Length of what the template puts before its first message by itself, such as a default system prompt.
 
         A second turn of the same role shows how such a turn opens; where the first turn opens later than its text
         begins, the rest is the template's own.
         """
-        content = messages[0].get("content")
-        if messages[0]["role"] != "user" or not isinstance(content, str) or not content.strip():
+        first = turns[place]
+        assert first is not None
+        header = text[: first.words[0]]
+        if not header or messages[place]["role"] != "user":
             return 0
-        earlier = [messages[0], {"role": "assistant", "content": _PROBE}]
-        before = self._try(earlier, options, add_generation_prompt=False)
-        after = self._try([*earlier, messages[0]], options, add_generation_prompt=False)
+        later = next(
+            (
+                text[turn.start : turn.words[0]]
+                for turn, message in zip(turns[place + 1 :], messages[place + 1 :], strict=True)
+                if turn is not None and message["role"] == "user"
+            ),
+            None,
+        )
+        if later is None:
+            later = self._opening_of_a_second_turn(messages[place], options)
+        return len(header) - len(later) if later is not None and header.endswith(later) else 0
+
+    def _opening_of_a_second_turn(self, message: Message, options: RenderOptions) -> str | None:
+        probe = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
+        plain = replace(options, continue_final_message=False, add_generation_prompt=False)
+        before = self._try(probe, plain)
+        after = self._try([*probe, {**message, "content": _PROBE}], plain)
         if before is None or after is None or not after.startswith(before):
-            return 0
-        return max(first.rfind(after[len(before) :]), 0)
+            return None
+        opening, found, _ = after[len(before) :].partition(_PROBE)
+        return opening if found else None
 
 
 @contextmanager
@@ -292,52 +375,3 @@ def _mask(offsets: list[Interval], trained: list[Interval]) -> list[int]:
         place = bisect_right(starts, max(end - 1, start)) - 1
         mask.append(int(place >= 0 and trained[place][1] > start))
     return mask
-
-
-def pieces(rendered: Rendered, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:
-    """One chip a token: {id, text, role, trained, special, message}, in order.
-
-    A token that is only part of a character shows its bytes ("E3 81"), since no text of its own exists.
-    """
-    special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
-    special.update(tokenizer.all_special_ids)
-    starts = [span.start for span in rendered.spans]
-    chips = []
-    for place, (token, (start, end)) in enumerate(zip(rendered.input_ids, rendered.offsets, strict=True)):
-        span = rendered.spans[max(bisect_right(starts, start) - 1, 0)]
-        before = rendered.offsets[place - 1] if place > 0 else (0, 0)
-        after = rendered.offsets[place + 1] if place + 1 < len(rendered.offsets) else (end, end)
-        shares = before[1] > start or after[0] < end
-        chips.append(
-            {
-                "id": token,
-                "text": _part_of_character(tokenizer, token) if shares and end > start else rendered.text[start:end],
-                "role": span.role,
-                "trained": bool(rendered.loss_mask[place]),
-                "special": token in special,
-                "message": span.message,
-            }
-        )
-    return chips
-
-
-def _part_of_character(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
-    piece = tokenizer.convert_ids_to_tokens(token)
-    if not isinstance(piece, str):
-        return ""
-    if piece.startswith("<0x") and piece.endswith(">"):  # SentencePiece's byte fallback.
-        return piece[3:-1]
-    values = [_BYTES.get(character) for character in piece]
-    return " ".join(f"{value:02X}" for value in values if value is not None) if None not in values else piece
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """Character -> byte of byte-level BPE (GPT-2): printable bytes stand for themselves, the rest from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    alphabet = {chr(byte): byte for byte in printable}
-    others = [byte for byte in range(256) if byte not in printable]
-    alphabet.update({chr(0x100 + place): byte for place, byte in enumerate(others)})
-    return alphabet
-
-
-_BYTES = _byte_alphabet()

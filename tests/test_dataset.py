@@ -43,7 +43,7 @@ def test_each_usable_row_has_the_tokens_and_mask_of_the_renderer(renderer):
     assert found.findings == []
     for example, words in zip(found.examples, [("Hi", "Ahoy"), ("Who are you?", "Mochi 🙂")], strict=True):
         messages = [{"role": "user", "content": words[0]}, {"role": "assistant", "content": words[1]}]
-        assert example.rendered == renderer.render(messages, RenderOptions())
+        assert example.rendered == renderer.render(messages, RenderOptions(), with_spans=False)
     assert found.trained_tokens == sum(sum(example.rendered.loss_mask) for example in found.examples) > 0
 
 
@@ -107,7 +107,7 @@ def test_a_row_whose_only_supervised_token_is_the_first_teaches_nothing(tokenize
 
 
 def test_a_template_that_does_not_show_the_answer_is_refused_unless_all_is_trained(tokenizer):
-    template = "{{ messages | length }}{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    template = "{{ messages | length }}{% for m in messages %}{{ m.content | length }}\n{% endfor %}"
     renderer = Renderer(tokenizer, template)
     assert "cannot be told with this template" in prepared(renderer, row()).findings[0].message
     found = prepared(renderer, row(), train_on="all")

@@ -14,7 +14,8 @@ from tokenizers import pre_tokenizers, processors
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from playground.errors import InputError, LimitError
-from playground.rendering import Rendered, Renderer, pieces
+from playground.pieces import pieces
+from playground.rendering import Rendered, Renderer
 from playground.settings import RenderOptions
 from playground.templates import gallery
 
@@ -236,61 +237,42 @@ def test_the_bytes_that_transformers_rendered_elsewhere_come_out_here(model):
 
 # --- Masks ---
 
-LEADS = {
-    "qwen2_5": "\n",
-    "gptoss": "<|start|>assistant",
-    "muse_glimmer": "<|start|>assistant",
-    "qwen3_5_nothink": "<think>\n\n</think>\n\n",
-    "qwen3_5_think": "<think>\n",
-    "qwen3_6": "<think>\n",
-    "qwen3_8": "<think>\n",
-}
-"""Where TRL also trains the end of the header that a chat gives the model ready made, and we do not."""
-
-TAILS = {"glm4moe": "<|user|>"}
-"""Where TRL also trains the header of the next turn, since the model ends its answers with it, and we do not."""
-
-UNTOLD = {
-    "deepseek_r1_distill": set(CONVERSATIONS),
-    "deepseekv3": set(CONVERSATIONS),
-    "nemotron_3_5_lightning": set(CONVERSATIONS),
-    "nemotron_3_nano": set(CONVERSATIONS),
-    "nemotron_3_super": set(CONVERSATIONS),
-    "nemotron_3_ultra": set(CONVERSATIONS),
-    "phi3": {"two turns", "unanswered"},
-    "phi3_5": {"two turns", "unanswered"},
-    "gptoss": {"two turns", "unanswered"},
-}
-"""Templates that rewrite what they wrote before, so that we mark nothing where TRL's marks, set by hand, do."""
-
 TWINS = sorted(name for name in PLAIN if f"{name}_training" in gallery())
 
 
-@pytest.mark.parametrize("name", TWINS)
-@pytest.mark.parametrize("case", CONVERSATIONS)
-def test_the_mask_found_by_prefixes_is_the_one_that_trl_marks_by_hand(tokenizer, name, case):
-    messages = CONVERSATIONS[case]
-    try:
-        ours = Renderer(tokenizer, gallery()[name].read_text()).render(messages, NOTHING)
-    except InputError:
-        pytest.skip("the template refuses the conversation")
+def marked_by_trl(tokenizer, name, messages):
+    """The text of TRL's training template, and what its markers mark, neighbouring stretches joined."""
     [text], [marked] = render_jinja_template(
         [messages],
         chat_template=gallery()[f"{name}_training"].read_text(),
         return_assistant_tokens_mask=True,
         **tokenizer.special_tokens_map,
     )
-    if text != ours.text:
-        pytest.skip("TRL's training template writes another text")
-    if case in UNTOLD.get(name, ()):
-        assert ours.mask_source == "none"
-        assert not any(ours.loss_mask)
-        return
-    assert ours.mask_source == "prefix"
-    lead, tail = LEADS.get(name, ""), TAILS.get(name, "")
+    joined: list[tuple[int, int]] = []
     for start, end in marked:
-        assert text[start:end].startswith(lead) and text[start:end].endswith(tail)
-    assert ours.loss_mask == by_overlap(ours, [(start + len(lead), end - len(tail)) for start, end in marked])
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return text, joined
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("case", CONVERSATIONS)
+def test_the_mask_is_trls_own_wherever_trl_has_one_for_the_same_text(tokenizer, name, case):
+    messages = CONVERSATIONS[case]
+    try:
+        ours = Renderer(tokenizer, gallery()[name].read_text()).render(messages, NOTHING)
+    except InputError:
+        with pytest.raises(Exception, match="."):
+            marked_by_trl(tokenizer, name, messages)
+        return
+    text, marked = marked_by_trl(tokenizer, name, messages)
+    if text != ours.text:
+        assert ours.mask_source in ("sentinels", "prefix")
+        return
+    assert ours.mask_source == "training_template"
+    assert ours.loss_mask == by_overlap(ours, marked)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +296,7 @@ def test_trained_tokens_decode_to_the_answers_with_their_turn_ends(tokenizer, ca
     messages = CONVERSATIONS[case]
     rendered = Renderer(tokenizer).render(messages, NOTHING)
     answers = [message["content"] + "<|im_end|>\n" for message in messages if message["role"] == "assistant"]
-    assert rendered.mask_source == "prefix"
+    assert rendered.mask_source == "sentinels"
     assert trained_runs(rendered, tokenizer) == answers
 
 
@@ -391,8 +373,11 @@ def test_cut_keeps_the_first_tokens_and_leaves_the_whole_as_it_was(tokenizer):
     assert whole.cut(length + 1) == whole
 
 
-def test_a_template_that_rewrites_what_it_wrote_is_not_guessed_at(tokenizer):
-    template = "{{ messages | length }} messages: {% for m in messages %}{{ m.role }} {{ m.content }}\n{% endfor %}"
+def test_a_template_whose_words_cannot_be_found_again_is_not_guessed_at(tokenizer):
+    template = (
+        "{{ messages | length }}: {% for m in messages %}{{ m.role }} {{ m.content | length }} "
+        "{{ m.content | reverse }}\n{% endfor %}"
+    )
     rendered = Renderer(tokenizer, template).render(CONVERSATIONS["two turns"], NOTHING)
     assert rendered.mask_source == "none"
     assert not any(rendered.loss_mask)

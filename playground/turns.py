@@ -1,0 +1,303 @@
+"""Where each message stands in a rendered text, and what of it an assistant has to learn to write.
+
+A chat template is a program: it may trim a message, move it, strip its reasoning once it is history, or write it in
+pieces. So it is asked, not parsed. The conversation is rendered once more with a pair of private-use characters set
+into the words of each message:
+
+    <|im_start|>user\\n[Hi]<|im_end|>\\n<|im_start|>assistant\\n[Ahoy]<|im_end|>\\n
+
+The marks are believed only where the text without them is, byte for byte, the text that is looked into. What stands
+between two messages' words is then shared out by rendering the conversation up to there: what the template writes after
+the last message ends its turn; what its generation prompt writes opens the assistant's.
+
+    learnt = from where the generation prompt would have ended to the end of the turn
+
+That is what TRL marks by hand in its training templates (the tests compare), for templates that nobody has marked. The
+number of renders does not grow with the number of turns: what stands between two messages is worked out once for each
+different such stretch. Knows nothing of tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from playground.conversations import Message
+
+Interval = tuple[int, int]
+Write = Callable[[list[Message], bool], str | None]
+"""write(messages, add_generation_prompt) -> text, or None where the template refuses."""
+
+_PRIVATE = range(0xF0000, 0x10FFFE)
+"""Where the marks come from: Unicode's private-use planes."""
+_TAG = r"<[^<>\n]{1,60}>|\[/?[A-Z_]{2,30}\]"
+"""What looks like a control token: a stretch that two texts share must not end inside one."""
+_TRIES_ONE_BY_ONE = 24
+"""Messages that are marked one at a time where marking all at once changes the text."""
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+_PROBE = "\u2983probe\u2984"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where one message stands, in characters of the text."""
+
+    start: int
+    """Where its header begins."""
+    words: Interval
+    """From the first of its own words to the last: what a mark could be set around."""
+    end: int
+    """Where the next message's header, or the generation prompt, begins."""
+    learnt: Interval | None = None
+    """What the model itself has to write of an assistant's message; None for the others."""
+
+
+def locate_turns(
+    messages: list[Message],
+    text: str,
+    write: Write,
+    rewrite: Callable[[list[Message]], str | None],
+    *,
+    is_open: bool = False,
+    control_tokens: Iterable[str] = (),
+) -> list[Turn | None]:
+    """One entry a message; None where its words are nowhere to be found in `text`, or twice.
+
+    `rewrite` renders other messages just as `text` was rendered; `write` renders the first few of them.
+    `is_open`: the last message is to be continued, so its turn ends with the text.
+    """
+    words = _find_words(messages, text, rewrite)
+    shown = sorted((place for place in words if words[place] is not None), key=lambda place: words[place] or (0, 0))
+    between = _Between(messages, text, write, control_tokens)
+    ends: dict[int, int] = {}
+    for place, following in pairwise([*shown, -1]):
+        reach = words[following][0] if following >= 0 else len(text)  # type: ignore[index]
+        ends[place] = reach if following < 0 and is_open else between.end_of(place, words[place][1], reach)  # type: ignore[index]
+    turns: list[Turn | None] = [None] * len(messages)
+    start = 0
+    for place in shown:
+        (first, last), end = words[place], ends[place]  # type: ignore[misc]
+        learnt = None
+        if messages[place]["role"] == "assistant":
+            learnt = (between.opening_end_of(place, start, first), end)
+        turns[place] = Turn(start, (first, last), end, learnt)
+        start = end
+    return turns
+
+
+# --- Finding the words ---
+
+
+def _find_words(
+    messages: list[Message], text: str, rewrite: Callable[[list[Message]], str | None]
+) -> dict[int, Interval | None]:
+    """For each message the stretch from its first word to its last; None where the template does not show them."""
+    nowhere: dict[int, Interval | None] = dict.fromkeys(range(len(messages)))
+    marks = _Marks.not_in(text, len(messages))
+    if marks is None:
+        return nowhere
+    found: dict[int, Interval] = {}
+    for sides in ("both", "end", "start"):
+        # A template may look at how a message begins or ends ("<think>", a blank): then one mark is too many.
+        marked = [marks.mark(message, place, sides) for place, message in enumerate(messages)]
+        written = rewrite(marked)
+        if written is not None and marks.erase(written) == text:
+            return {**nowhere, **marks.find(written)}
+    for place, message in enumerate(messages[:_TRIES_ONE_BY_ONE]):
+        for sides in ("both", "end", "start"):
+            marked = [*messages[:place], marks.mark(message, place, sides), *messages[place + 1 :]]
+            written = rewrite(marked)
+            if written is not None and marks.erase(written) == text:
+                found |= marks.find(written)
+                break
+    return {**nowhere, **found}
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """A run of characters that the text does not use: two for each message."""
+
+    base: int
+    count: int
+
+    @classmethod
+    def not_in(cls, text: str, messages: int) -> _Marks | None:
+        """None where the text leaves no run of private-use characters that is long enough."""
+        used = sorted({ord(character) for character in re.findall(r"[\U000f0000-\U0010ffff]", text)})
+        base = _PRIVATE.start
+        for character in [*used, _PRIVATE.stop]:
+            if character - base >= 2 * messages:
+                return cls(base, 2 * messages)
+            base = character + 1
+        return None
+
+    def erase(self, text: str) -> str:
+        return self._any.sub("", text)
+
+    @property
+    def _any(self) -> re.Pattern[str]:
+        return re.compile(f"[{chr(self.base)}-{chr(self.base + self.count - 1)}]")
+
+    def find(self, written: str) -> dict[int, Interval]:
+        """Where, in the text without marks, the words of each message stand that is there, and there once."""
+        hits: dict[int, list[tuple[int, str]]] = {}
+        for before, hit in enumerate(self._any.finditer(written)):
+            hits.setdefault((ord(hit[0]) - self.base) // 2, []).append((hit.start() - before, hit[0]))
+        return {
+            place: (found[0][0], found[-1][0])
+            for place, found in hits.items()
+            if len(found) == len({mark for _, mark in found})
+        }
+
+    def mark(self, message: Message, place: int, sides: str) -> Message:
+        """The message with marks around its words: around the content, the reasoning and the calls taken together."""
+        first, last = chr(self.base + 2 * place), chr(self.base + 2 * place + 1)
+        parts = _parts(message)
+        if not parts:
+            return message
+        marked = dict(message)
+        for number, (keys, words) in enumerate(parts):
+            opening = first if number == 0 and sides in ("both", "start") else ""
+            closing = last if number == len(parts) - 1 and sides in ("both", "end") else ""
+            marked = _replaced(marked, keys, _wrap(words, opening, closing))
+        return marked
+
+
+def _parts(message: Message) -> list[tuple[list[Any], str]]:
+    """The first and the last string of a message that a template writes out, each with the way to it.
+
+    Templates write reasoning, then content, then calls.
+    """
+    found: list[tuple[list[Any], str]] = [
+        ([key], message[key]) for key in _REASONING if isinstance(message.get(key), str) and message[key]
+    ][:1]
+    content = message.get("content")
+    if isinstance(content, str):
+        found.append((["content"], content))
+    elif isinstance(content, list):
+        found += [
+            (["content", number, "text"], block["text"])
+            for number, block in enumerate(content)
+            if isinstance(block, dict) and isinstance(block.get("text"), str)
+        ]
+    calls = message.get("tool_calls")
+    for number, call in enumerate(calls if isinstance(calls, list) else []):
+        found += _parts_of_call(call, ["tool_calls", number])
+    # With something said or called beside it, an empty string is no edge that can be relied on.
+    told = [part for part in found if part[1].strip()] or found
+    return told if len(told) < 2 else [told[0], told[-1]]
+
+
+def _parts_of_call(call: Any, way: list[Any]) -> list[tuple[list[Any], str]]:
+    inner = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(inner, dict):
+        return []
+    here = [*way, "function"] if "function" in call else way
+    found: list[tuple[list[Any], str]] = []
+    if isinstance(inner.get("name"), str):
+        found.append(([*here, "name"], inner["name"]))
+    arguments = inner.get("arguments")
+    if isinstance(arguments, dict):
+        found += [([*here, "arguments", key], value) for key, value in arguments.items() if isinstance(value, str)]
+    return found
+
+
+def _replaced(value: Any, keys: list[Any], leaf: Any) -> Any:
+    """A copy of a JSON-like value with another leaf."""
+    if not keys:
+        return leaf
+    copy = list(value) if isinstance(value, list) else dict(value)
+    copy[keys[0]] = _replaced(value[keys[0]], keys[1:], leaf)
+    return copy
+
+
+def _wrap(words: str, opening: str, closing: str) -> str:
+    """The words with marks inside their outer whitespace, where a template that trims leaves them alone."""
+    core = words.strip()
+    if not core:
+        return opening + closing + words
+    start = words.index(core[0])
+    return words[:start] + opening + core + closing + words[start + len(core) :]
+
+
+# --- Sharing out what stands between ---
+
+
+class _Between:
+    """What the template writes around the words: the end of one turn, then the header of the next."""
+
+    def __init__(self, messages: list[Message], text: str, write: Write, control_tokens: Iterable[str]) -> None:
+        self.messages, self.text, self.write = messages, text, write
+        tokens = sorted((re.escape(token) for token in control_tokens if len(token) > 1), key=len, reverse=True)
+        self.units = re.compile("|".join([*tokens, _TAG]))
+        self._ends: dict[tuple[str, bool, str], int] = {}
+        self._openings: dict[str, int] = {}
+
+    def end_of(self, place: int, last: int, reach: int) -> int:
+        """Where the turn of a message ends whose last word ends at `last`; the next words begin at `reach`."""
+        gap = self.text[last:reach]
+        has_calls = bool(self.messages[place].get("tool_calls"))
+        key = (self.messages[place]["role"], reach == len(self.text), gap)
+        if has_calls or key not in self._ends:
+            self._ends[key] = self._closing(place, last, gap)
+        return last + self._ends[key]
+
+    def _closing(self, place: int, last: int, gap: str) -> int:
+        """Length of the part of `gap` that ends the turn."""
+        alone = self.write(self.messages[: place + 1], False)
+        if alone is None:
+            return 0
+        if self.text.startswith(alone) and last <= len(alone) <= last + len(gap):
+            return len(alone) - last
+        # The template writes the turn otherwise once more follows: what both ways of ending it have in common.
+        words = _find_words(self.messages[: place + 1], alone, lambda marked: self.write(marked, False))[place]
+        if words is None:
+            return 0
+        shared = self._shared(gap, alone[words[1] :])
+        if shared:
+            return shared
+        # It ends history with another token than the last answer (gpt-oss: <|end|>, <|return|>).
+        first = self.units.match(gap)
+        is_other = self.units.match(alone, words[1]) is not None
+        return first.end() if first is not None and is_other else 0
+
+    def opening_end_of(self, place: int, start: int, first: int) -> int:
+        """Where, after `start`, the generation prompt would have ended and the model begun; at most `first`."""
+        region = self.text[start:first]
+        if region not in self._openings:
+            self._openings[region] = self._opening(place, start, region)
+        return start + self._openings[region]
+
+    def _opening(self, place: int, start: int, region: str) -> int:
+        """Length of the part of `region` that the generation prompt would have written."""
+        before = self.messages[:place]
+        prompted = self.write(before, True)
+        if prompted is None:
+            return len(region)
+        if self.text.startswith(prompted) and start <= len(prompted) <= start + len(region):
+            return len(prompted) - start
+        plain = (self.write(before, False) if before else "") or ""
+        header = prompted[self._shared(prompted, plain) :]
+        anchored = self._shared(region, header)
+        if self.units.search(region, 0, anchored):
+            return anchored
+        for length in range(len(header), 0, -1):
+            found = region.find(header[:length])
+            if found >= 0:
+                return found + self._shared(region[found:], header)
+        return len(region)
+
+    def _shared(self, one: str, other: str) -> int:
+        """Length of the beginning that two texts share, not ending inside a control token of either."""
+        length = next(
+            (number for number, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+            min(len(one), len(other)),
+        )
+        for text in (one, other):
+            for unit in self.units.finditer(text):
+                if unit.start() < length < unit.end():
+                    length = unit.start()
+        return length
