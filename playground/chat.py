@@ -33,6 +33,8 @@ class Row:
     sampling: Sampling
     adapter: Path | None = None
     """The adapter's folder; None for base."""
+    stop: frozenset[int] = frozenset()
+    """Tokens that end this answer beside the model's own: its prompt's template may end turns with another."""
     slot: int = BASE
     text: str = ""
     tokens: list[int] = field(default_factory=list)
@@ -129,7 +131,7 @@ class Engine:
             if not row.tokens:
                 row.first_s = now - row.started
             row.tokens.append(token)
-            if token in self._ends:
+            if token in self._ends or token in row.stop:
                 row.ended = "stop"
             else:
                 assert row._stream is not None

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCardData
 
 from playground.errors import InputError, NotFoundError
 from playground.models import entry
-from playground.runs import RunFolder
+from playground.runs import TEMPLATE, RunFolder
 from playground.words import say
 
 KINDS = ("adapter", "card")
@@ -18,6 +18,7 @@ _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _SETTINGS_SHOWN = (
     "learning_rate", "lr_scheduler_type", "warmup_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
     "max_length", "train_on", "r", "lora_alpha", "lora_dropout", "target_modules", "held_out", "seed",
+    "chat_template_kwargs", "chat_template_clock",
 )  # fmt: skip
 
 
@@ -48,6 +49,8 @@ def export(folder: RunFolder, kind: str) -> Path:
         for name in _ADAPTER_FILES:
             archive.write(folder.adapter / name, name)
         archive.writestr("README.md", card)
+        if template := folder.template():
+            archive.writestr(TEMPLATE, template)
     return work.rename(path)
 
 
@@ -82,11 +85,13 @@ Trained with [SFT Playground](https://github.com/huggingface/smol-course): super
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-tokenizer = AutoTokenizer.from_pretrained("{asked["model"]}")
+tokenizer = AutoTokenizer.from_pretrained("{asked["model"]}"){_template_line(folder)}
 model = AutoModelForCausalLM.from_pretrained("{asked["model"]}")
 model = PeftModel.from_pretrained(model, "path/to/this/folder")
 messages = [{{"role": "user", "content": "Who are you?"}}]
-inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+inputs = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True{_template_variables(asked["settings"])}
+)
 print(tokenizer.decode(model.generate(**inputs, max_new_tokens=64)[0]))
 ```
 
@@ -99,6 +104,17 @@ print(tokenizer.decode(model.generate(**inputs, max_new_tokens=64)[0]))
 A short run on few rows changes manner and wording more than knowledge. It may repeat what its rows say, also where
 they are wrong, and it was checked on nothing but the held-out rows named above.
 """
+
+
+def _template_line(folder: RunFolder) -> str:
+    if not folder.template():
+        return ""
+    return f'\ntokenizer.chat_template = open("path/to/this/folder/{TEMPLATE}", encoding="utf-8").read()'
+
+
+def _template_variables(settings: dict[str, Any]) -> str:
+    variables = settings.get("chat_template_kwargs") or {}
+    return f", **{variables!r}" if variables else ""
 
 
 def _licence(model: str) -> str | None:
@@ -119,7 +135,7 @@ def _results(report: dict[str, Any]) -> str:
 
 
 def _table(settings: dict[str, Any], report: dict[str, Any]) -> str:
-    rows = [(name, settings[name]) for name in _SETTINGS_SHOWN]
+    rows = [(name, settings[name]) for name in _SETTINGS_SHOWN if settings.get(name) not in (None, "", {})]
     rows += [("steps", report["steps"]), ("quantization", report["quantization"])] if report else []
     rows += [("dtype", report["dtype"]), *report["versions"].items()] if report else []
     return "\n".join(["| setting | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

@@ -3,6 +3,7 @@
     settings.json      what was asked for, the model, counts
     rows.jsonl         the rows as given
     rendered.parquet   row, held_out, input_ids, labels
+    chat_template.jinja  where it is not the model's own
     events.jsonl       append only, one JSON object a line
     adapter/           safetensors
     report.json        what came of it
@@ -33,6 +34,7 @@ import orjson
 from playground.errors import NotFoundError, disk_is_full, unpack_error
 from playground.words import Sentence, pack, say, unpack
 
+TEMPLATE = "chat_template.jinja"
 FINISHED = ("done", "stopped", "failed")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
@@ -58,6 +60,11 @@ class RunFolder:
         """settings.json: {settings, model, model_folder, counts, created, title}."""
         loaded: dict[str, Any] = orjson.loads((self.path / "settings.json").read_bytes())
         return loaded
+
+    def template(self) -> str:
+        """The Jinja source that the rows were rendered with, "" for the model's own."""
+        path = self.path / TEMPLATE
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
 
     def append(self, event: str, **values: Any) -> None:
         """Add one event, in a single write. A reader sees all of it or none, or after a crash its beginning."""

@@ -5,7 +5,7 @@ Training settings use TRL's and PEFT's own names, so that what is learnt here ho
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
 
@@ -85,9 +85,16 @@ def _from_dict(cls: type[T], given: dict[str, Any]) -> T:
     return cls(**given)
 
 
+def _check_clock(name: str, value: str) -> None:
+    try:
+        datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        raise _refuse(name, value, say("an ISO date and time such as 2026-01-31T12:00:00")) from None
+
+
 @dataclass(frozen=True)
 class TrainSettings:
-    """Settings of one run. Names are those of TRL's SFTConfig and PEFT's LoraConfig, but for the last five."""
+    """Settings of one run. Names are those of TRL's SFTConfig and PEFT's LoraConfig, but for the last eight."""
 
     num_train_epochs: float = 8.0
     """Passes over the training rows. `max_steps`, where it is above 0, wins."""
@@ -129,6 +136,12 @@ class TrainSettings:
     """Steps between two looks at the held-out rows; 0: about eight looks in a run."""
     train_on: TrainOn = "assistant"
     """Which tokens are supervised: the assistant's turns, its last turn only, or all tokens."""
+    chat_template: str = ""
+    """"" for the model's own, a catalogue name, or Jinja source. Rows and chat prompts are rendered with it."""
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Variables that the template reads, such as enable_thinking."""
+    chat_template_clock: str = ""
+    """ISO date and time that the template is told; "" is the time of rendering."""
 
     def __post_init__(self) -> None:
         _check_number("num_train_epochs", self.num_train_epochs, 0.01, 1000)
@@ -155,6 +168,12 @@ class TrainSettings:
         _check_number("held_out", self.held_out, 0, 0.5)
         _check_number("eval_steps", self.eval_steps, 0, 100_000, whole=True)
         _check_choice("train_on", self.train_on, ("assistant", "last", "all"))
+        if not isinstance(self.chat_template, str):
+            raise _refuse("chat_template", self.chat_template, say("text"))
+        if not isinstance(self.chat_template_kwargs, dict):
+            raise _refuse("chat_template_kwargs", self.chat_template_kwargs, say("a JSON object"))
+        if self.chat_template_clock != "":
+            _check_clock("chat_template_clock", self.chat_template_clock)
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
@@ -163,6 +182,16 @@ class TrainSettings:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def dataset_options(self) -> DatasetOptions:
+        """How the rows of a run with these settings are rendered."""
+        return DatasetOptions(
+            max_length=self.max_length,
+            train_on=self.train_on,
+            template=self.chat_template,
+            template_kwargs=self.chat_template_kwargs,
+            clock=self.chat_template_clock or None,
+        )
 
 
 @dataclass(frozen=True)
@@ -201,10 +230,7 @@ class RenderOptions:
             if getattr(self, name) is not None and not isinstance(getattr(self, name), dict):
                 raise _refuse(name, getattr(self, name), say("a JSON object"))
         if self.clock is not None:
-            try:
-                datetime.fromisoformat(self.clock)
-            except (ValueError, TypeError):
-                raise _refuse("clock", self.clock, say("an ISO date and time such as 2026-01-31T12:00:00")) from None
+            _check_clock("clock", self.clock)
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
@@ -221,6 +247,10 @@ class DatasetOptions:
     """Which tokens are supervised."""
     template: str = ""
     """"" for the model's own chat template, a catalogue name, or Jinja source."""
+    template_kwargs: dict[str, Any] | None = None
+    """Variables that the template reads, such as enable_thinking."""
+    clock: str | None = None
+    """ISO date and time that the template is told; None is the real clock."""
     mapping: dict[str, str] | None = None
     """Reserved for column mapping; must be left out for now."""
 
@@ -229,6 +259,7 @@ class DatasetOptions:
         _check_choice("train_on", self.train_on, ("assistant", "last", "all"))
         if not isinstance(self.template, str):
             raise _refuse("template", self.template, say("text"))
+        self.render_options(None)
         if self.mapping:
             raise InputError(
                 say("The option mapping was given."),
@@ -239,6 +270,10 @@ class DatasetOptions:
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
         return _from_dict(cls, given)
+
+    def render_options(self, tools: list[Any] | None) -> RenderOptions:
+        """What the template is given for a row with these tools. Raises InputError for a value of the wrong kind."""
+        return RenderOptions(tools=tools, template_kwargs=self.template_kwargs, clock=self.clock)
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,16 @@ def test_an_answer_that_the_model_ends_says_so_and_leaves_the_end_token_out_of_t
     assert asked.text == tokenizer.decode(usual[:first], skip_special_tokens=True).rstrip("\ufffd")
 
 
+def test_an_answer_also_ends_with_the_token_that_its_own_template_ends_turns_with(engine, solo):
+    usual = solo(PROMPTS[0], None, 12)
+    asked, other = row(PROMPTS[0], 12), row(PROMPTS[0], 12)
+    asked.stop = frozenset({usual[4]})
+    engine.join([asked, other])
+    finish(engine)
+    assert asked.tokens == usual[: usual.index(usual[4]) + 1]
+    assert other.tokens == usual
+
+
 def test_end_tokens_are_the_models_and_the_tokenizers(model, tokenizer):
     model.generation_config.eos_token_id = [7, 9]
     assert Engine(model, tokenizer, torch.float32)._ends == {7, 9, tokenizer.eos_token_id}

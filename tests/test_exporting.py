@@ -17,7 +17,7 @@ from safetensors.torch import load
 
 from playground.errors import InputError, NotFoundError
 from playground.exporting import KINDS, export, model_card
-from playground.runs import RunStore
+from playground.runs import TEMPLATE, RunStore
 from playground.settings import TrainSettings
 from playground.words import say
 from playground.workers.child import ROOT
@@ -42,9 +42,9 @@ def new_run(tmp_path, new_adapter):
     """new_run(model, report) -> a run's folder with an adapter as the train process saves it."""
     store = RunStore(tmp_path / "runs")
 
-    def new(model=BASE, report=REPORT, adapter=True):
+    def new(model=BASE, report=REPORT, adapter=True, **asked):
         settings = {
-            "settings": TrainSettings().to_dict(),
+            "settings": TrainSettings(**asked).to_dict(),
             "model": model,
             "model_folder": str(tmp_path / "where-the-model-is"),
             "counts": {"train_rows": 27, "held_out_rows": 3, "trained_tokens": 1234},
@@ -167,3 +167,16 @@ def test_a_run_without_an_adapter_has_nothing_to_take_yet(new_run):
 def test_another_kind_is_refused_with_the_known_ones(run, kind):
     with pytest.raises(InputError, match="adapter, card"):
         export(run, kind)
+
+
+def test_the_template_of_the_run_travels_with_its_adapter(new_run):
+    folder = new_run(chat_template="{{ year }}", chat_template_kwargs={"year": 2001})
+    (folder.path / TEMPLATE).write_text("{{ year }}", encoding="utf-8")
+    with zipfile.ZipFile(export(folder, "adapter")) as archive:
+        assert archive.read(TEMPLATE).decode() == "{{ year }}"
+        card = archive.read("README.md").decode()
+    assert f'tokenizer.chat_template = open("path/to/this/folder/{TEMPLATE}"' in card
+    assert "**{'year': 2001}" in card
+    snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert snippet is not None
+    ast.parse(snippet[1])

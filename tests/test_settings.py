@@ -33,6 +33,7 @@ WORDS = {
     "quantization": ("auto", "nf4", "none"),
     "train_on": ("assistant", "last", "all"),
 }
+TEMPLATE = {"chat_template", "chat_template_kwargs", "chat_template_clock"}
 SAMPLING = {
     "max_new_tokens": (1, 4096, 0, 4097),
     "temperature": (0, 5, -0.1, 5.1),
@@ -49,7 +50,7 @@ def refused(cls, **given):
 
 
 def test_every_training_setting_is_looked_at_here():
-    assert set(NUMBERS) | set(WORDS) | {"target_modules"} == {field.name for field in fields(TrainSettings)}
+    assert set(NUMBERS) | set(WORDS) | {"target_modules"} | TEMPLATE == {field.name for field in fields(TrainSettings)}
     assert set(SAMPLING) | {"system"} == {field.name for field in fields(Sampling)}
 
 
@@ -152,3 +153,19 @@ def test_a_system_prompt_is_text():
 
 def test_a_long_wrong_value_is_not_repeated_whole():
     assert len(refused(TrainSettings, train_on="x" * 10_000)) < 400
+
+
+def test_the_template_of_a_run_is_checked_and_reaches_its_rows():
+    assert "chat_template" in refused(TrainSettings, chat_template=3)
+    assert "a JSON object" in refused(TrainSettings, chat_template_kwargs=[])
+    assert "chat_template_clock" in refused(TrainSettings, chat_template_clock="noon")
+    given = {"chat_template": "qwen3", "chat_template_kwargs": {"enable_thinking": False}}
+    options = TrainSettings.from_dict(
+        {**given, "chat_template_clock": "2026-01-31", "max_length": 99}
+    ).dataset_options()
+    assert (options.template, options.max_length, options.train_on) == ("qwen3", 99, "assistant")
+    rendered = options.render_options([{"type": "function"}])
+    assert rendered.template_kwargs == {"enable_thinking": False}
+    assert rendered.clock == "2026-01-31"
+    assert rendered.tools == [{"type": "function"}]
+    assert TrainSettings().dataset_options().render_options(None) == RenderOptions(template_kwargs={})

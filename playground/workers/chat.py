@@ -2,7 +2,7 @@
 
 In, one JSON object a line:
     {"op": "reply", "id": ..., "base": {"folder": ..., "quantization": ...},
-     "rows": [{"prompt": [ids], "sampling": {...}, "adapter": folder or null}, ...]}
+     "rows": [{"prompt": [ids], "stop": [ids], "sampling": {...}, "adapter": folder or null}, ...]}
     {"op": "load", "base": {...}}      {"op": "cancel", "id": ...}
 Out:
     {"event": "loading", "base": ...}  {"event": "ready", "base": ..., "line": sentence}
@@ -105,6 +105,7 @@ class ChatProcess:
                     row["prompt"],
                     Sampling.from_dict(row["sampling"]),
                     Path(row["adapter"]) if row.get("adapter") else None,
+                    frozenset(row.get("stop", ())),
                 )
                 for row in order["rows"]
             ]
