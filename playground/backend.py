@@ -7,7 +7,6 @@ Imports neither torch nor transformers: models live in the worker processes.
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import time
@@ -24,7 +23,7 @@ from playground.models import CATALOGUE, model_name
 from playground.records import read_bytes
 from playground.runs import RunStore
 from playground.settings import DatasetOptions, Limits, RenderOptions, Sampling, TrainSettings
-from playground.templates import gallery
+from playground.template_lab import TemplateLab
 from playground.words import say
 from playground.workers.chat_client import ChatClient
 from playground.workers.run_queue import RunQueue
@@ -35,7 +34,7 @@ _FETCH_PATIENCE_S = 900.0
 _POLL_S = 0.2
 
 
-class Backend:
+class Backend(TemplateLab):
     """Everything behind the page."""
 
     def __init__(
@@ -133,10 +132,6 @@ class Backend:
         """Begin to fetch a model in the background; `model_status` tells how it goes."""
         self._shelf.start(self._name(model))
 
-    def templates(self) -> list[str]:
-        """Catalogue names of chat templates."""
-        return list(gallery())
-
     def examples(self) -> list[dict[str, Any]]:
         """[{name, title: Sentence, teaches: Sentence, language, rows: int, ask: [str, ...], system: str}]."""
         return [
@@ -158,38 +153,6 @@ class Backend:
 
     def _tokenizer_folder(self, model: str) -> str:
         return str(self._shelf.wait(self._name(model), _FETCH_PATIENCE_S, with_weights=False))
-
-    def preview(
-        self,
-        conversation: list[dict[str, Any]],
-        model: str = "",
-        template: str = "",
-        options: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Render one conversation.
-
-        {text, tokens: [{id, text, role, trained: bool, special: bool, message: int or None}],
-        mask: generation|prefix|none, findings: [{row, code, severity, message, fix}]}.
-        role is one of system|user|assistant|tool|template (text that the template adds by itself). `options` are
-        settings.RenderOptions' fields. model "" with a template given renders the text alone; with no template either,
-        the default model is meant.
-        """
-        checked = RenderOptions.from_dict(options or {})
-        size = len(json.dumps(conversation, default=str))
-        if size > self.limits.conversation_chars:
-            raise LimitError(
-                say("The conversation has {size} characters.", size=size),
-                say("The limit here is {limit}.", limit=self.limits.conversation_chars),
-                say("Shorten it."),
-            )
-        if not isinstance(template, str):
-            raise InputError(say("The template is not text."), say("It is a name from the list, or Jinja source."))
-        folder = "" if template and not model else self._tokenizer_folder(model)
-        seconds = self.limits.preview_s
-        preview: dict[str, Any] = self._sandbox.run(
-            "preview", folder, conversation, template, checked, self.limits, seconds=seconds
-        )
-        return preview
 
     def check_dataset(
         self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None
@@ -300,12 +263,14 @@ class Backend:
         base, adapter = self._base_of(run, model)
         if drawn.system:
             messages = [{"role": "system", "content": drawn.system}, *(messages or [])]
+        template, options = self._template_of(run)
         prompt = self._sandbox.run(
-            "prompt_ids", base["folder"], messages, "", self.limits, seconds=self.limits.preview_s
+            "chat_prompt", base["folder"], messages, template, options, self.limits, seconds=self.limits.preview_s
         )
-        rows = [{"prompt": prompt, "sampling": asdict(drawn), "adapter": None}]
+        asked = {"prompt": prompt["ids"], "stop": prompt["stop"], "sampling": asdict(drawn)}
+        rows = [{**asked, "adapter": None}]
         if adapter is not None:
-            rows.append({**rows[0], "adapter": str(adapter)})
+            rows.append({**asked, "adapter": str(adapter)})
         if self._chat.state != "ready" or self._chat.base != base:
             yield {
                 "base": _NOTHING_YET,
@@ -336,6 +301,14 @@ class Backend:
             )
         asked = run_folder.settings()
         return {"folder": asked["model_folder"], "quantization": asked["settings"]["quantization"]}, run_folder.adapter
+
+    def _template_of(self, run: str) -> tuple[str, RenderOptions]:
+        """The template that the run's rows were rendered with, and its variables: its chat prompts are too."""
+        if not run:
+            return "", RenderOptions()
+        folder = self._store.open(run)
+        settings = TrainSettings.from_dict(folder.settings()["settings"])
+        return folder.template(), settings.dataset_options().render_options(None)
 
     def export(self, run: str, kind: str = "adapter") -> Path:
         """A file to take away: kind adapter (zip of safetensors and model card) or card (Markdown)."""

@@ -27,6 +27,8 @@ class PlaygroundError(Exception):
         self.arrived = arrived
         self.expected = expected
         self.fix = fix
+        self.findings: list[dict[str, Any]] = []
+        """What a closer look found to be the matter, as `Finding.to_dict` gives it; a process passes it on."""
 
     def __str__(self) -> str:
         return self.to("en")

@@ -202,19 +202,24 @@ class Renderer:
     def _learnt(
         self, messages: list[Message], options: RenderOptions, text: str, turns: list[Turn | None]
     ) -> tuple[MaskSource, list[Interval]]:
-        """What the assistant has to learn to write, ("none", []) where that cannot be told for every answer."""
+        """What the assistant has to learn to write, ("none", []) where that cannot be told for every answer shown."""
         source: MaskSource = "sentinels"
         intervals: list[Interval] = []
+        is_dropped = False
         for place, (message, turn) in enumerate(zip(messages, turns, strict=True)):
             if message["role"] != "assistant":
                 continue
             learnt = turn.learnt if turn is not None else None
             if learnt is None:
-                source, learnt = "prefix", self._added_by(messages, place, options, text)
+                learnt = self._added_by(messages, place, options, text)
+                if learnt is None and _is_missing(message, text):
+                    is_dropped = True  # The template leaves this answer out, so there is nothing of it to learn.
+                    continue
+                source = "prefix"
             if learnt is None:
                 return "none", []
             intervals.append(learnt)
-        return source, sorted(intervals)
+        return ("none" if is_dropped and not intervals else source), sorted(intervals)
 
     def _added_by(self, messages: list[Message], place: int, options: RenderOptions, text: str) -> Interval | None:
         """What one assistant turn adds after the generation prompt, None where the text was written otherwise."""
@@ -341,6 +346,12 @@ def _clock(template: str, moment: str | None) -> Iterator[None]:
         yield
     finally:
         compiled.globals["strftime_now"] = real
+
+
+def _is_missing(message: Message, text: str) -> bool:
+    """Whether what an answer says stands nowhere in the text."""
+    content = message.get("content")
+    return isinstance(content, str) and bool(content.strip()) and content.strip() not in text
 
 
 def _sentence(detail: str) -> str:

@@ -32,7 +32,11 @@ from tests.test_rendering import (
 
 pytest_plugins = ["tests.tiny"]
 
-UNMARKED = sorted(name for name in set(PLAIN) - DROPS_PLAIN_TEXT if "endgeneration" not in gallery()[name].read_text())
+UNMARKED = sorted(
+    name
+    for name in set(PLAIN) - DROPS_PLAIN_TEXT
+    if "endgeneration" not in gallery()[name].read_text() and not name.startswith("broken_")
+)
 
 
 def edited(name):
@@ -228,6 +232,14 @@ def test_words_that_are_written_twice_have_no_place(tokenizer):
     messages = CONVERSATIONS["one turn"]
     assert renderer.turns(messages, NOTHING, renderer.text(messages, NOTHING)) == [None, None]
     assert renderer.render(messages, NOTHING).mask_source == "prefix"  # The turns themselves can still be told.
+
+
+def test_an_answer_that_the_template_leaves_out_costs_the_others_nothing(tokenizer):
+    template = "{% for m in messages[-2:] %}{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}"
+    rendered = Renderer(tokenizer, template).render(CONVERSATIONS["two turns"], NOTHING)
+    assert trained_runs(rendered, tokenizer) == ["Farewell 🙂<|im_end|>"]
+    blind = "{{ messages | length }}{% for m in messages %}{{ m.role }}{% endfor %}"
+    assert Renderer(tokenizer, blind).render(CONVERSATIONS["one turn"], NOTHING).mask_source == "none"
 
 
 def test_a_text_that_uses_the_marks_itself_is_marked_with_others(tokenizer):

@@ -31,7 +31,16 @@ from playground.words import LANGUAGES, Sentence, language_of, localise, pack, s
 PACKAGE = Path(words.__file__).parent
 MARKERS = {"say": "words", "Sentence": "words", "label": "i18n"}
 """Function -> the module that it comes from."""
-NO_JAPANESE_NEEDED = {"{arrived} {expected}", "{where}; {how}.", "system", "user", "assistant", "tool", "Top-p"}
+NO_JAPANESE_NEEDED = {
+    "{arrived} {expected}",
+    "{where}; {how}.",
+    "“{text}”",
+    "system",
+    "user",
+    "assistant",
+    "tool",
+    "Top-p",
+}
 """Entries that are only placeholders, or names that stay as they are."""
 
 _JAPANESE = "\u3041-\u3096\u30a1-\u30fa\u30fc\u3005\u4e00-\u9fff"

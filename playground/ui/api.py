@@ -34,7 +34,8 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         options: dict[str, Any] | None = None,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict[str, Any]:
-        """Render a conversation with a chat template: the exact text, the tokens, and which of them would be trained.
+        """Render a conversation with a chat template: the exact text, the tokens, which of them would be trained, and
+        what the template doctor has to say about it.
 
         Args:
             conversation: List of messages, each an object with role and content.
@@ -43,7 +44,7 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             options: add_generation_prompt, continue_final_message, tools, documents, template_kwargs, special_tokens, clock.
 
         Returns:
-            {text, tokens: [{id, text, role, trained, special, message}], mask, findings: [{code, severity, message, fix}]}.
+            {text, tokens: [{id, text, role, trained, special, message, start, end}], mask, spans, findings: [{code, severity, message, fix, why, evidence, action}]}.
         """  # noqa: E501  Gradio reads one line an argument.
         with _Told(request) as told:
             return told.say(backend.preview(conversation, model, template, options))
@@ -61,7 +62,7 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             text: Rows as JSON Lines or a JSON array, each with messages, or prompt and completion.
             file: The same as a .jsonl or .json file, in place of text.
             model: Catalogue name or Hub id; "" for the default.
-            options: max_length, train_on (assistant, last or all), template.
+            options: max_length, train_on (assistant, last or all), template, template_kwargs, clock.
 
         Returns:
             {format, rows, usable_rows, tokens, trained_tokens, truncated_rows, findings: [{row, code, severity, message, fix}]}.
@@ -86,7 +87,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             text: Rows as JSON Lines or a JSON array, each with messages, or prompt and completion.
             file: The same as a .jsonl or .json file, in place of text.
             model: Catalogue name or Hub id; "" for the default.
-            settings: TRL's and PEFT's names (max_steps, num_train_epochs, learning_rate, r, ...), quantization, time_budget_s, held_out, train_on.
+            settings: TRL's and PEFT's names (max_steps, num_train_epochs, learning_rate, r, ...), quantization, time_budget_s, held_out, train_on, chat_template, chat_template_kwargs.
 
         Returns:
             {run, state, position}. The run's id is the right to see it: keep it.

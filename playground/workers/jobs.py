@@ -5,7 +5,9 @@ Tokenizers are loaded from folders that `weights.py` has put there, never from a
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,22 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Workers are forked; the tokeni
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from transformers import AddedToken
 
+from playground.comparing import compare
 from playground.conversations import check_messages
 from playground.dataset import held_out_places, prepare, preview_rows, require_trainable, summary
-from playground.errors import InputError
-from playground.findings import Finding
+from playground.doctor import TemplateFacts, diagnose, examine, explain_refusal
+from playground.errors import InputError, PlaygroundError
+from playground.pieces import pieces
 from playground.records import parse_records
-from playground.rendering import Renderer, load_tokenizer, pieces
+from playground.rendering import Renderer, load_tokenizer
+from playground.reproduction import reproduction as write_script
+from playground.runs import TEMPLATE
 from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
-from playground.templates import template_source
+from playground.template_files import read_template_file
+from playground.template_inputs import inputs_of
+from playground.templates import gallery, template_source, training_twin
 from playground.words import say
 
 _tokenizer = lru_cache(maxsize=4)(load_tokenizer)
@@ -46,43 +55,110 @@ def warm_up(folder: str) -> None:
 
 
 def preview(folder: str, conversation: Any, template: str, options: RenderOptions, limits: Limits) -> dict[str, Any]:
-    """/preview: render one conversation. `folder` "" renders text alone."""
+    """/preview: render one conversation and say what there is to know about it. `folder` "" renders text alone.
+
+    A refusal carries the doctor's findings on it (PlaygroundError.findings).
+    """
     messages = check_messages(conversation, say("The conversation"))
     renderer = _renderer(folder, template, limits)
-    findings: list[dict[str, Any]] = []
-    if renderer.tokenizer is None:
-        return {"text": renderer.text(messages, options), "tokens": [], "mask": "none", "findings": findings}
-    rendered = renderer.render(messages, options)
-    if rendered.mask_source == "none":
-        findings.append(
-            Finding(
-                "no_mask",
-                "warning",
-                say(
-                    "Where the assistant's words stand cannot be told with this template: nothing is marked as trained."
-                ),
-                say("Train on all tokens, or choose another template."),
-            ).to_dict()
-        )
+    try:
+        rendered = renderer.render(messages, options)
+    except PlaygroundError as refusal:
+        found = explain_refusal(renderer, messages, options, refusal)
+        refusal.findings = [finding.to_dict() for finding in found]
+        raise
+    facts = _facts(folder, template, json.dumps(asdict(options)), limits)
+    if facts.unasked:
+        _facts.cache_clear()  # One slow moment should not be remembered.
+    found = diagnose(renderer, messages, options, rendered, _stop_ids(folder), facts=facts)
     return {
         "text": rendered.text,
-        "tokens": pieces(rendered, renderer.tokenizer),
+        "tokens": pieces(rendered, renderer.tokenizer) if renderer.tokenizer is not None else [],
         "mask": rendered.mask_source,
-        "findings": findings,
+        "spans": [asdict(span) for span in rendered.spans],
+        "findings": [finding.to_dict() for finding in found],
     }
 
 
-def prompt_ids(folder: str, messages: Any, template: str, limits: Limits) -> list[int]:
-    """The prompt of a chat turn, by the same renderer as the training rows."""
+@lru_cache(maxsize=64)
+def _facts(folder: str, template: str, options: str, limits: Limits) -> TemplateFacts:
+    """What holds for every conversation with this template: asked once, not with each key that is pressed."""
+    return examine(_renderer(folder, template, limits), RenderOptions.from_dict(json.loads(options)))
+
+
+@lru_cache(maxsize=4)
+def _stop_ids(folder: str) -> set[int] | None:
+    """The tokens at which the model's generation config ends an answer, None where it names none."""
+    path = Path(folder) / "generation_config.json"
+    if not folder or not path.is_file():
+        return None
+    ends = orjson.loads(path.read_bytes()).get("eos_token_id")
+    return set(ends if isinstance(ends, list) else [ends]) if ends is not None else None
+
+
+def template(folder: str, chosen: str, limits: Limits) -> dict[str, Any]:
+    """A template's source and everything that it reads. `folder` "": no tokenizer, so no special tokens."""
+    renderer = _renderer(folder, chosen, limits)
+    source = renderer.template(RenderOptions())
+    tokens = renderer.tokenizer.special_tokens_map if renderer.tokenizer is not None else {}
+    return {
+        **inputs_of(source).to_dict(),
+        "source": source,
+        "name": chosen if chosen in gallery() else "",
+        "special_tokens": {name: str(token) for name, token in tokens.items() if isinstance(token, (str, AddedToken))},
+        "training_twin": training_twin(source),
+    }
+
+
+def template_file(folder: str, raw: bytes, name: str, limits: Limits) -> dict[str, Any]:
+    """The template in an uploaded file. `folder` is "": no tokenizer is needed."""
+    return read_template_file(raw, name, limits)
+
+
+def compare_templates(
+    folder: str,
+    conversation: Any,
+    sides: list[tuple[str, str | PlaygroundError, str]],
+    options: RenderOptions,
+    limits: Limits,
+) -> dict[str, Any]:
+    """Two templates or models on one conversation. `sides`: (label, tokenizer's folder or why there is none, template).
+
+    `folder`, that of the first side, is only loaded beforehand.
+    """
+    messages = check_messages(conversation, say("The conversation"))
+    renderers: list[tuple[str, Renderer | PlaygroundError]] = []
+    for label, place, template in sides:
+        try:
+            side = place if isinstance(place, PlaygroundError) else _renderer(place, template, limits)
+        except PlaygroundError as problem:
+            side = problem
+        renderers.append((label, side))
+    return compare(messages, renderers, options)
+
+
+def reproduction(
+    folder: str, conversation: Any, model: str, template: str, options: RenderOptions, limits: Limits
+) -> str:
+    """A script that renders the same with plain transformers. `model` "": there is no tokenizer."""
+    messages = check_messages(conversation, say("The conversation"))
+    return write_script(messages, model, template_source(template), options)
+
+
+def chat_prompt(
+    folder: str, messages: Any, template: str, options: RenderOptions, limits: Limits
+) -> dict[str, list[int]]:
+    """The prompt of a chat turn, by the same renderer as the training rows: {ids, stop: tokens that end an answer}."""
     checked = check_messages(messages, say("The conversation"))
-    rendered = _renderer(folder, template, limits).render(checked, RenderOptions(add_generation_prompt=True))
+    renderer = _renderer(folder, template, limits)
+    rendered = renderer.render(checked, replace(options, add_generation_prompt=True), with_spans=False)
     if len(rendered.input_ids) > limits.prompt_tokens:
         raise InputError(
             say("The conversation has {count} tokens.", count=len(rendered.input_ids)),
             say("The limit here is {limit}.", limit=limits.prompt_tokens),
             say("Shorten it or start a new one."),
         )
-    return rendered.input_ids
+    return {"ids": rendered.input_ids, "stop": renderer.turn_end(options)}
 
 
 def check_dataset(folder: str, raw: bytes, options: DatasetOptions, limits: Limits) -> dict[str, Any]:
@@ -97,11 +173,14 @@ def write_rows(folder: str, raw: bytes, settings: TrainSettings, destination: st
 
     Returns the summary with the counts of both parts. Raises InputError when fewer than two rows can be used.
     """
-    options = DatasetOptions(max_length=settings.max_length, train_on=settings.train_on)
-    prepared = prepare(parse_records(raw, limits), _renderer(folder, "", limits), options)
+    options = settings.dataset_options()
+    prepared = prepare(parse_records(raw, limits), _renderer(folder, options.template, limits), options)
     require_trainable(prepared)
     examples = prepared.examples
     held_out = set(held_out_places(len(examples), settings.held_out, settings.seed))
+    if source := template_source(options.template):
+        # As it is today: the gallery's may be another one after an update.
+        (Path(destination) / TEMPLATE).write_text(source, encoding="utf-8")
     with open(Path(destination) / "rows.jsonl", "wb") as rows:
         rows.writelines(orjson.dumps(example.record.data) + b"\n" for example in examples)
     table = pa.table(

@@ -1,0 +1,99 @@
+"""Changes to a conversation that one click offers: each gives new messages, or None where it changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from playground.conversations import Message
+from playground.doctor.places import plain_text
+
+
+def merge_system(messages: list[Message]) -> list[Message] | None:
+    """System turns written at the beginning of the first user's turn."""
+    system = "\n\n".join(plain_text(message) for message in messages if message["role"] == "system")
+    others = [message for message in messages if message["role"] != "system"]
+    first = next((place for place, message in enumerate(others) if message["role"] == "user"), None)
+    if len(others) == len(messages) or first is None:
+        return None
+    content = others[first].get("content")
+    if isinstance(content, list):
+        merged: Any = [{"type": "text", "text": system + "\n\n"}, *content]
+    else:
+        merged = f"{system}\n\n{content or ''}"
+    return [*others[:first], {**others[first], "content": merged}, *others[first + 1 :]]
+
+
+def merge_neighbours(messages: list[Message]) -> list[Message] | None:
+    """Turns of one role in a row made one, their words apart by an empty line. Turns that call tools stay."""
+    merged: list[Message] = []
+    for message in messages:
+        before = merged[-1] if merged else None
+        if before is not None and _is_plain(before) and _is_plain(message) and before["role"] == message["role"]:
+            merged[-1] = {**before, "content": f"{plain_text(before)}\n\n{plain_text(message)}"}
+        else:
+            merged.append(message)
+    return merged if len(merged) < len(messages) else None
+
+
+def _is_plain(message: Message) -> bool:
+    return message["role"] != "tool" and set(message) <= {"role", "content"}
+
+
+def developer_to_system(messages: list[Message]) -> list[Message] | None:
+    return _each(messages, lambda m: {**m, "role": "system"} if m["role"] == "developer" else m)
+
+
+def to_blocks(messages: list[Message]) -> list[Message] | None:
+    """Plain text as one block of text."""
+
+    def change(message: Message) -> Message:
+        content = message.get("content")
+        return {**message, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else message
+
+    return _each(messages, change)
+
+
+def to_text(messages: list[Message]) -> list[Message] | None:
+    """Blocks of text as plain text."""
+
+    def change(message: Message) -> Message:
+        return {**message, "content": plain_text(message)} if isinstance(message.get("content"), list) else message
+
+    return _each(messages, change)
+
+
+def fill_content(messages: list[Message]) -> list[Message] | None:
+    """Empty content where a message has none, as one that only calls a tool."""
+    return _each(messages, lambda m: m if "content" in m else {**m, "content": ""})
+
+
+def parse_arguments(messages: list[Message]) -> list[Message] | None:
+    """The arguments of tool calls as objects where they are JSON in a string, as OpenAI's API writes them."""
+
+    def change(message: Message) -> Message:
+        calls = message.get("tool_calls")
+        return {**message, "tool_calls": [_parsed(call) for call in calls]} if isinstance(calls, list) else message
+
+    return _each(messages, change)
+
+
+def _parsed(call: Any) -> Any:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        return {**call, "function": {**function, "arguments": orjson.loads(function["arguments"])}}
+    except orjson.JSONDecodeError:
+        return call
+
+
+def _each(messages: list[Message], change: Any) -> list[Message] | None:
+    changed = [change(message) for message in messages]
+    return changed if changed != messages else None
+
+
+def conversation(messages: list[Message]) -> dict[str, Any]:
+    """The action that puts these messages in place of the conversation."""
+    return {"kind": "conversation", "messages": messages}

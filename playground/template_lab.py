@@ -1,0 +1,151 @@
+"""The part of the backend that renders: conversations, templates and what can be said about them, all in the sandbox.
+
+Values in and out are JSON-like, text for people is `Sentence`s, a refusal is a `PlaygroundError`; see backend.py.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from playground.errors import InputError, LimitError, PlaygroundError
+from playground.samples import samples
+from playground.settings import Limits, RenderOptions
+from playground.templates import gallery
+from playground.words import say
+from playground.workers.sandbox import Sandbox
+
+
+class TemplateLab(ABC):
+    """What a person can do with chat templates. Models are the Backend's business."""
+
+    limits: Limits
+    _sandbox: Sandbox
+
+    @abstractmethod
+    def _name(self, model: str) -> str:
+        """The model's name; "" is the default model."""
+
+    @abstractmethod
+    def _tokenizer_folder(self, model: str) -> str:
+        """The folder with its tokenizer, fetched first where need be."""
+
+    def templates(self) -> list[str]:
+        """Catalogue names of chat templates."""
+        return list(gallery())
+
+    def preview(
+        self,
+        conversation: list[dict[str, Any]],
+        model: str = "",
+        template: str = "",
+        options: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Render one conversation.
+
+        {text, tokens: [{id, text, role, trained: bool, special: bool, message: int or None, start, end: characters}],
+        mask: generation|training_template|sentinels|prefix|none, spans: [{start, end, role, message}],
+        findings: [{row, code, severity, message, fix, why, evidence, action}]}. An error has findings too.
+        role is a message's role, or template (text that the template adds by itself). `options` are
+        settings.RenderOptions' fields. model "" with a template given renders the text alone; with no template either,
+        the default model is meant.
+        """
+        checked = RenderOptions.from_dict(options or {})
+        folder = self._rendering_folder(conversation, model, template)
+        preview: dict[str, Any] = self._sandbox.run(
+            "preview", folder, conversation, template, checked, self.limits, seconds=self.limits.preview_s
+        )
+        return preview
+
+    def _rendering_folder(self, conversation: Any, model: str, template: Any) -> str:
+        """The tokenizer's folder, "" for text alone. Raises for what cannot be rendered before anything is sent."""
+        size = len(json.dumps(conversation, default=str))
+        if size > self.limits.conversation_chars:
+            raise LimitError(
+                say("The conversation has {size} characters.", size=size),
+                say("The limit here is {limit}.", limit=self.limits.conversation_chars),
+                say("Shorten it."),
+            )
+        if not isinstance(template, str):
+            raise InputError(say("The template is not text."), say("It is a name from the list, or Jinja source."))
+        return "" if template and not model else self._tokenizer_folder(model)
+
+    def template(self, model: str = "", template: str = "") -> dict[str, Any]:
+        """A chat template and everything that it reads.
+
+        {source, name (in the catalogue, or ""), variables: [{name, kind: boolean|text|json, default, choices}],
+        clock, tools, documents: whether it reads them, special_tokens: {bos_token: text, ...} (the model's),
+        training_twin: catalogue name of the same template with {% generation %} markers, or ""}.
+        Raises InputError for Jinja that does not compile, naming the line.
+        """
+        folder = self._rendering_folder([], model, template)
+        seconds = self.limits.preview_s
+        found: dict[str, Any] = self._sandbox.run("template", folder, template, self.limits, seconds=seconds)
+        return found
+
+    def read_template_file(self, path: str) -> dict[str, Any]:
+        """The template in a .jinja file or a tokenizer_config.json: {source, name, special_tokens, note}."""
+        size = Path(path).stat().st_size
+        if size > self.limits.upload_bytes:
+            raise LimitError(
+                say("The file has {size} MB.", size=f"{size / 1e6:.1f}"),
+                say("The limit here is {limit} MB.", limit=f"{self.limits.upload_bytes / 1e6:.1f}"),
+                say("A chat template is a few kilobytes: take it out of the file."),
+            )
+        found: dict[str, Any] = self._sandbox.run(
+            "template_file",
+            "",
+            Path(path).read_bytes(),
+            Path(path).name,
+            self.limits,
+            seconds=self.limits.preview_s,
+        )
+        return found
+
+    def compare_templates(
+        self, conversation: list[dict[str, Any]], sides: list[dict[str, str]], options: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Two templates or models on one conversation. `sides` are two of {model, template}.
+
+        {sides: [{label, text, tokens, trained, characters, turn_cost: {user, assistant} (tokens around the words of
+        one more turn) or None, error: PlaygroundError or None}], diff: [{op: equal|delete|insert, text}]}.
+        """
+        checked = RenderOptions.from_dict(options or {})
+        asked = [self._side(conversation, side["model"], side["template"]) for side in sides]
+        first = next((place for _, place, _ in asked if isinstance(place, str)), "")
+        # Another model's tokenizer may have to be loaded on the way.
+        seconds = 3 * self.limits.preview_s
+        found: dict[str, Any] = self._sandbox.run(
+            "compare_templates", first, conversation, asked, checked, self.limits, seconds=seconds
+        )
+        return found
+
+    def _side(self, conversation: Any, model: str, template: str) -> tuple[str, str | PlaygroundError, str]:
+        label = template if template in gallery() else self._name(model)
+        try:
+            return label, self._rendering_folder(conversation, model, template), template
+        except PlaygroundError as problem:
+            return label, problem, template
+
+    def reproduction(
+        self,
+        conversation: list[dict[str, Any]],
+        model: str = "",
+        template: str = "",
+        options: dict[str, Any] | None = None,
+    ) -> str:
+        """A Python script that renders the same with plain transformers."""
+        checked = RenderOptions.from_dict(options or {})
+        folder = self._rendering_folder(conversation, model, template)
+        name = "" if template and not model else self._name(model)
+        script: str = self._sandbox.run(
+            "reproduction", folder, conversation, name, template, checked, self.limits, seconds=self.limits.preview_s
+        )
+        return script
+
+    def sample_conversations(self) -> list[dict[str, Any]]:
+        """[{name, title: Sentence, about: Sentence, messages, tools, options, breaks: bool}]."""
+        return [asdict(sample) for sample in samples()]
