@@ -124,7 +124,7 @@ class TemplateLab(ABC):
         return found
 
     def _side(self, conversation: Any, model: str, template: str) -> tuple[str, str | PlaygroundError, str]:
-        label = template if template in gallery() else self._name(model)
+        label = template if template in gallery() else model
         try:
             return label, self._rendering_folder(conversation, model, template), template
         except PlaygroundError as problem:
