@@ -21,6 +21,16 @@ from playground.weights import fetch
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `pytest -n 2 --dist loadgroup`, tests that share an app or a module stay in one process: what is dear is set
+    up once.
+    """
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        shared = next((name for name in ("app", "tiny_app") if name in fixtures), item.path.stem)
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(scope="session")
 def model_folder() -> Path:
     """SmolLM2-135M-Instruct, from the Hub or, without one, from the wheel; cached between runs of the tests."""
@@ -85,12 +95,3 @@ def app(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Iterato
     running = App(tmp_path_factory.mktemp("home"), free_port()).start()
     yield running
     running.stop()
-
-
-@pytest.fixture
-def own_app(tmp_path: Path, model_folder: Path) -> Iterator[App]:
-    """An app for a test that breaks it or starts it again; not started yet."""
-    running = App(tmp_path / "home", free_port())
-    yield running
-    if running.process is not None and running.process.poll() is None:
-        running.stop()

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -340,6 +340,7 @@ conversations = st.tuples(
 ).map(lambda parts: [m for m in [parts[0]] if m] + [m for pair in parts[1] for m in pair][: None if parts[2] else -1])
 
 
+@settings(deadline=None)
 @given(messages=conversations, prompt=st.booleans())
 def test_chatml_with_marks_writes_what_chatml_writes(messages, prompt):
     plain = rendered("chatml", messages, add_generation_prompt=prompt)
@@ -381,6 +382,7 @@ def test_the_bytes_that_the_published_template_wrote_come_out_of_ours(name):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
+@settings(deadline=None)
 @given(messages=conversations, prompt=st.booleans(), tools=st.sampled_from([None, TOOLS, TOOLS[:1]]))
 def test_ours_and_the_published_one_agree_on_any_words(name, messages, prompt, tools):
     source = published(name)["chat_template"]

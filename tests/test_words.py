@@ -36,6 +36,7 @@ NO_JAPANESE_NEEDED = {
     "{where}; {how}.",
     "“{text}”",
     "system",
+    "developer",
     "user",
     "assistant",
     "tool",

@@ -27,6 +27,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests.conftest import App, free_port
+
 DEFAULT_SYSTEM = "You are a tiny model that knows nothing."
 CHATML = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
@@ -75,8 +77,8 @@ def make_model(folder: Path, vocabulary: int, seed: int = 0) -> None:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=vocabulary,
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=64,  # 4-bit kernels work on blocks of 64.
+        intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
@@ -116,6 +118,23 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_tokenizer(folder)
     make_model(folder, vocabulary=400)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_app(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[App]:
+    """An app whose model is the tiny one, for tests of processes, not of what a model can do."""
+    running = App(tmp_path_factory.mktemp("home"), free_port(), ["--model", str(tiny_folder), "--mcp"]).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_tiny_app(tmp_path: Path, tiny_folder: Path) -> Iterator[App]:
+    """The same for a test that breaks it or starts it again; not started yet."""
+    running = App(tmp_path / "home", free_port(), ["--model", str(tiny_folder)])
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

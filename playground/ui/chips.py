@@ -17,13 +17,14 @@ from playground.words import say
 TOKENS_SHOWN = 600
 """Chips in one row at most; the rest is counted. 600 chips are about 60 kB of HTML."""
 
-ROLES = ("system", "user", "assistant", "tool", "template")
+ROLES = ("system", "developer", "user", "assistant", "tool", "template")
 _VISIBLE = {" ": "·", "\t": "→", "\u00a0": "⍽", "\u3000": "□"}
 
 
 def role_word(role: str, language: str) -> str:
     words = {
         "system": say("system"),
+        "developer": say("developer"),
         "user": say("user"),
         "assistant": say("assistant"),
         "tool": say("tool"),

@@ -21,5 +21,8 @@ LIVE: dict[str, Any] = {
 }
 """Follows typing. One request of a visitor at a time and then the newest, so an older answer never comes last."""
 
+QUEUED: dict[str, Any] = {**PAGE, "concurrency_limit": None, "show_progress": "hidden"}
+"""Writes a gr.State that somebody listens to: Gradio tells the page that a state has changed only through its queue."""
+
 STREAM: dict[str, Any] = {**PAGE, "concurrency_limit": None, "show_progress": "hidden"}
 """Goes on for a while. What limits it is behind the backend, which says to each how long it waits."""

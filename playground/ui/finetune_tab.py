@@ -17,6 +17,7 @@ from playground.ui.markup import refusal, waiting
 from playground.ui.own_runs import remembered, with_run
 from playground.ui.rows_panel import RowsPanel
 from playground.ui.run_panel import RunPanel, html
+from playground.ui.run_template import template_settings
 from playground.ui.settings_form import SettingsForm
 from playground.words import say
 
@@ -26,9 +27,10 @@ _SHOW_RUN = """() => { if (!document.querySelector('#start-error .callout'))
 
 
 class FinetuneTab:
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, template: gr.State) -> None:
+        """`template`: what the template tab hands on, see `RunTemplate`."""
         self.backend = backend
-        self.rows = RowsPanel(backend)
+        self.rows = RowsPanel(backend, template)
         with gr.Column(elem_classes="card"):
             heading(
                 label("Settings"),
@@ -52,7 +54,15 @@ class FinetuneTab:
         )
         started = self.start.click(
             self.begin,
-            [self.rows.paste, self.rows.file, header.model, self.rows.example, runs, *self.settings.widgets],
+            [
+                self.rows.paste,
+                self.rows.file,
+                header.model,
+                self.rows.example,
+                self.rows.template.chosen,
+                runs,
+                *self.settings.widgets,
+            ],  # fmt: skip
             [self.error, runs, self.run.chosen],
             trigger_mode="once",
             **STREAM,
@@ -69,12 +79,13 @@ class FinetuneTab:
         file: str | None,
         model: str | None,
         example: str,
+        template: dict[str, Any] | None,
         stored: Any,
         *given: Any,
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Queue a run. The backend reads all rows first, and fetches the model if need be, so say so meanwhile."""
         language = reader_language(request)
-        settings = self.settings.values(given)
+        settings = {**self.settings.values(given), **template_settings(template)}
         yield waiting(say("Reading the rows and putting the run in the queue."), language), gr.skip(), gr.skip()
         try:
             queued = self.backend.train("" if file else pasted or "", file or "", model or "", settings)

@@ -52,7 +52,8 @@ class Header:
                 )
                 self.line = gr.HTML("", elem_id="model-line", js_on_load=None, apply_default_css=False)
         self.timer = gr.Timer(POLL_S)
-        self.ready = gr.State("")
+        # No gr.State: Gradio tells a page of its changes only through the queue, where no timer should wait.
+        self.ready = gr.HTML("", visible="hidden", elem_id="model-ready", js_on_load=None)
         """Name of the model that is ready, "" while it is on its way; the tabs look again when it changes."""
 
     def wire(self, page: gr.Blocks) -> None:

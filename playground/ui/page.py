@@ -17,7 +17,9 @@ from playground.ui.i18n import label, translations
 from playground.ui.template_tab import TemplateTab
 from playground.ui.theme import theme
 
-STYLE = Path(__file__).resolve().parent.parent.parent / "assets" / "style.css"
+ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
+STYLES = [ASSETS / "style.css", *sorted((ASSETS / "styles").glob("*.css"))]
+"""The page's own style, then those of its larger pieces."""
 RUNS_KEY = "sft-playground-runs"
 """Where a browser keeps the ids of its runs. Another name would lose them."""
 
@@ -35,7 +37,7 @@ def build_page(backend: Backend, browser_secret: str) -> gr.Blocks:
             with gr.Tab(label("Chat template"), id="template", elem_id="tab-template"):
                 template = TemplateTab(backend)
             with gr.Tab(label("Fine-tune"), id="finetune", elem_id="tab-finetune"):
-                finetune = FinetuneTab(backend)
+                finetune = FinetuneTab(backend, template.template_for_training)
             with gr.Tab(label("Compare"), id="compare", elem_id="tab-compare"):
                 compare = CompareTab(backend)
         header.wire(page)
@@ -51,7 +53,7 @@ def launch_options() -> dict[str, Any]:
     """Arguments for `launch()` that belong to the page; host, port and the like are the caller's."""
     return {
         "theme": theme(),
-        "css": STYLE.read_text(encoding="utf-8"),
+        "css": "\n".join(path.read_text(encoding="utf-8") for path in STYLES),
         "head": _HEAD,
         "i18n": translations(),
         "footer_links": [],

@@ -17,19 +17,21 @@ from playground.ui.header import Header
 from playground.ui.heading import heading
 from playground.ui.i18n import label, reader_language, told
 from playground.ui.markup import empty, escape, findings, refusal, stat
+from playground.ui.run_template import RunTemplate, template_settings
 from playground.words import localise, say
 
 
 class RowsPanel:
     """The paste box, the upload and the examples; and on the other side the backend's opinion of them."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, template: gr.State) -> None:
         self.backend = backend
         self.example = gr.State("")
         """Name of the example that was put into the box; a run is called after it while the box is unchanged."""
         with gr.Column(elem_classes="card"):
             heading(label("Rows"), label("Choose an example, paste your own conversations, or upload a file."), "1")
             self.cards = choices(label("Examples"), "examples", "cards")
+            self.template = RunTemplate(template)
             with gr.Row(equal_height=False):
                 with gr.Column(scale=5, min_width=300):
                     self._inputs()
@@ -59,6 +61,7 @@ class RowsPanel:
             self.take_example, None, [self.paste, self.file, self.example], show_progress="hidden", **PAGE
         )
         self.file.change(self.lock_box, self.file, self.paste, **QUICK)
+        self.template.wire()
         gr.on(
             [
                 page.load,
@@ -66,11 +69,12 @@ class RowsPanel:
                 self.file.change,
                 max_length.change,
                 train_on.change,
+                self.template.chosen.change,
                 header.model.input,
                 header.ready.change,
             ],
             self.check,
-            [self.paste, self.file, header.model, max_length, train_on],
+            [self.paste, self.file, header.model, max_length, train_on, self.template.chosen],
             self.view,
             **LIVE,
         )
@@ -104,14 +108,19 @@ class RowsPanel:
         model: str | None,
         max_length: float | None,
         train_on: str | None,
+        template: dict[str, Any] | None,
         request: gr.Request,
     ) -> str:
         language = reader_language(request)
         if not (pasted or "").strip() and not file:
             return nothing_pasted(language)
+        settings = template_settings(template)
         options = {
             "max_length": int(max_length) if max_length else TrainSettings.max_length,
             "train_on": train_on or TrainSettings.train_on,
+            "template": settings.get("chat_template", ""),
+            "template_kwargs": settings.get("chat_template_kwargs"),
+            "clock": settings.get("chat_template_clock"),
         }
         try:
             report = self.backend.check_dataset("" if file else pasted, file or "", model or "", options)

@@ -120,6 +120,9 @@ def facts(run: dict[str, Any], language: str) -> str:
         said.append(say("learning rate {rate}", rate=f"{settings['learning_rate']:g}").to(language))
     if "r" in settings:
         said.append(say("rank {rank}", rank=settings["r"]).to(language))
+    if template := settings.get("chat_template"):
+        name = say("edited") if "{" in template else template
+        said.append(say("chat template {name}", name=name).to(language))
     return f'<p class="run-facts">{escape(" · ".join(said))}</p>'
 
 

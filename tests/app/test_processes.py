@@ -1,4 +1,7 @@
-"""What happens to runs and chats when processes die, the app goes away, or the disk is full."""
+"""What happens to runs and chats when processes die, the app goes away, or the disk is full.
+
+With a tiny model that knows nothing, but for one test: it is the processes that are looked at.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from mcp.client.streamable_http import streamable_http_client
 from playground.examples import bundled
 from tests.conftest import ROOT, App, free_port, wait_for
 
-pytestmark = pytest.mark.model
+pytest_plugins = ["tests.tiny"]
 
-LONG = {"max_steps": 400, "time_budget_s": 0, "held_out": 0}
+LONG = {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0}
 
 
 def workers(app: App, module: str) -> list[psutil.Process]:
@@ -52,24 +55,24 @@ def test_the_web_process_imports_neither_torch_nor_transformers() -> None:
     assert not heavy & imported
 
 
-def test_a_killed_train_process_fails_its_run_and_the_next_goes_on(app: App) -> None:
-    client = Client(app.url, verbose=False)
+def test_a_killed_train_process_fails_its_run_and_the_next_goes_on(tiny_app: App) -> None:
+    client = Client(tiny_app.url, verbose=False)
     doomed, after = start(client), start(client, max_steps=1)
     wait_for_step(client, doomed)
-    process = workers(app, "playground.workers.train")[0]
+    process = workers(tiny_app, "playground.workers.train")[0]
     process.kill()
     wait_for(lambda: state(client, doomed) == "failed", 30, "the run to be closed")
     assert "died before the run was finished" in client.predict(doomed, api_name="/run")["error"]
     wait_for(lambda: state(client, after) == "done", 120, "the next run")
 
 
-def test_a_killed_chat_process_says_so_and_comes_back(app: App) -> None:
-    client = Client(app.url, verbose=False)
+def test_a_killed_chat_process_says_so_and_comes_back(tiny_app: App) -> None:
+    client = Client(tiny_app.url, verbose=False)
     question = [{"role": "user", "content": "Tell me a very long story."}]
     before = client.predict(question, "", {"max_new_tokens": 8}, api_name="/reply")
     job = client.submit(question, "", {"max_new_tokens": 1000}, api_name="/reply")
     wait_for(lambda: job.outputs(), 60, "the answer to begin")
-    workers(app, "playground.workers.chat")[0].kill()
+    workers(tiny_app, "playground.workers.chat")[0].kill()
     with pytest.raises(AppError, match="chat process died.*started again.*Ask again"):
         job.result(timeout=60)
     assert (
@@ -77,6 +80,7 @@ def test_a_killed_chat_process_says_so_and_comes_back(app: App) -> None:
     )
 
 
+@pytest.mark.model
 def test_people_who_ask_at_once_get_their_own_answers(app: App) -> None:
     """That each equals the answer of a solo run to the token is tested in fp32 (test_chat_engine.py)."""
     places = ("France", "Japan", "Italy", "Spain")
@@ -87,25 +91,25 @@ def test_people_who_ask_at_once_get_their_own_answers(app: App) -> None:
         assert place in job.result(timeout=120)["base"]["text"]
 
 
-def test_runs_survive_the_end_of_the_app(own_app: App) -> None:
-    client = Client(own_app.start().url, verbose=False)
+def test_runs_survive_the_end_of_the_app(own_tiny_app: App) -> None:
+    client = Client(own_tiny_app.start().url, verbose=False)
     running, waiting = start(client), start(client, max_steps=1)
     wait_for_step(client, running)
-    own_app.stop()
-    assert not [child for child in psutil.process_iter() if str(own_app.home) in " ".join(_words(child))]
-    client = Client(own_app.start().url, verbose=False)
+    own_tiny_app.stop()
+    assert not [child for child in psutil.process_iter() if str(own_tiny_app.home) in " ".join(_words(child))]
+    client = Client(own_tiny_app.start().url, verbose=False)
     ended = client.predict(running, api_name="/run")
     assert (ended["state"], ended["error"]) == ("stopped", None), "ended in order, its adapter saved"
     assert Path(client.predict(running, api_name="/export")).is_file()
     wait_for(lambda: state(client, waiting) == "done", 120, "the waiting run to be taken up again")
 
 
-def test_a_run_goes_on_when_the_app_is_killed(own_app: App) -> None:
-    client = Client(own_app.start().url, verbose=False)
+def test_a_run_goes_on_when_the_app_is_killed(own_tiny_app: App) -> None:
+    client = Client(own_tiny_app.start().url, verbose=False)
     run = start(client)
     wait_for_step(client, run)
-    own_app.stop(signal.SIGKILL)
-    client = Client(own_app.start().url, verbose=False)
+    own_tiny_app.stop(signal.SIGKILL)
+    client = Client(own_tiny_app.start().url, verbose=False)
     status = client.predict(run, api_name="/run")
     assert status["state"] == "running"
     wait_for(lambda: client.predict(run, api_name="/run")["step"] > status["step"], 60, "another step")
@@ -113,17 +117,16 @@ def test_a_run_goes_on_when_the_app_is_killed(own_app: App) -> None:
     wait_for(lambda: state(client, run) == "stopped", 60, "the run to stop")
 
 
-def test_a_folder_on_the_command_line_is_the_model(own_app: App, model_folder: Path) -> None:
-    own_app.arguments += ["--model", str(model_folder)]
-    client = Client(own_app.start().url, verbose=False)
+def test_a_folder_on_the_command_line_is_the_model(tiny_app: App, tiny_folder: Path) -> None:
+    client = Client(tiny_app.url, verbose=False)
     question = [{"role": "user", "content": "Hi"}]
-    assert client.predict(question, model_folder.name, api_name="/preview")["tokens"]
+    assert client.predict(question, tiny_folder.name, api_name="/preview")["tokens"]
     assert client.predict(question, "", {"max_new_tokens": 4}, api_name="/reply")["base"]["tokens"] > 0
     run = start(client, max_steps=1)
     wait_for(lambda: state(client, run) == "done", 120, "the run")
     card = Path(client.predict(run, "card", api_name="/export")).read_text()
-    assert f"base_model: {model_folder.name}" in card
-    assert str(model_folder) not in card
+    assert f"base_model: {tiny_folder.name}" in card
+    assert str(tiny_folder) not in card
 
 
 def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
@@ -134,19 +137,16 @@ def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path: Path) -> No
     assert "Traceback" not in finished.stderr
 
 
-def test_more_rows_than_the_limit_are_refused_with_the_limit(app: App) -> None:
+def test_more_rows_than_the_limit_are_refused_with_the_limit(tiny_app: App) -> None:
     rows = '{"prompt": "a", "completion": "' + "b" * 1_000_000 + '"}\n'
     with pytest.raises(AppError, match="25.0 MB of rows arrived. The limit here is 20.0 MB"):
-        Client(app.url, verbose=False).predict(text=rows * 25, api_name="/check_dataset")
+        Client(tiny_app.url, verbose=False).predict(text=rows * 25, api_name="/check_dataset")
 
 
-def test_the_endpoints_are_mcp_tools(own_app: App) -> None:
-    own_app.arguments.append("--mcp")
-    own_app.start()
-
+def test_the_endpoints_are_mcp_tools(tiny_app: App) -> None:
     async def ask() -> tuple[set[str], str]:
         async with (
-            streamable_http_client(f"{own_app.url}gradio_api/mcp/") as (read, write, _),
+            streamable_http_client(f"{tiny_app.url}gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
@@ -179,8 +179,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_and_nothing_else_is_lost(small_disk: Path, model_folder: Path) -> None:
-    app = App(small_disk / "home", free_port()).start()
+def test_a_full_disk_is_said_and_nothing_else_is_lost(small_disk: Path, tiny_folder: Path) -> None:
+    app = App(small_disk / "home", free_port(), ["--model", str(tiny_folder)]).start()
     try:
         client = Client(app.url, verbose=False)
         rows = bundled("pirate-voice").text()

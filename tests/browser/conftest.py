@@ -53,7 +53,7 @@ def visit(chromium: Browser, app: App) -> Iterator[Visit]:
         page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(app.url)
-        page.wait_for_selector("#chips .k")
+        page.wait_for_selector("#lab-chips .k")
         return page
 
     yield open_page

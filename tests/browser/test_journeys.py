@@ -124,21 +124,21 @@ def test_tokens_follow_the_typing(visit: Visit) -> None:
     turn = page.locator("#conversation textarea").first
     turn.fill("")
     turn.press_sequentially("Zebra crossing", delay=15)
-    expect(page.locator("#exact-text")).to_contain_text("Zebra·crossing")
-    chips = page.locator("#chips .k")
+    expect(page.locator("#lab-text")).to_contain_text("Zebra crossing")
+    chips = page.locator("#lab-chips .k")
     without = chips.count()
     page.check("#generation-prompt input")
     expect(chips).to_have_count(without + 4)  # <|im_start|>, ass, istant, newline
     page.click("#conversation .add-turn")
-    expect(page.locator("#conversation textarea")).to_have_count(3)
+    expect(page.locator("#conversation .turn-text")).to_have_count(3)
     page.locator("#conversation .remove-turn").last.click()
-    expect(page.locator("#conversation textarea")).to_have_count(2)
+    expect(page.locator("#conversation .turn-text")).to_have_count(2)
 
 
 def test_a_conversation_is_handed_on_as_a_row(visit: Visit) -> None:
     page = visit()
     page.locator("#conversation textarea").first.fill('Say "hi"\nplease')
-    expect(page.locator("#exact-text")).to_contain_text("please")
+    expect(page.locator("#lab-text")).to_contain_text("please")
     page.click("#fine-tune-on-this")
     expect(page.locator("#paste textarea")).to_be_visible()
     expect(page.locator("#paste textarea")).to_have_value(re.compile("messages"))
@@ -154,7 +154,7 @@ def test_two_people_see_nothing_of_each_other(visit: Visit, app: App) -> None:
     start(one, 1)
     one.wait_for_selector(".run-state.is-done", timeout=120_000)
     other.reload()
-    other.wait_for_selector("#chips .k")
+    other.wait_for_selector("#lab-chips .k")
     open_tab(other, "finetune")
     other.wait_for_selector("#paste")
     expect(other.locator("#curve svg")).to_have_count(0)
@@ -197,7 +197,7 @@ def test_hostile_text_stays_text(visit: Visit) -> None:
     hostile = '<img src=x onerror="window.hit=1"><script>window.hit=2</script>${window.hit=3}{{window.hit=4}}'
     page = visit()
     page.locator("#conversation textarea").first.fill(hostile)
-    expect(page.locator("#exact-text")).to_contain_text("onerror")
+    expect(page.locator("#lab-text")).to_contain_text("onerror")
     open_tab(page, "finetune")
     paste(page, json.dumps({"prompt": hostile, "completion": hostile}) + "\n" + hostile)
     expect(page.locator("#check-preview")).to_contain_text("onerror")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta
 
 from playground.errors import InputError, NotFoundError
 from playground.words import Sentence
+
+CHATML = """{%- for message in messages %}
+{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+ZEPHYR = """{%- for message in messages %}
+{{- '<|' + message.role + '|>\\n' + message.content + eos_token + '\\n' }}
+{%- endfor %}
+{%- if enable_thinking %}{{ '<think>\\n' }}{% endif %}"""
+SOURCES = {"": CHATML, "chatml": CHATML, "zephyr": ZEPHYR}
+PROVIDED = {"messages", "tools", "documents", "add_generation_prompt", "eos_token", "bos_token", "strftime_now"}
 
 TOKENS = [
     {"id": 1, "text": "<|im_start|>", "role": "template", "trained": False, "special": True, "message": None},
@@ -52,6 +67,20 @@ def answer(text: str = "", ended: str = "") -> dict[str, Any]:
     return {"text": text, "tokens": len(text), "tokens_per_s": 20.0, "first_s": 0.1, "ended": ended}
 
 
+def a_sample(name: str, title: str, messages: list[dict[str, Any]], **given: Any) -> dict[str, Any]:
+    """A conversation to start from, as `Backend.sample_conversations` has them."""
+    sample = {"name": name, "title": Sentence(title), "about": Sentence(title), "messages": messages}
+    return {**sample, "tools": None, "options": {}, "breaks": False, **given}
+
+
+def a_finding(**given: Any) -> dict[str, Any]:
+    """What the template doctor says, with a fix that takes the last turn away."""
+    finding = {"code": "bos_twice", "severity": "warning", "row": None, "message": Sentence("The text begins twice.")}
+    action = {"kind": "conversation", "messages": [{"role": "user", "content": "Fixed"}]}
+    fix = {"fix": Sentence("Take one away."), "why": Sentence("It confuses."), "evidence": [[0, 3]], "action": action}
+    return {**finding, **fix, **given}
+
+
 class FakeBackend:
     """Keeps what it was asked in `asked`; `refuse` makes the next call fail."""
 
@@ -59,6 +88,7 @@ class FakeBackend:
         self.runs = {"abc": a_run()}
         self.asked: list[tuple[Any, ...]] = []
         self.refuse: InputError | None = None
+        self.findings: list[dict[str, Any]] = []
         self.closed = 0
 
     def models(self) -> list[dict[str, Any]]:
@@ -72,7 +102,7 @@ class FakeBackend:
         self.asked.append(("fetch_model", model))
 
     def templates(self) -> list[str]:
-        return ["chatml"]
+        return ["chatml", "zephyr"]
 
     def examples(self) -> list[dict[str, Any]]:
         words = {"title": Sentence("Pirate"), "teaches": Sentence("A voice."), "language": "en"}
@@ -81,9 +111,120 @@ class FakeBackend:
     def example_text(self, name: str) -> str:
         return '{"prompt": "a", "completion": "b"}\n'
 
-    def preview(self, *given: Any) -> dict[str, Any]:
-        self._note("preview", *given)
-        return {"text": "Hi\n", "tokens": TOKENS, "mask": "prefix", "findings": []}
+    def preview(
+        self,
+        conversation: list[dict[str, Any]],
+        model: str = "",
+        template: str = "",
+        options: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        self._note("preview", conversation, model, template, options)
+        return self._render(conversation, template, options or {})
+
+    def _render(self, messages: list[dict[str, Any]], template: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Rendered by Jinja itself; a token is a word, and a message's text is whatever its content is."""
+        given = {**options, **(options.get("template_kwargs") or {})}
+        tokens = {"eos_token": "</s>", **(options.get("special_tokens") or {})}
+        try:
+            text = (
+                Environment().from_string(SOURCES.get(template, template)).render(messages=messages, **tokens, **given)
+            )
+        except TemplateError as problem:
+            raise InputError(Sentence("The chat template refuses the conversation: {why}", why=str(problem))) from None
+        spans, start = [], 0
+        for place, message in enumerate(messages):
+            content = message.get("content") or ""
+            found = text.find(content, start)
+            if found < 0 or not content:
+                continue
+            if found > start:
+                spans.append({"start": start, "end": found, "role": "template", "message": None})
+            start = found + len(content)
+            spans.append({"start": found, "end": start, "role": message["role"], "message": place})
+        if start < len(text):
+            spans.append({"start": start, "end": len(text), "role": "template", "message": None})
+        cut = [
+            {
+                "id": sum(map(ord, match.group())),
+                "text": match.group(),
+                "role": span["role"],
+                "trained": span["role"] == "assistant",
+                "special": match.group().startswith("<|"),
+                "message": span["message"],
+                "start": span["start"] + match.start(),
+                "end": span["start"] + match.end(),
+            }
+            for span in spans
+            for match in re.finditer(r"<\|\w+\|>|\s?\w+|\s|.", text[span["start"] : span["end"]])
+        ]
+        return {"text": text, "tokens": cut, "mask": "prefix", "spans": spans, "findings": list(self.findings)}
+
+    def template(self, model: str = "", template: str = "") -> dict[str, Any]:
+        self._note("template", model, template)
+        source = SOURCES.get(template, template)
+        try:
+            names = meta.find_undeclared_variables(Environment().parse(source))
+        except TemplateSyntaxError as problem:
+            where = Sentence("Line {line}: {problem}", line=problem.lineno, problem=problem.message)
+            raise InputError(where, fix=Sentence("Correct the template.")) from None
+        return {
+            "source": source,
+            "name": template if template in SOURCES else "",
+            "variables": [
+                {"name": name, "kind": self.kind(name), "default": None} for name in sorted(names - PROVIDED)
+            ],
+            "clock": "strftime_now" in names,
+            "tools": "tools" in names,
+            "documents": "documents" in names,
+            "special_tokens": {"bos_token": "<s>", "eos_token": "</s>"},
+            "training_twin": "",
+        }
+
+    def kind(self, name: str) -> str:
+        return "boolean" if name.startswith("enable") else "json" if name.endswith("s") else "text"
+
+    def read_template_file(self, path: str) -> dict[str, Any]:
+        self._note("read_template_file", path)
+        source = Path(path).read_text(encoding="utf-8")
+        return {"source": source, "special_tokens": {"eos_token": "<END>"}, "name": Path(path).name}
+
+    def compare_templates(
+        self, conversation: list[dict[str, Any]], sides: list[dict[str, str]], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        self._note("compare_templates", conversation, sides, options)
+        texts = [self._render(conversation, side["template"], options)["text"] for side in sides]
+        figures = [
+            {
+                "label": side["template"][:20] or side["model"],
+                "text": text,
+                "tokens": len(text) // 3,
+                "trained": len(text) // 6,
+                "characters": len(text),
+                "turn_cost": {"user": 4, "assistant": 5},
+                "error": None,
+            }
+            for side, text in zip(sides, texts, strict=True)
+        ]
+        diff = [{"op": "equal", "text": texts[0]}]
+        if texts[0] != texts[1]:
+            diff = [{"op": "delete", "text": texts[0]}, {"op": "insert", "text": texts[1]}]
+        return {"sides": figures, "diff": diff}
+
+    def reproduction(
+        self, conversation: list[dict[str, Any]], model: str, template: str, options: dict[str, Any]
+    ) -> str:
+        self._note("reproduction", conversation, model, template, options)
+        return f"messages = {conversation!r}\nprint(tokenizer.apply_chat_template(messages, **{options!r}))\n"
+
+    def sample_conversations(self) -> list[dict[str, Any]]:
+        question = {"role": "user", "content": "Hi there"}
+        answer = {"role": "assistant", "content": "Arr matey"}
+        tools = [{"type": "function", "function": {"name": "look"}}]
+        return [
+            a_sample("turns", "Question and answer", [question, answer]),
+            a_sample("tools", "With tools", [question], tools=tools, options={"add_generation_prompt": True}),
+            a_sample("empty", "An empty turn", [{"role": "user", "content": ""}, answer], breaks=True),
+        ]
 
     def check_dataset(self, *given: Any) -> dict[str, Any]:
         self._note("check_dataset", *given)

@@ -7,7 +7,7 @@ from playground.errors import InputError
 from playground.ui.compare_tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.i18n import reader_language, told
-from playground.ui.template_tab import TemplateTab
+from playground.ui.run_template import template_settings
 from playground.words import Sentence
 
 from .fake_backend import FakeBackend, a_run
@@ -24,41 +24,41 @@ def backend():
 
 def tab(kind, backend):
     with gr.Blocks():
-        return kind(backend)
+        return kind(backend, gr.State({})) if kind is FinetuneTab else kind(backend)
 
 
 def is_skip(value):
     return isinstance(value, dict) and value.get("__type__") == "update" and len(value) == 1
 
 
-def test_a_conversation_shows_as_chips_and_text(backend):
-    view, text = tab(TemplateTab, backend).show([{"role": "user", "content": "Hi"}], "", True, "org/model", None)
-    assert 'id="chips"' in view and "6 tokens, 2 of them trained" in view and "exact" in text
-    assert backend.asked[0][4] == {"add_generation_prompt": True}
-
-
-def test_an_empty_or_refused_conversation_says_what_to_do(backend):
-    assert "Add a turn" in tab(TemplateTab, backend).show([], "", False, "", None)[0]
-    backend.refuse = REFUSED
-    view, _ = tab(TemplateTab, backend).show([{"role": "user", "content": "Hi"}], "", False, "", None)
-    assert "Do &lt;that&gt;." in view
-
-
-def test_a_conversation_is_added_to_the_rows_that_are_there(backend):
-    messages = [{"role": "user", "content": "日本"}]
-    pasted, file, _ = tab(TemplateTab, backend).as_row(messages, "{}\n\n", None, None)
-    assert pasted == '{}\n{"messages":[{"role":"user","content":"日本"}]}' and file is None
-
-
-def test_rows_in_a_json_list_are_left_alone(backend):
-    pasted, file, _ = tab(TemplateTab, backend).as_row([{"role": "user", "content": "a"}], "[{}]", "f", None)
-    assert is_skip(pasted) and is_skip(file)
-
-
 def test_a_file_goes_before_the_box(backend):
     rows = tab(FinetuneTab, backend).rows
-    assert "rows.jsonl" in rows.check("pasted", "/tmp/x/rows.jsonl", "m", 256, "last", None)
-    assert backend.asked[0][1:] == ("", "/tmp/x/rows.jsonl", "m", {"max_length": 256, "train_on": "last"})
+    assert "rows.jsonl" in rows.check("pasted", "/tmp/x/rows.jsonl", "m", 256, "last", {}, None)
+    options = {"max_length": 256, "train_on": "last", "template": "", "template_kwargs": None, "clock": None}
+    assert backend.asked[0][1:] == ("", "/tmp/x/rows.jsonl", "m", options)
+
+
+TEMPLATE = {
+    "chat_template": "zephyr",
+    "chat_template_kwargs": {"year": 2001},
+    "chat_template_clock": "",
+    "label": "zephyr",
+}
+
+
+def test_the_template_of_the_template_tab_is_checked_with_trained_with_and_named(backend):
+    finetune = tab(FinetuneTab, backend)
+    finetune.rows.check("pasted", None, "m", 256, "last", TEMPLATE, None)
+    asked = backend.asked[0][4]
+    assert (asked["template"], asked["template_kwargs"], asked["clock"]) == ("zephyr", {"year": 2001}, None)
+    given = [widget.value for widget in finetune.settings.widgets]
+    *_, last = finetune.begin(None, "rows", None, "org/model", "", TEMPLATE, [], *given)
+    settings = backend.asked[-1][4]
+    assert (settings["chat_template"], settings["chat_template_kwargs"]) == ("zephyr", {"year": 2001})
+    row, line = finetune.rows.template.tell(TEMPLATE, None)
+    assert row["visible"] and "zephyr" in line
+    row, line = finetune.rows.template.tell({}, None)
+    assert not row["visible"] and template_settings({}) == template_settings(None) == {}
 
 
 def test_a_run_is_named_after_an_example_only_while_it_is_unchanged(backend):
@@ -71,7 +71,7 @@ def test_a_run_is_named_after_an_example_only_while_it_is_unchanged(backend):
 def test_starting_remembers_the_run_in_the_browser(backend):
     finetune = tab(FinetuneTab, backend)
     given = [widget.value for widget in finetune.settings.widgets]
-    waiting, last = finetune.begin(None, "rows", None, "org/model", "", [], *given)
+    waiting, last = finetune.begin(None, "rows", None, "org/model", "", {}, [], *given)
     assert "Reading the rows" in waiting[0] and is_skip(waiting[1])
     assert last[0] == "" and last[1][0]["run"] == "abc"
     assert backend.asked[0][4]["time_budget_s"] == 180
@@ -81,7 +81,7 @@ def test_a_refused_start_changes_nothing_else(backend):
     finetune = tab(FinetuneTab, backend)
     backend.refuse = REFUSED
     given = [widget.value for widget in finetune.settings.widgets]
-    *_, last = finetune.begin(None, "", None, "", "", [], *given)
+    *_, last = finetune.begin(None, "", None, "", "", {}, [], *given)
     assert "No." in last[0] and is_skip(last[1]) and is_skip(last[2])
 
 

@@ -15,10 +15,12 @@ from .fake_backend import FakeBackend
 
 ENDPOINTS = {"preview", "check_dataset", "train", "run", "stop", "reply", "export"}
 IDS = {
-    "model", "model-line", "tabs", "conversation", "template", "generation-prompt", "template-view", "exact-text",
-    "fine-tune-on-this", "template-examples", "examples", "paste", "upload", "check", "start", "start-error", "my-runs",
-    "run-state", "run-figures", "curve", "run-outcome", "stop", "compare-this-run", "download", "compare-run",
-    "message", "send", "stop-answer", "regenerate", "clear", "questions", "newest", "history", "compare-error",
+    "model", "model-line", "tabs", "conversation", "template", "template-view", "template-inputs", "template-source",
+    "template-diff", "template-file", "template-original", "template-breakers", "compare-with", "compare-view",
+    "copy-python", "copy-link", "share", "undo-fix", "look", "fine-tune-on-this", "template-examples", "examples",
+    "paste", "upload", "check", "start", "start-error", "my-runs", "run-state", "run-figures", "curve", "run-outcome",
+    "stop", "compare-this-run", "download", "compare-run", "message", "send", "stop-answer", "regenerate", "clear",
+    "questions", "newest", "history", "compare-error",
 }  # fmt: skip
 
 
@@ -80,7 +82,8 @@ def test_importing_the_page_brings_in_no_deep_learning():
 def test_every_training_setting_has_a_widget_and_starts_at_its_default():
     with gr.Blocks():
         form = SettingsForm()
-    assert set(form.fields) == {field.name for field in fields(TrainSettings)}
+    from_the_template_tab = {"chat_template", "chat_template_kwargs", "chat_template_clock"}
+    assert set(form.fields) == {field.name for field in fields(TrainSettings)} - from_the_template_tab
     values = form.values([widget.value for widget in form.widgets])
     assert TrainSettings.from_dict(values) == TrainSettings()
 

@@ -1,0 +1,412 @@
+"""The three linked views in a real browser, fed by a small app of their own: no model, no tokenizer."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from playground.errors import InputError
+from playground.ui.i18n import reader_language
+from playground.ui.page import launch_options
+from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
+from playground.words import Sentence
+from tests.browser.conftest import LOCALES, fits_its_width, picture
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    '<img src=x onerror="window.hit=1">${window.hit=2}{{window.hit=3}} <img/src=x/onerror="window.hit=4">'
+    "<b>\\n\\u0041 `\t\u00a0\u3000\u202ecba\u200b</pre>"
+)
+ACTION = {"kind": "options", "options": {"add_generation_prompt": False}}
+
+
+def rendered(conversation: list[tuple[str, str]], **more: Any) -> dict[str, Any]:
+    """A preview as the backend gives one, of a plain template and a tokenizer of words and of bytes outside ASCII."""
+    text, tokens, spans = "", [], []
+    for message, (role, content) in enumerate(conversation):
+        opening, whole = len(text), f"<|{role}|>\n{content}<|end|>\n"
+        for found in re.finditer(r"<\|\w+\|>|\n| ?[!-~]+?(?=<\||[ \n]|[^!-~]|$)| |[^\x00-\x7f]|[\x00-\x1f]", whole):
+            start, end = opening + found.start(), opening + found.end()
+            special = found[0].startswith("<|")
+            own = role == "assistant" and found.start() > len(f"<|{role}|>") and end < opening + len(whole)
+            token = {"role": role, "message": message, "trained": own, "special": special, "start": start, "end": end}
+            parts = [found[0]] if found[0].isascii() else [f"{byte:02X}" for byte in found[0].encode()]
+            tokens += [{**token, "id": sum(part.encode()), "text": part} for part in parts]
+        text += whole
+        spans.append({"start": opening, "end": len(text), "role": role, "message": message})
+    return {"text": text, "tokens": tokens, "spans": spans, "mask": "prefix", "findings": [], **more}
+
+
+def finding(severity: str, text: str, words: str, **more: Any) -> dict[str, Any]:
+    start = text.index(words)
+    told = {"code": "c", "severity": severity, "message": Sentence(f"About {words}."), "row": None}
+    fix, why = Sentence("Turn it off."), Sentence("It would be learnt.")
+    return {**told, "fix": fix, "why": why, "evidence": [[start, start + len(words)]], "action": None, **more}
+
+
+TALK = [
+    ("system", "You answer with a haiku."),
+    ("user", "Why is the sky blue?  "),
+    ("assistant", "Sunlight meets the air\nand the blue rays scatter most\nhigh above our heads"),
+    ("user", "👩 ここ 🎉 after"),
+    ("assistant", "はい。"),
+]
+LONG = [(("user", "assistant")[turn % 2], f"turn {turn} " + "word and another\n" * 12) for turn in range(60)]
+
+
+def case(wanted: str, language: str) -> dict[str, Any]:
+    """What the box of the app asks for: a name, or a conversation as JSON."""
+    if wanted == "refused":
+        problem = InputError(Sentence("The template refuses it."), fix=Sentence("Change the order."))
+        return refusal_data(problem, language, [finding("error", "abc", "abc", action=ACTION)])
+    if wanted == "empty":
+        return empty_data(Sentence("Nothing yet"), Sentence("Add a turn."), language)
+    talk = {"talk": TALK, "found": TALK, "long": LONG}.get(wanted) or json.loads(wanted)
+    given = rendered(talk)
+    if wanted == "found":
+        text = given["text"]
+        given["findings"] = [finding("warning", text, "rays sc"), finding("error", text, "はい", action=ACTION)]
+    return view_data(given, language, [{"role": role} for role, _ in talk])
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with gr.Blocks() as page:
+        box, got = gr.Textbox("talk", elem_id="box"), gr.Textbox(elem_id="got")
+        gr.HTML('<p class="turn" data-message="2">A turn of the editor.</p>')
+        view = token_view()
+
+        def draw(wanted: str, request: gr.Request) -> dict[str, Any]:
+            return case(wanted, reader_language(request))
+
+        def fix(chosen: gr.EventData) -> str:
+            return json.dumps(chosen.action)
+
+        page.load(draw, box, view)
+        box.submit(draw, box, view, show_progress="hidden")
+        view.fix(fix, None, got)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
+    yield url
+    page.close()
+
+
+Look = Callable[..., Page]
+
+
+@pytest.fixture
+def look(chromium: Browser, address: str) -> Iterator[Look]:
+    """look(language, width, scheme): the app in front of a new person, whose errors fail the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_page(language: str = "en", width: int = 1280, scheme: str = "light", touch: bool = False) -> Page:
+        size = {"width": width, "height": 900}
+        context = chromium.new_context(
+            locale=LOCALES[language], viewport=size, color_scheme=scheme, has_touch=touch, is_mobile=touch
+        )
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(address)
+        page.wait_for_selector("#lab-chips .k")
+        page.wait_for_load_state("networkidle")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def show(page: Page, wanted: str | list[tuple[str, str]]) -> None:
+    """Ask for a case, and wait until it is drawn."""
+    drawn = "performance.getEntriesByName('token-view').length"
+    before = page.evaluate(drawn)
+    page.fill("#box textarea", wanted if isinstance(wanted, str) else json.dumps(wanted))
+    page.press("#box textarea", "Enter")
+    page.wait_for_function(f"before => {drawn} > before", arg=before)
+    page.mouse.move(0, 0)
+
+
+def lit(page: Page, where: str) -> list[str]:
+    """The text of what is lit in one of the views, without whole messages."""
+    return page.eval_on_selector_all(f"{where} :is(.k, .a).lit", "found => found.map(one => one.textContent)")
+
+
+def lit_messages(page: Page) -> list[list[str]]:
+    """The messages that are lit, in each of the views."""
+    read = "found => [...new Set(found.map(one => one.dataset.message))]"
+    return [page.eval_on_selector_all(f"{view} [data-message].lit", read) for view in VIEWS]
+
+
+VIEWS = ("#lab-text", "#lab-chips", "#lab-table")
+
+
+def chip(page: Page, text: str) -> Any:
+    return page.locator("#lab-chips .k").filter(has_text=re.compile(f"^{text}$")).first
+
+
+def is_in_sight(page: Page, pane: str, node: str) -> bool:
+    return page.evaluate(
+        """([pane, node]) => {
+          const [outer, inner] = [pane, node].map((one) => document.querySelector(one).getBoundingClientRect());
+          return inner.top >= outer.top - 1 && inner.top < outer.bottom;
+        }""",
+        [pane, node],
+    )
+
+
+def test_pointing_at_a_token_lights_it_and_its_message_everywhere(look: Look) -> None:
+    page = look()
+    chip(page, " rays").hover()
+    assert (lit(page, "#lab-text"), lit(page, "#lab-chips")) == ([" rays"], [" rays"])
+    assert lit_messages(page) == [["2"]] * 3
+    start = rendered(TALK)["text"].index(" rays")
+    expect(page.locator(".view-status")).to_contain_text(
+        f"“·rays” · assistant · trained · characters {start + 1} to {start + 5}"
+    )
+    assert "trained" in chip(page, " rays").get_attribute("title")
+    expect(page.locator(".turn.lit")).to_have_count(1)
+    chip(page, " sky").hover()
+    expect(page.locator(".turn.lit")).to_have_count(0)
+    page.hover(".turn")
+    assert lit(page, "#lab-text") == [] and lit_messages(page) == [["2"]] * 3
+    page.mouse.move(0, 0)
+    assert lit_messages(page) == [[]] * 3
+
+
+def test_pointing_at_a_character_lights_all_tokens_that_are_parts_of_it(look: Look) -> None:
+    page = look()
+    page.locator("#lab-text .a", has_text="👩").hover()
+    assert lit(page, "#lab-chips") == ["F0", "9F", "91", "A9"]
+    # Beyond characters that JavaScript counts twice, text and tokens still meet.
+    chip(page, " after").hover()
+    assert lit(page, "#lab-text") == [" after"]
+    chip(page, "93").hover()
+    assert lit(page, "#lab-text") == ["こ"]
+    expect(page.locator(".view-status")).to_contain_text("bytes 93, part of こ")
+
+
+def test_a_row_of_the_table_lights_the_whole_message_and_brings_it_into_sight(look: Look) -> None:
+    page = look()
+    show(page, "long")
+    page.locator("#lab-table tbody tr").nth(0).hover()
+    assert lit_messages(page) == [["0"]] * 3
+    page.get_by_role("button", name="Message 46").focus()  # The pointer rests on the table, which scrolls under it.
+    assert lit_messages(page) == [["45"]] * 3
+    for pane in ("#lab-text", "#lab-chips"):
+        assert is_in_sight(page, pane, f'{pane} [data-message="45"]')
+    expect(page.locator(".view-status")).to_have_text("Message 46")
+
+
+def test_the_keyboard_goes_from_token_to_token_pins_and_clears(look: Look) -> None:
+    page = look()
+    expect(page.locator("#lab-chips [tabindex]")).to_have_count(1)
+    page.locator("#lab-chips [tabindex='0']").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert lit(page, "#lab-text") == [" answer"]
+    page.keyboard.press("ArrowLeft")
+    assert lit(page, "#lab-text") == ["You"]
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.textContent") == "<|system|>"
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.dataset.token") in {"2", "3", "4"}
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert lit(page, "#lab-text") == ["<|end|>"]
+    page.keyboard.press("Enter")
+    expect(page.locator("#lab-chips .pinned")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Tab")
+    assert lit(page, "#lab-text") == ["<|end|>"], "pinned is lit without the focus too"
+    page.keyboard.press("Escape")
+    assert lit(page, "#lab-text") == [] and lit(page, "#lab-chips") == []
+
+
+def test_a_tap_lights_and_a_tap_elsewhere_clears(look: Look) -> None:
+    page = look(width=390, touch=True)
+    chip(page, " sky").tap()
+    assert (lit(page, "#lab-text"), lit_messages(page)) == ([" sky"], [["1"]] * 3)
+    page.locator("#lab-text .a", has_text="blue?").tap()
+    assert lit(page, "#lab-chips") == [" blue?"]
+    page.locator("#template-counts").tap()
+    assert lit(page, "#lab-chips") == [] and lit_messages(page) == [[]] * 3
+    chip(page, " sky").tap()
+    chip(page, " sky").tap()
+    assert lit(page, "#lab-text") == []
+
+
+def test_what_is_copied_is_the_text_and_not_its_marks(look: Look) -> None:
+    page = look()
+    talk = [("user", HOSTILE + "  \n\n👩 x"), ("assistant", "one\ntwo")]
+    show(page, talk)
+    text = rendered(talk)["text"]
+    page.click(".copy-text")
+    expect(page.locator(".copy-text")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#lab-text'))")
+    page.keyboard.press("Control+c")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    page.evaluate(
+        """() => {
+          const found = [...document.querySelectorAll("#lab-text .a")], range = document.createRange();
+          range.setStartBefore(found.find((one) => one.textContent === "👩"));
+          range.setEnd(found.find((one) => one.textContent === "one").firstChild, 2);
+          getSelection().removeAllRanges();
+          getSelection().addRange(range);
+        }"""
+    )
+    page.keyboard.press("Control+c")
+    assert page.evaluate("navigator.clipboard.readText()") == "👩 x<|end|>\n<|assistant|>\non"
+
+
+def test_hostile_text_stays_text(look: Look) -> None:
+    page = look()
+    show(page, [("user", HOSTILE), (HOSTILE, "x"), ("assistant", HOSTILE)])
+    assert page.locator("#lab-text").evaluate("box => box.textContent").count(HOSTILE) == 3
+    assert page.locator("#lab-table .who").nth(1).evaluate("tag => tag.textContent") == HOSTILE
+    assert page.locator(".token-view img").count() == 0
+    assert page.evaluate("window.hit") is None
+
+
+def test_evidence_is_marked_and_shown(look: Look) -> None:
+    page = look()
+    show(page, "found")
+    marked = page.eval_on_selector_all("#lab-text .ev-warning", "found => found.map(one => one.textContent).join('')")
+    assert marked == "rays sc"
+    assert page.locator("#lab-text .ev-error").all_inner_texts() == ["は", "い"]
+    expect(page.locator(".finding strong")).to_have_text(["Error", "Warning"])
+    expect(page.locator(".finding").first).to_contain_text("It would be learnt.")
+    expect(page.locator(".findings-jump")).to_have_text("Findings11")
+    page.locator(".show-evidence").last.click()
+    assert "".join(lit(page, "#lab-text")) == " rays scatter", "the tokens that the evidence touches"
+    assert lit_messages(page) == [["2"]] * 3
+    for pane in ("#lab-text", "#lab-chips"):
+        assert is_in_sight(page, pane, f"{pane} .pinned")
+
+
+def test_a_fix_reaches_the_server_with_its_action(look: Look) -> None:
+    page = look()
+    show(page, "found")
+    expect(page.locator(".apply-fix")).to_have_count(1)
+    page.click(".apply-fix")
+    expect(page.locator("#got textarea")).to_have_value(json.dumps(ACTION))
+
+
+def test_a_refusal_keeps_the_place_and_a_good_answer_takes_it_away(look: Look) -> None:
+    page = look()
+    show(page, "long")
+    page.evaluate("document.querySelector('#lab-chips').scrollTop = 900")
+    show(page, "refused")
+    expect(page.locator("#template-findings")).to_contain_text("The template refuses it.")
+    expect(page.locator("#template-findings .apply-fix")).to_be_visible()
+    expect(page.locator(".view-notice")).to_have_text("Below: what the template wrote before this.")
+    expect(page.locator("#lab-text")).to_be_visible()
+    show(page, "long")
+    expect(page.locator("#template-findings")).not_to_contain_text("refuses")
+    assert page.evaluate("document.querySelector('#lab-chips').scrollTop") == 900
+    show(page, "empty")
+    expect(page.locator(".view-notice")).to_contain_text("Add a turn.")
+    expect(page.locator("#lab-text")).to_be_hidden()
+    show(page, "talk")
+    expect(page.locator("#lab-text")).to_be_visible()
+
+
+def expected_chips(given: dict[str, Any]) -> list[list[str]]:
+    shown = [token["text"].replace("\n", "") for token in given["tokens"]]
+    return [
+        [str(place), str(token["id"]), text]
+        for place, (token, text) in enumerate(zip(given["tokens"], shown, strict=True))
+    ]
+
+
+def drawn_chips(page: Page) -> list[list[str]]:
+    read = "found => found.map(one => [one.dataset.token, one.dataset.id, one.textContent])"
+    return page.eval_on_selector_all("#lab-chips .k", read)
+
+
+def edited(page: Page, draw: random.Random, talk: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The conversation with one edit: letters, lines, much text, a turn, or the line end at which a block ends."""
+    place = draw.randrange(len(talk))
+    role, content = talk[place]
+    start = draw.randrange(len(content) + 1)
+    end = start + draw.choice([0, 1, 5, 150, 400])
+    new = draw.choice(["x", "\n", " new words\n", "森👩", "w " * 260])
+    if draw.random() < 0.3:
+        new = ""
+        blocks = page.eval_on_selector_all("#lab-text .lines", "found => found.map((one) => one.textContent)")
+        at = len("".join(blocks[: draw.randrange(len(blocks)) + 1])) - 1
+        for number, span in enumerate(rendered(talk)["spans"]):
+            begin = span["start"] + len(f"<|{span['role']}|>\n")
+            if begin <= at < begin + len(talk[number][1]):
+                place, (role, content), start, end = number, talk[number], at - begin, at - begin + 1
+    turn = (role, content[:start] + new + content[end:])
+    more = [("user", "put in")] if draw.random() < 0.15 or turn[1] == content else []
+    return [*talk[:place], *more, turn, *talk[place + 1 :]]
+
+
+def test_after_many_edits_the_views_are_as_if_drawn_at_once(look: Look) -> None:
+    page = look()
+    draw, talk = random.Random(7), LONG[:14]
+    show(page, talk)
+    for _ in range(25):
+        talk = edited(page, draw, talk)
+        show(page, talk)
+        given = rendered(talk)
+        assert page.locator("#lab-text").evaluate("box => box.textContent") == given["text"]
+        assert drawn_chips(page) == expected_chips(given)
+        assert page.locator("#lab-chips .who").count() == len(talk)
+        # A block of the text ends with a line, or the text would break where it does not.
+        ends = page.eval_on_selector_all("#lab-text .lines", "found => found.map(one => one.textContent.at(-1))")
+        assert set(ends) == {"\n"}
+        numbers = "found => found.flatMap(one => one.dataset.token.split(' '))"
+        assert page.eval_on_selector_all("#lab-text .a", numbers) == [row[0] for row in drawn_chips(page)]
+
+
+@pytest.mark.parametrize("tokens", [500, 8000])
+def test_an_edit_of_a_long_conversation_draws_only_what_changed(look: Look, tokens: int) -> None:
+    page = look()
+    content = "word and another of the long ones\n" * 10
+    talk = [(("user", "assistant")[turn % 2], content) for turn in range(round(tokens / 84))]
+    show(page, talk)
+    first = page.evaluate("performance.getEntriesByName('token-view').at(-1).duration")
+    count = page.locator("#lab-chips .k").count()
+    page.evaluate("document.querySelectorAll('#lab-chips .k, #lab-text .a').forEach((node) => { node.old = true; })")
+    middle = len(talk) // 2
+    talk[middle] = (talk[middle][0], content[:102] + "zebra " + content[102:])
+    show(page, talk)
+    again = page.evaluate("performance.getEntriesByName('token-view').at(-1).duration")
+    fresh = page.evaluate(
+        "[...document.querySelectorAll('#lab-chips .k, #lab-text .a')].filter((node) => !node.old).length"
+    )
+    print(
+        f"{count} tokens: drawn in {first:.0f} ms, after an edit in {again:.0f} ms ({fresh} of {2 * count} pieces new)"
+    )
+    assert drawn_chips(page) == expected_chips(rendered(talk))
+    assert 0 < fresh < 10
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_the_views_fit_and_show_ids(look: Look, language: str, width: int, scheme: str) -> None:
+    page = look(language, width, scheme)
+    show(page, "found")
+    page.check(".show-ids")
+    assert chip(page, " rays").evaluate("node => getComputedStyle(node, '::after').content").strip('"').isdigit()
+    chip(page, " rays").click()
+    assert fits_its_width(page)
+    picture(page, f"views-{language}-{width}-{scheme}")
+    page.uncheck(".show-ids")
+    assert chip(page, " rays").evaluate("node => getComputedStyle(node, '::after').content") == "none"
+    assert "".join(lit(page, "#lab-text")) == " rays", "the view's own buttons leave lit what is lit"
