@@ -235,7 +235,7 @@ class TemplateTab:
                 return {self.view: nothing, self.shown: {}}
             preview = self.backend.preview(messages, now["model"], now["template"], now["options"])
         except PlaygroundError as error:
-            return {self.view: refusal_data(error, language), self.shown: {}}
+            return {self.view: refusal_data(error, language, error.findings), self.shown: {}}
         return {self.view: view_data(preview, language, messages), self.shown: now}
 
     # ---- examples, files, tools --------------------------------------------------------------------------------
