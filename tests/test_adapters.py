@@ -159,11 +159,11 @@ def one(weights, side):
 
 
 def wider(weights):
-    return {**weights, one(weights, "A"): torch.zeros(4, 64)}
+    return {**weights, one(weights, "A"): torch.zeros(4, 128)}
 
 
 def taller(weights):
-    return {**weights, one(weights, "B"): torch.zeros(64, 4)}
+    return {**weights, one(weights, "B"): torch.zeros(128, 4)}
 
 
 def of_a_deeper_model(weights):
@@ -175,7 +175,7 @@ def without_a_b(weights):
 
 
 def of_two_ranks(weights):
-    return {**weights, one(weights, "B"): torch.zeros(32, 6)}
+    return {**weights, one(weights, "B"): torch.zeros(64, 6)}
 
 
 def without_anything(weights):
