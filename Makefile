@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app setup setup-dev test check format pictures clean
+.PHONY: app setup setup-dev test check bench format pictures clean
 
 app: setup
 	$(BIN)/python app.py $(ARGS)
@@ -31,12 +31,15 @@ format: setup-dev
 	$(BIN)/ruff check --fix .
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+bench: setup-dev
+	$(BIN)/python -m tests.bench.preview
 
 pictures: setup-dev
 	$(BIN)/python -m pytest tests/browser
 	mkdir -p assets/pictures
-	for name in template-en-1280-light finetune-en-1280 compare-en-1280 compare-ja-390; do \
+	for name in template-en-1280-light doctor-en-1280 finetune-en-1280 compare-en-1280 compare-ja-390; do \
 	  cp tests/artifacts/$$name.png assets/pictures/; done
 
 clean:

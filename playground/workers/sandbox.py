@@ -1,8 +1,13 @@
 """Processes that can be killed, for whatever comes from strangers: files, templates, conversations.
 
 Jinja's sandbox stops attribute escapes, not time and memory; `"a" * 300_000_000` is folded while compiling. So every
-job runs in a pool of worker processes (Pebble) with a deadline and a cap on memory: a job that goes too far costs its
-own worker, and a fresh one is forked in milliseconds from a server that has the imports done.
+job runs in a worker process with a deadline and a cap on memory: a job that goes too far costs its own worker, and
+another one is forked in milliseconds from a process that has the imports done and the tokenizer loaded (nursery.py).
+
+Others should not notice. Most jobs are done at once; one that is not goes on at a lower priority, and leaves its place
+to the next one for one of the few places for slow jobs. Where those are taken and somebody waits, the job that has
+taken most is stopped. Datasets, which may take a minute, have places of their own. A worker that was slow or met a
+limit is not used again.
 
 transformers keeps the state of a render on the compiled template, which is not thread-safe: one job at a time in each
 worker.
@@ -10,144 +15,351 @@ worker.
 
 from __future__ import annotations
 
-import importlib
-import multiprocessing
 import os
 import pickle
-import resource
 import signal
+import subprocess
+import sys
 import threading
-from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as FutureTimeoutError
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
 from typing import Any
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+import psutil
 
-from playground.errors import LimitError, PlaygroundError, WorkerError, disk_is_full
+from playground.errors import LimitError, PlaygroundError, WorkerError
 from playground.settings import Limits
 from playground.words import say
 from playground.workers.child import ROOT
 
-_JOBS = "playground.workers.jobs"
-_PREPARATION_S = 60.0
-"""Longest time that loading a tokenizer may take: it is ours, so it does not count as the job's."""
+_MODULE = "playground.workers.nursery"
+_LONG_JOBS = ("check_dataset", "write_rows")
+_AT_ONCE_S = 0.15
+"""Within this nearly every preview is done, even on a busy machine."""
+_NICENESS = 10
+"""Priority of a job that takes longer: the page, the quick jobs and the run that trains (5) come first."""
+_SLOW_PLACES = 8
+_LONG_PLACES = 2
+_SHARE_OF_MEMORY = 8
+"""A preview may take one part in so many of what a dataset may: there are more of them at once."""
+_IDLE = 4
+"""Most workers of a tokenizer that are kept without a job."""
+_NURSERIES = 5
+"""Most that are kept: four tokenizers, and the one without."""
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process that does one job at a time, as its line's other end."""
+
+    line: Connection
+    pid: int = 0
+    began: float = 0.0
+    seconds: float = 0.0
+    is_slow: bool = False
+    is_stopped: bool = False
+    templates: deque[int] = field(default_factory=lambda: deque(maxlen=32))
+    """What it has worked with, as hashes: these are compiled and known to it."""
+
+    def begins(self, job: str, seconds: float, memory: int, payload: bytes) -> bool:
+        """Whether the job has begun; not so where the worker has died before, as when the kernel needs memory."""
+        self.seconds = seconds
+        try:
+            self.line.send((job, seconds, memory, payload))
+            self.pid, self.began = self.line.recv()
+        except (EOFError, OSError):
+            self.line.close()
+            return False
+        return True
+
+    def is_done(self, within: float) -> bool:
+        """Whether the job is done within so many seconds. From then on it yields to others."""
+        if self.line.poll(within):
+            return True
+        self.is_slow = True
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self.pid, _NICENESS)
+        return False
+
+    def used_s(self) -> float:
+        """Seconds of processor time that it has taken."""
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return times.user + times.system
+
+    def stop(self) -> None:
+        self.is_stopped = True
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def answer(self) -> Any:
+        """What the job returned, or the PlaygroundError that it ended with."""
+        try:
+            return pickle.loads(self.line.recv_bytes())
+        except (EOFError, OSError):
+            return self._last_words()
+
+    def _last_words(self) -> PlaygroundError:
+        if self.is_stopped:
+            return LimitError(
+                say("This took long while others were waiting, and was stopped."),
+                fix=say("Try again in a moment, or shorten the input."),
+            )
+        if time.monotonic() >= self.began + self.seconds:
+            return LimitError(
+                say("This took longer than {seconds} seconds and was stopped.", seconds=f"{self.seconds:g}"),
+                fix=say("Shorten the input, or look for an endless loop in the template."),
+            )
+        return _died()
+
+
+def _died() -> WorkerError:
+    return WorkerError(
+        say("The process that worked on this died; a new one has taken its place."),
+        fix=say("If it happens again with the same input, the input is too large or harmful."),
+    )
+
+
+class _Nursery:
+    """What forks the workers that share a tokenizer, and those of them that wait for a job."""
+
+    def __init__(self, control: Connection) -> None:
+        self.control = control
+        self.idle: list[_Worker] = []
+        self._is_loaded = False
+        self._loading = threading.Lock()
+
+    def wait(self) -> None:
+        """Return when the tokenizer is loaded. Raises EOFError where that was the end of it."""
+        with self._loading:
+            if not self._is_loaded:
+                self._is_loaded = self.control.recv()
+
+    def fork(self, folder: str = "") -> Connection:
+        """The line to a new worker, or to the nursery of `folder`; it can be written to before anybody is there.
+
+        Raises OSError where this nursery has died.
+        """
+        ours, theirs = Pipe()
+        with theirs:
+            self.control.send(folder)
+            send_handle(self.control, theirs.fileno(), None)
+        return ours
+
+    def take(self, template: int) -> _Worker:
+        """A worker that knows the template; for a new one, which may be its last, the one used least lately."""
+        known = next((worker for worker in reversed(self.idle) if template in worker.templates), None)
+        if known is not None:
+            self.idle.remove(known)
+            return known
+        worker = self.idle.pop(0) if self.idle else _Worker(self.fork())
+        worker.templates.append(template)
+        return worker
+
+    def keep(self, worker: _Worker) -> None:
+        if len(self.idle) < _IDLE:
+            self.idle.append(worker)
+        else:
+            worker.line.close()
+
+    def have_spare(self) -> None:
+        """Fork one before anybody needs it."""
+        if len(self.idle) < _IDLE:
+            with suppress(OSError):
+                self.idle.insert(0, _Worker(self.fork()))
+
+    def close(self) -> None:
+        """Have it and its idle workers end."""
+        self.control.close()
+        for worker in self.idle:
+            worker.line.close()
+
+
+class _Places:
+    """So many at the same time; who came first goes in first."""
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._waiting: deque[threading.Event] = deque()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        turn = threading.Event()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            self._waiting.append(turn)
+        turn.wait()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1
+
+    def is_waited_for(self) -> bool:
+        return bool(self._waiting)
 
 
 class Sandbox:
-    """A pool of killable workers. `run` blocks the calling thread, never the others."""
+    """Killable workers. `run` blocks the calling thread, never the others."""
 
-    def __init__(self, limits: Limits, workers: int = 2) -> None:
+    def __init__(self, limits: Limits, workers: int = 4) -> None:
+        """`workers`: most jobs that are in their first moments at the same time."""
         self._limits = limits
-        self._workers = workers
-        self._pool: ProcessPool | None = None
+        self._first = _Places(workers)
+        self._long = _Places(_LONG_PLACES)
+        self._slow: list[_Worker] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._nurseries: dict[str, _Nursery] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the workers. Their imports happen over there, so this returns at once."""
+        """Start the first nursery. Its imports happen over there, so this returns at once."""
         with self._lock:
-            self._pool = self._open_pool()
-
-    def _open_pool(self) -> ProcessPool:
-        # The fork server preloads without this process's sys.path, and says nothing when it finds no module: started
-        # from another folder, every worker would import transformers anew, inside its own memory cap.
-        known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        if str(ROOT) not in known:
-            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), *known]))
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([_JOBS])
-        return ProcessPool(
-            max_workers=self._workers,
-            context=context,
-            initializer=_cap_memory,
-            initargs=[self._limits.sandbox_bytes],
-        )
+            self._open()
 
     def close(self) -> None:
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()
-            pool.join()
+            self._end()
+            self._process = None
+
+    def _open(self) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",  # "PyTorch was not found": see nursery.py.
+        }
+        ours, theirs = Pipe()
+        with theirs:
+            descriptor = theirs.fileno()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", _MODULE, str(descriptor), str(self._limits.sandbox_bytes)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[descriptor],
+                env=environment,
+                start_new_session=True,  # A process group of its own, which ends as a whole.
+            )
+        self._nurseries = {"": _Nursery(ours)}
+
+    def _end(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for nursery in self._nurseries.values():
+            nursery.close()
+        self._nurseries = {}
 
     def run(self, job: str, folder: str, *arguments: Any, seconds: float) -> Any:
         """The result of the job of that name in jobs.py, which this process never imports: it needs transformers.
 
-        `folder` holds the tokenizer that the job uses, or is "". `seconds` count from when that is loaded.
+        `folder` holds the tokenizer that the job uses, or is "". `seconds` count from when that is loaded and a place
+        is free.
 
         Raises the job's own PlaygroundError; LimitError when it took more than `seconds` or too much memory;
         WorkerError when its process died otherwise.
         """
         try:
-            # Here and not in the pool's own thread: what cannot be pickled there breaks the pool for everyone.
             payload = pickle.dumps(arguments)
         except RecursionError:
-            raise _nested_too_deeply() from None
-        future = self._schedule([job, folder, seconds, payload], seconds + _PREPARATION_S)
-        try:
-            return future.result()
-        except (FutureTimeoutError, ProcessExpired, CancelledError) as end:
-            if isinstance(end, FutureTimeoutError) or getattr(end, "exitcode", None) == -signal.SIGALRM:
-                raise LimitError(
-                    say("This took longer than {seconds} seconds and was stopped.", seconds=f"{seconds:g}"),
-                    fix=say("Shorten the input, or look for an endless loop in the template."),
-                ) from None
-            raise WorkerError(
-                say("The process that worked on this died; a new one has taken its place."),
-                fix=say("If it happens again with the same input, the input is too large or harmful."),
-            ) from None
+            raise LimitError(say("The input is nested too deeply."), fix=say("Flatten it and try again.")) from None
+        template = hash(tuple(given for given in arguments if isinstance(given, str)))
+        is_long = job in _LONG_JOBS
+        memory = self._limits.sandbox_bytes // (1 if is_long else _SHARE_OF_MEMORY)
+        self._wait_for_tokenizer(folder)
+        with self._long if is_long else self._first:
+            worker = self._begin(folder, template, job, seconds, memory, payload)
+            while not worker.is_done(_AT_ONCE_S) and (is_long or not self._steps_aside(worker)):
+                pass
+        answer = worker.answer()
+        self._give_back(worker, folder, is_fit=not (worker.is_slow or isinstance(answer, LimitError | WorkerError)))
+        if isinstance(answer, PlaygroundError):
+            raise answer
+        return answer
 
-    def _schedule(self, arguments: list[Any], seconds: float) -> ProcessFuture:
+    def _steps_aside(self, worker: _Worker) -> bool:
+        """Whether there is a place for another slow job, if need be that of the one that has had most."""
         with self._lock:
-            if self._pool is None:
-                raise WorkerError(say("The sandbox is not running."), fix=say("Start the app again."))
+            if len(self._slow) >= _SLOW_PLACES:
+                if not self._first.is_waited_for():
+                    return False
+                most = max(self._slow, key=_Worker.used_s)
+                self._slow.remove(most)
+                most.stop()
+            self._slow.append(worker)
+            return True
+
+    def _wait_for_tokenizer(self, folder: str) -> None:
+        """Before the job takes a place: loading may be long."""
+        with self._lock:
+            nursery = self._nursery(folder)
+        try:
+            nursery.wait()
+        except (EOFError, OSError):
+            with self._lock:
+                self._forget(nursery)
+            raise _died() from None
+
+    def _begin(self, folder: str, template: int, job: str, seconds: float, memory: int, payload: bytes) -> _Worker:
+        for _ in range(_IDLE + 2):  # All that were idle may have died, and the nursery as well.
+            with self._lock:
+                nursery = self._nursery(folder)
+                try:
+                    worker = nursery.take(template)
+                except OSError:
+                    self._forget(nursery)
+                    continue
+            if worker.begins(job, seconds, memory, payload):
+                return worker
+        raise _died()
+
+    def _nursery(self, folder: str) -> _Nursery:
+        """That of `folder`, a new one where there is none. The lock is held."""
+        if self._process is None:
+            raise WorkerError(say("The sandbox is not running."), fix=say("Start the app again."))
+        if folder not in self._nurseries:
             try:
-                return self._pool.schedule(_guarded, args=arguments, timeout=seconds)
-            except RuntimeError:
-                # Pebble closes the whole pool when a worker dies while it has nothing to do, as the kernel may have it
-                # when memory is short.
-                self._pool.stop()
-                self._pool.join()
-                self._pool = self._open_pool()
-                return self._pool.schedule(_guarded, args=arguments, timeout=seconds)
+                control = self._nurseries[""].fork(folder)
+            except OSError:  # The first one has died.
+                self._end()
+                self._open()
+                control = self._nurseries[""].fork(folder)
+            self._nurseries[folder] = _Nursery(control)
+        self._nurseries[folder] = self._nurseries.pop(folder)  # To the end of the dictionary: used last.
+        if len(self._nurseries) > _NURSERIES:
+            oldest = next(name for name in self._nurseries if name)
+            self._nurseries.pop(oldest).close()
+        return self._nurseries[folder]
 
+    def _forget(self, dead: _Nursery) -> None:
+        """Do without a nursery that has died; without the first one, anew. The lock is held."""
+        for folder, nursery in list(self._nurseries.items()):
+            if nursery is dead and folder:
+                self._nurseries.pop(folder).close()
+            elif nursery is dead:
+                self._end()
+                self._open()
 
-def _nested_too_deeply() -> LimitError:
-    return LimitError(say("The input is nested too deeply."), fix=say("Flatten it and try again."))
-
-
-def _guarded(job: str, folder: str, seconds: float, payload: bytes) -> Any:
-    """Run in the worker: keep to the deadline, and turn what a hostile input provokes into an error for people.
-
-    Nobody catches SIGALRM, so at the deadline the kernel ends the process, whatever C code it is in.
-    """
-    try:
-        jobs = importlib.import_module(_JOBS)
-        jobs.warm_up(folder)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        return getattr(jobs, job)(folder, *pickle.loads(payload))
-    except MemoryError:
-        raise LimitError(
-            say("This needed more memory than is allowed and was stopped."),
-            fix=say("Shorten the input, or look for text that the template repeats again and again."),
-        ) from None
-    except RecursionError:
-        raise _nested_too_deeply() from None
-    except PlaygroundError:
-        raise
-    except Exception as problem:
-        if full := disk_is_full(problem):
-            raise full from None
-        raise WorkerError(
-            say("This input cannot be worked on ({kind}).", kind=type(problem).__name__),
-            fix=say("Simplify it and try again; please report it if it looks right to you."),
-        ) from problem
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _cap_memory(extra: int) -> None:
-    """Let the worker's address space grow by `extra` bytes beyond what its imports took, and no further."""
-    with open("/proc/self/statm") as statm:
-        now = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (now + extra, now + extra))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    def _give_back(self, worker: _Worker, folder: str, is_fit: bool) -> None:
+        """Keep the worker for the next job, or have it end and another one forked before anybody needs it."""
+        with self._lock:
+            if worker in self._slow:
+                self._slow.remove(worker)
+            nursery = self._nurseries.get(folder)
+            if nursery is not None and is_fit:
+                nursery.keep(worker)
+                return
+            worker.line.close()
+            if nursery is not None:
+                nursery.have_spare()

@@ -18,6 +18,7 @@ from playground.examples import BUNDLED, bundled
 from tests.conftest import App, wait_for
 
 pytestmark = pytest.mark.model
+pytest_plugins = ["tests.tiny"]
 
 CONVERSATION = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 ENDPOINTS = {"/preview", "/check_dataset", "/train", "/run", "/stop", "/reply", "/export"}
@@ -40,10 +41,10 @@ def finished(client: Client, run: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def run(client: Client) -> str:
-    """A short finished run."""
-    started = client.predict(
-        text=bundled("persona-mochi").text(), settings={"max_steps": 4, "eval_steps": 2}, api_name="/train"
-    )
+    """A short finished run of the real model."""
+    rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:24])
+    settings = {"max_steps": 4, "eval_steps": 2, "per_device_train_batch_size": 2}
+    started = client.predict(text=rows, settings=settings, api_name="/train")
     assert started["state"] == "queued"
     assert finished(client, started["run"])["state"] == "done"
     return started["run"]
@@ -61,7 +62,7 @@ def test_preview_gives_text_tokens_and_what_is_trained(client: Client) -> None:
     assert "".join(token["text"] for token in preview["tokens"]) == preview["text"]
     assert "".join(token["text"] for token in preview["tokens"] if token["trained"]) == "Ahoy<|im_end|>\n"
     assert {token["role"] for token in preview["tokens"]} == {"template", "user", "assistant"}
-    assert preview["findings"] == []
+    assert "error" not in {finding["severity"] for finding in preview["findings"]}
 
 
 def test_preview_takes_template_source_with_its_special_tokens_and_clock(client: Client) -> None:
@@ -131,8 +132,9 @@ def test_export_gives_safetensors_and_a_card_that_names_the_base(client: Client,
     assert Path(client.predict(run, "card", api_name="/export")).read_text() == (tmp_path / "README.md").read_text()
 
 
-def test_a_waiting_run_knows_its_place_and_can_be_stopped(client: Client) -> None:
-    rows, settings = bundled("pirate-voice").text(), {"max_steps": 500, "time_budget_s": 0, "held_out": 0}
+def test_a_waiting_run_knows_its_place_and_can_be_stopped(tiny_app: App) -> None:
+    client = Client(tiny_app.url, verbose=False)
+    rows, settings = bundled("pirate-voice").text(), {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0}
     first = client.predict(text=rows, settings=settings, api_name="/train")["run"]
     second = client.predict(text=rows, settings={"max_steps": 1}, api_name="/train")
     third = client.predict(text=rows, settings={"max_steps": 1}, api_name="/train")
@@ -146,7 +148,7 @@ def test_a_waiting_run_knows_its_place_and_can_be_stopped(client: Client) -> Non
         client.predict(first, api_name="/stop")
         status = finished(client, first)
         assert (status["state"], status["error"]) == ("stopped", None)
-        assert 1 <= status["step"] < 500
+        assert 1 <= status["step"] < 100_000
         assert Path(client.predict(first, api_name="/export")).stat().st_size > 0
     finally:
         for run in (first, second["run"], third["run"]):

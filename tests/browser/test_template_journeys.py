@@ -26,7 +26,9 @@ def breaker(page: Page, title: str) -> None:
 def test_the_doctor_finds_control_tokens_and_one_click_mends_them(visit: Visit) -> None:
     page = visit()
     breaker(page, "ontrol tokens")
-    row = page.locator("#template-findings li, #template-findings .finding").filter(has_text="taken as the control token")
+    row = page.locator("#template-findings li, #template-findings .finding").filter(
+        has_text="taken as the control token"
+    )
     expect(row.first).to_be_visible()
     row.first.locator(".apply-fix").click()
     expect(page.locator("#template-findings")).not_to_contain_text("taken as the control token")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,21 +27,18 @@ from playground.workers.sandbox import Sandbox
 
 pytest_plugins = ["tests.tiny"]
 
-LIMITS = Limits(sandbox_bytes=400_000_000)
+LIMITS = Limits(sandbox_bytes=1_000_000_000)
 HELLO = [{"role": "user", "content": "Hi"}]
 ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+SLOW = "{% for a in range(300) %}{% for b in range(3000) %}{% endfor %}{% endfor %}done"
 ROWS = b'{"prompt": "Hi", "completion": "Ahoy"}\n' * 5 + b"broken\n"
-
-
-def opened(workers):
-    box = Sandbox(LIMITS, workers=workers)
-    box.start()
-    return box
 
 
 @pytest.fixture(scope="module")
 def sandbox():
-    box = opened(2)
+    """One for all: it is what they try to break."""
+    box = Sandbox(LIMITS, workers=2)
+    box.start()
     yield box
     box.close()
 
@@ -61,7 +61,8 @@ def test_a_preview_gives_text_and_chips(sandbox, tiny_folder, tokenizer):
     assert found["text"] == rendered.text
     assert [chip["id"] for chip in found["tokens"]] == rendered.input_ids
     assert [int(chip["trained"]) for chip in found["tokens"]] == rendered.loss_mask
-    assert (found["mask"], found["findings"]) == ("prefix", [])
+    assert found["mask"] == "sentinels"
+    assert found["spans"] == [asdict(span) for span in rendered.spans]
 
 
 def test_without_a_tokenizer_a_preview_is_text_alone(sandbox):
@@ -70,17 +71,18 @@ def test_without_a_tokenizer_a_preview_is_text_alone(sandbox):
 
 
 def test_a_preview_that_marks_nothing_says_why(sandbox, tiny_folder):
-    template = "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    template = "{{ messages | length }}{% for m in messages %}{{ m.content | length }}{% endfor %}"
     messages = [*HELLO, {"role": "assistant", "content": "Ahoy"}]
     found = preview(sandbox, template, messages=messages, folder=str(tiny_folder))
-    assert (found["mask"], [finding["code"] for finding in found["findings"]]) == ("none", ["no_mask"])
+    assert (found["text"], found["mask"]) == ("224", "none")
+    assert "content_rewritten" in [finding["code"] for finding in found["findings"]]
 
 
 def test_a_continued_answer_does_not_blame_the_template(sandbox, tiny_folder):
     messages = [*HELLO, {"role": "assistant", "content": "Ahoy"}]
     options = RenderOptions(continue_final_message=True)
     found = sandbox.run("preview", str(tiny_folder), messages, "", options, LIMITS, seconds=20.0)
-    assert [finding["code"] for finding in found["findings"]] == []
+    assert [finding["code"] for finding in found["findings"] if finding["severity"] != "info"] == []
 
 
 def test_errors_come_through_with_their_words_in_every_language(sandbox):
@@ -111,10 +113,13 @@ def test_a_runs_rows_are_written_as_the_preview_shows_them(sandbox, tiny_folder,
 
 
 def test_a_prompt_ends_where_the_model_is_to_answer(sandbox, tiny_folder, tokenizer):
-    ids = sandbox.run("prompt_ids", str(tiny_folder), HELLO, "", LIMITS, seconds=20.0)
-    assert ids == tokenizer.apply_chat_template(HELLO, add_generation_prompt=True)["input_ids"]
+    options = RenderOptions()
+    prompt = sandbox.run("chat_prompt", str(tiny_folder), HELLO, "", options, LIMITS, seconds=20.0)
+    assert prompt["ids"] == tokenizer.apply_chat_template(HELLO, add_generation_prompt=True)["input_ids"]
+    assert prompt["stop"] == [tokenizer.convert_tokens_to_ids("<|im_end|>")]
     with pytest.raises(InputError, match="limit here is 10"):
-        sandbox.run("prompt_ids", str(tiny_folder), HELLO, "", Limits(prompt_tokens=10), seconds=20.0)
+        short = Limits(prompt_tokens=10)
+        sandbox.run("chat_prompt", str(tiny_folder), HELLO, "", options, short, seconds=20.0)
 
 
 def test_a_template_longer_than_the_limit_is_refused(sandbox):
@@ -139,24 +144,53 @@ def test_a_template_that_never_ends_is_ended(sandbox, template):
     assert is_well(sandbox)
 
 
-def test_others_are_served_while_a_template_runs_and_runs():
-    box = opened(2)
-    with ThreadPoolExecutor(1) as pool:
-        endless = pool.submit(preview, box, ENDLESS, 60.0)
+def kill_all(box):
+    for pid in processes_of(box):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_dataset_that_takes_its_time_holds_up_no_preview(sandbox, tiny_folder):
+    hostile = DatasetOptions(template=ENDLESS)
+    with ThreadPoolExecutor(4) as pool:
+        endless = [
+            pool.submit(sandbox.run, "check_dataset", str(tiny_folder), ROWS, hostile, LIMITS, seconds=60.0)
+            for _ in range(4)
+        ]
         for _ in range(5):
-            assert is_well(box)
-        assert not endless.done()
-        box.close()
-        assert endless.exception() is not None
+            assert is_well(sandbox)
+        assert not any(future.done() for future in endless)
+        while not all(future.done() for future in endless):
+            kill_all(sandbox)
+            time.sleep(0.2)
+        assert all(isinstance(future.exception(), WorkerError) for future in endless)
+
+
+def test_previews_that_never_end_hold_up_no_other(sandbox):
+    """Many more of them than there are places for."""
+    with ThreadPoolExecutor(16) as pool:
+        endless = [pool.submit(preview, sandbox, ENDLESS, 60.0) for _ in range(16)]
+        for _ in range(5):
+            assert is_well(sandbox)
+        stopped = [future.exception() for future in endless if future.done()]
+        assert stopped and len(stopped) < len(endless)
+        assert all(isinstance(end, LimitError) and "others were waiting" in str(end) for end in stopped)
+        while not all(future.done() for future in endless):
+            kill_all(sandbox)
+            time.sleep(0.2)
+
+
+def test_a_slow_preview_that_nobody_waits_behind_is_finished(sandbox):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: preview(sandbox, SLOW)["text"], range(4)))
+    assert found == ["done"] * 4
 
 
 def test_a_deadline_is_over_with_its_job(sandbox):
     """Both workers have had a deadline of 0.3 s; whatever runs on them later is not ended by it."""
     for _ in range(4):
         preview(sandbox, "{{ 1 }}", seconds=0.3)
-    slow = "{% for a in range(300) %}{% for b in range(3000) %}{% endfor %}{% endfor %}done"
     with ThreadPoolExecutor(2) as pool:
-        assert [found["text"] for found in pool.map(lambda _: preview(sandbox, slow, 60.0), range(2))] == ["done"] * 2
+        assert [found["text"] for found in pool.map(lambda _: preview(sandbox, SLOW), range(2))] == ["done"] * 2
 
 
 # --- Memory and nesting ---
@@ -209,17 +243,10 @@ def test_a_row_nested_too_deeply_ends_no_worker(sandbox, tiny_folder):
     assert is_well(sandbox)
 
 
-def test_a_conversation_that_cannot_even_be_sent_is_refused_and_costs_nobody_else():
-    box = opened(1)
-    pool = ThreadPoolExecutor(2)
-    try:
-        assert is_well(box)
-        hostile = pool.submit(preview, box, "{{ 1 }}", 20.0, nested(900))
-        assert isinstance(hostile.exception(timeout=30), PlaygroundError)
-        assert pool.submit(is_well, box).result(timeout=30)
-    finally:
-        box.close()
-        pool.shutdown(wait=False, cancel_futures=True)
+def test_a_conversation_that_cannot_even_be_sent_is_refused(sandbox):
+    with pytest.raises(PlaygroundError):
+        preview(sandbox, "{{ 1 }}", messages=nested(900))
+    assert is_well(sandbox)
 
 
 # --- Escapes ---
@@ -264,40 +291,106 @@ def test_a_template_cannot_change_what_the_next_one_sees(sandbox):
 # --- Processes ---
 
 
-def workers_of(box):
-    return list(box._pool._pool_manager.worker_manager.workers)
+def processes_of(box):
+    """Every process of the sandbox but the first nursery."""
+    first = box._process.pid
+    return [pid for pid in psutil.pids() if pid != first and group_of(pid) == first]
 
 
-def test_a_killed_worker_costs_one_request():
-    box = opened(1)
+def group_of(pid):
     try:
-        assert is_well(box)
-        with ThreadPoolExecutor(1) as pool:
-            victim = pool.submit(preview, box, ENDLESS, 60.0)
-            while not victim.running():
-                time.sleep(0.01)
-            time.sleep(0.2)
-            [worker] = workers_of(box)
-            os.kill(worker, signal.SIGKILL)
-            assert isinstance(victim.exception(), WorkerError)
-        assert is_well(box)
-        assert workers_of(box) != [worker]
-    finally:
-        box.close()
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
-def test_a_worker_that_is_killed_while_idle_costs_nothing():
-    """As the kernel does when memory is short."""
-    box = opened(2)
-    try:
-        assert is_well(box)
-        worker = workers_of(box)[0]
+def parent_of(pid):
+    return psutil.Process(pid).ppid()
+
+
+def eventually(question):
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if question():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def slowed_down(box):
+    """Pids of the workers that are at something slow."""
+    return [pid for pid in processes_of(box) if os.getpriority(os.PRIO_PROCESS, pid) > 0]
+
+
+def test_a_killed_worker_costs_one_request(sandbox):
+    assert eventually(lambda: not slowed_down(sandbox))  # Those of the tests before.
+    with ThreadPoolExecutor(1) as pool:
+        victim = pool.submit(preview, sandbox, ENDLESS, 60.0)
+        assert eventually(lambda: slowed_down(sandbox))
+        [worker] = slowed_down(sandbox)
         os.kill(worker, signal.SIGKILL)
-        while worker in workers_of(box):
-            time.sleep(0.02)
-        assert is_well(box)
-    finally:
-        box.close()
+        assert isinstance(victim.exception(), WorkerError)
+    assert is_well(sandbox)
+
+
+def test_a_worker_that_is_killed_while_idle_costs_nothing(sandbox):
+    """As the kernel does when memory is short."""
+    assert is_well(sandbox)
+    kill_all(sandbox)
+    assert is_well(sandbox)
+
+
+def test_a_nursery_that_is_killed_is_replaced(sandbox, tiny_folder):
+    first = sandbox._process.pid
+    for _ in range(2):
+        assert preview(sandbox, "", folder=str(tiny_folder))["tokens"]
+        kill_all(sandbox)
+        assert eventually(lambda: not processes_of(sandbox))
+    assert preview(sandbox, "", folder=str(tiny_folder))["tokens"]
+    assert sandbox._process.pid == first
+    os.kill(first, signal.SIGKILL)
+    kill_all(sandbox)
+    sandbox._process.wait()
+    assert preview(sandbox, "", folder=str(tiny_folder))["tokens"]
+    assert is_well(sandbox)
+    assert sandbox._process.pid != first
+
+
+def test_a_fresh_worker_has_its_tokenizer_loaded(sandbox, tiny_folder, tmp_path):
+    """It could not load this one: the folder is empty by then."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "tokenizer")
+    before = preview(sandbox, "", folder=str(folder))
+    for file in folder.iterdir():
+        file.unlink()
+    with pytest.raises(LimitError):
+        preview(sandbox, ENDLESS, seconds=0.3, folder=str(folder))
+    assert preview(sandbox, "", folder=str(folder)) == before
+
+
+def test_a_tokenizer_that_takes_long_to_load_holds_up_nobody_else(sandbox, tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder, tmp_path / "huge")
+    huge = json.loads((folder / "tokenizer.json").read_text())
+    token = huge["added_tokens"][0]
+    huge["added_tokens"] += [{**token, "id": 400 + number, "content": f"<{number}>"} for number in range(100_000)]
+    (folder / "tokenizer.json").write_text(json.dumps(huge))
+    others = set(processes_of(sandbox))
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(preview, sandbox, "", folder=str(folder)) for _ in range(8)]
+        assert eventually(lambda: set(processes_of(sandbox)) - others)
+        assert is_well(sandbox)
+        assert not any(future.done() for future in waiting)
+        kill_all(sandbox)
+        ends = [future.exception(timeout=30) for future in waiting]
+    assert all(isinstance(end, WorkerError) for end in ends)
+    assert is_well(sandbox)
+
+
+def test_many_tokenizers_are_served_and_few_kept(sandbox, tiny_folder, tmp_path):
+    folders = [str(shutil.copytree(tiny_folder, tmp_path / str(number))) for number in range(6)]
+    texts = {preview(sandbox, "", folder=folder)["text"] for folder in [*folders, *folders[:2]]}
+    assert len(texts) == 1
+    assert set(sandbox._nurseries) == {"", *folders[4:], *folders[:2]}
+    assert is_well(sandbox)
 
 
 def test_many_ask_at_once_and_each_gets_its_own_answer(sandbox):
@@ -309,15 +402,23 @@ def test_many_ask_at_once_and_each_gets_its_own_answer(sandbox):
         assert list(pool.map(ask, range(40))) == [f"{number}!" for number in range(40)]
 
 
-def test_a_sandbox_that_was_not_started_or_is_closed_says_so():
+def test_a_sandbox_that_was_not_started_or_is_closed_says_so_and_leaves_nothing_behind(tiny_folder):
     box = Sandbox(LIMITS)
     with pytest.raises(WorkerError, match="not running"):
         is_well(box)
     box.start()
-    box.close()
-    box.close()
+    assert preview(box, "", folder=str(tiny_folder))["tokens"]
+    group = box._process.pid
+    assert len(processes_of(box)) >= 2
+    with ThreadPoolExecutor(1) as pool:
+        endless = pool.submit(preview, box, ENDLESS, 60.0)
+        assert eventually(lambda: len(processes_of(box)) >= 3)
+        box.close()
+        box.close()
+        assert isinstance(endless.exception(), WorkerError)
     with pytest.raises(WorkerError, match="not running"):
         is_well(box)
+    assert eventually(lambda: not [pid for pid in psutil.pids() if group_of(pid) == group])
 
 
 def test_a_folder_without_a_tokenizer_is_an_error_for_people(sandbox, tmp_path):
@@ -331,35 +432,30 @@ def test_a_job_that_does_not_exist_is_an_error_for_people(sandbox):
 
 
 FROM_ELSEWHERE = """
-import sys
-from multiprocessing import forkserver
+import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from playground.settings import Limits
 from playground.workers.sandbox import Sandbox
-if __name__ == "__main__":
-    box = Sandbox(Limits(), 1)
-    box.start()
-    box.run("warm_up", "", seconds=60.0)
-    with open(f"/proc/{forkserver._forkserver._forkserver_pid}/maps") as maps:
-        print("server has pyarrow:", "pyarrow" in maps.read())
-    box.close()
+box = Sandbox(Limits(), 1)
+box.start()
+box.run("warm_up", "", seconds=60.0)
+print(box._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_workers_have_their_imports_done_wherever_the_app_is_started_from(tmp_path):
-    """Or each fresh one would import transformers anew, within its own cap on memory."""
+def test_it_runs_wherever_the_app_is_started_from_and_ends_when_the_app_is_killed(tmp_path):
     (tmp_path / "start.py").write_text(FROM_ELSEWHERE)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     told = subprocess.run(
         [sys.executable, "start.py", str(ROOT)], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert "server has pyarrow: True" in told.stdout
+    group = int(told.stdout)
+    assert eventually(lambda: not [pid for pid in psutil.pids() if group_of(pid) == group])
 
 
-def test_the_asking_process_starts_no_worker_by_forking_itself(sandbox):
+def test_no_process_is_forked_from_the_asking_one(sandbox):
+    """It has threads, whose locks nobody would open in a fork of it."""
     assert is_well(sandbox)
-    assert threading.active_count() > 1  # A fork of this process would inherit locks that nobody opens.
-    for worker in workers_of(sandbox):
-        with open(f"/proc/{worker}/stat") as stat:
-            parent = int(stat.read().rpartition(")")[2].split()[1])
-        assert parent != os.getpid()
+    assert processes_of(sandbox)
+    assert os.getpid() not in {parent_of(pid) for pid in processes_of(sandbox)}
