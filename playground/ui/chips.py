@@ -96,10 +96,6 @@ def role_class(role: str) -> str:
     return f"r-{role}" if role in ROLES else "r-template"
 
 
-def exact_text(text: str) -> str:
-    return f'<pre class="exact">{visible(text)}</pre>'
-
-
 def legend(tokens: Iterable[dict[str, Any]], language: str) -> str:
     """Only what is on the page is explained."""
     seen = list(tokens)
@@ -118,18 +114,3 @@ def legend(tokens: Iterable[dict[str, Any]], language: str) -> str:
         if any(token.get(key) for token in seen):
             entries.append(f'<li><span class="k {letter}">abc</span> {escape(words.to(language))}</li>')
     return f'<ul class="legend">{"".join(entries)}</ul>' if entries else ""
-
-
-def share(trained: int, tokens: int, language: str) -> str:
-    """How much of a text is trained, in figures and as a bar."""
-    percent = 100 * trained / tokens if tokens else 0.0
-    words = say(
-        "{tokens} tokens, {trained} of them trained ({percent} %)",
-        tokens=f"{tokens:,}",
-        trained=f"{trained:,}",
-        percent=f"{percent:.0f}",
-    ).to(language)
-    return (
-        f'<p class="share"><span>{escape(words)}</span>'
-        f'<span class="share-bar" aria-hidden="true"><span style="width:{percent:.1f}%"></span></span></p>'
-    )

@@ -1,6 +1,6 @@
 from html.parser import HTMLParser
 
-from playground.ui.chips import TOKENS_SHOWN, chips, exact_text, legend, share, visible
+from playground.ui.chips import TOKENS_SHOWN, chips, legend, visible
 
 from .fake_backend import TOKENS
 
@@ -54,8 +54,8 @@ def test_a_newline_token_breaks_the_line_after_its_chip():
 
 def test_markup_in_tokens_and_roles_stays_text():
     hostile = '<img src=x onerror="alert(1)">${1}{{x}}`'
-    html = chips([token(hostile, role=hostile)], "en") + exact_text(hostile)
-    assert {tag for tag, _ in Tags(html).tags} <= {"div", "span", "i", "pre"}
+    html = chips([token(hostile, role=hostile)], "en")
+    assert {tag for tag, _ in Tags(html).tags} <= {"div", "span", "i"}
     assert "${" not in html and "{{" not in html and "`" not in html
 
 
@@ -69,8 +69,3 @@ def test_the_legend_explains_only_what_is_there():
     words = legend([token("a")], "en")
     assert "user" in words and "trained" not in words and "assistant" not in words
     assert legend([], "en") == ""
-
-
-def test_share_says_figures_and_survives_no_tokens():
-    assert "1,000 tokens, 250 of them trained (25 %)" in share(250, 1000, "en")
-    assert "(0 %)" in share(0, 0, "en")
