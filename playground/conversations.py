@@ -79,9 +79,11 @@ def _as_messages(data: dict[str, Any], side: str, where: Sentence) -> list[Any]:
     )
 
 
-def check_messages(messages: Any, where: Sentence) -> list[Message]:
+def check_messages(messages: Any, where: Sentence, *, to_show: bool = False) -> list[Message]:
     """The messages, checked one by one. `where` opens each error ("Row 3", "The conversation").
 
+    `to_show`: only a template is going to read them, which may know other roles (ipython, function) and other content
+    (images, none at all); whether it does, it says itself.
     Keys whose value is null are left out, as transformers' `apply_chat_template` does.
     """
     if not isinstance(messages, list):
@@ -94,12 +96,12 @@ def check_messages(messages: Any, where: Sentence) -> list[Message]:
             say("{where} has no messages.", where=where), say("It needs at least a question and an answer.")
         )
     return [
-        _check_message(message, say("{where}, message {number}", where=where, number=number))
+        _check_message(message, say("{where}, message {number}", where=where, number=number), to_show)
         for number, message in enumerate(messages, start=1)
     ]
 
 
-def _check_message(message: Any, where: Sentence) -> Message:
+def _check_message(message: Any, where: Sentence, to_show: bool) -> Message:
     if not isinstance(message, dict):
         raise InputError(
             say("{where} is {kind}.", where=where, kind=json_kind(message)),
@@ -112,13 +114,14 @@ def _check_message(message: Any, where: Sentence) -> Message:
             say("The role is one of {roles}.", roles=", ".join(ROLES)),
             say("Add the role."),
         )
-    if role not in ROLES:
+    if role not in ROLES and not (to_show and isinstance(role, str) and role):
         raise InputError(
             say("{where} has the role {role}.", where=where, role=repr(role)[:40]),
             say("The role is one of {roles}.", roles=", ".join(ROLES)),
             say("Correct the role."),
         )
-    _check_content(message, where)
+    if not (to_show and isinstance(message.get("content"), str | list | dict | None)):
+        _check_content(message, where)
     return {key: value for key, value in message.items() if value is not None}
 
 

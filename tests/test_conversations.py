@@ -126,6 +126,29 @@ def test_every_role_is_taken_and_an_empty_content_is_content():
     assert check_messages(messages, say("The conversation")) == messages
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "ipython", "content": "42"},
+        {"role": "user"},
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Hi"}]},
+        {"role": "tool", "content": {"temperature": 21}},
+    ],
+)
+def test_a_template_may_be_shown_what_no_row_may_hold(message):
+    assert check_messages([USER, message], say("The conversation"), to_show=True) == [USER, message]
+    with pytest.raises(InputError):
+        check_messages([USER, message], say("The conversation"))
+
+
+@pytest.mark.parametrize(
+    "message", [{"content": "Hi"}, {"role": ""}, {"role": ["user"]}, {"role": "user", "content": 3}]
+)
+def test_what_no_template_can_read_is_refused_everywhere(message):
+    with pytest.raises(InputError, match="message 2"):
+        check_messages([USER, message], say("The conversation"), to_show=True)
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (

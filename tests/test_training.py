@@ -23,6 +23,7 @@ from playground.settings import DatasetOptions, Limits, RenderOptions, Sampling,
 from playground.workers import jobs
 
 pytestmark = pytest.mark.model
+pytest_plugins = ["tests.tiny"]
 
 PERSONA = TrainSettings(max_steps=50, time_budget_s=0, eval_steps=25, seed=7)
 
@@ -155,12 +156,12 @@ def test_tuned_answers_are_those_that_peft_gives(persona: Run, model_folder: Pat
 
 
 @pytest.mark.parametrize("train_on", ["assistant", "last", "all"])
-def test_the_trainer_gets_the_labels_that_the_preview_shows(train_on: Any, model_folder: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(max_steps=3, time_budget_s=0, held_out=0, train_on=train_on, max_length=64)
+def test_the_trainer_gets_the_labels_that_the_preview_shows(train_on: Any, tiny_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=3, time_budget_s=0, held_out=0, train_on=train_on, max_length=112)
     rows = bundled("persona-mochi").text().splitlines(keepends=True)[:12]
-    run = train(tmp_path, model_folder, settings, "".join(rows))
+    run = train(tmp_path, tiny_folder, settings, "".join(rows))
     found = jobs.check_dataset(
-        str(model_folder), "".join(rows).encode(), DatasetOptions(max_length=64, train_on=train_on), Limits()
+        str(tiny_folder), "".join(rows).encode(), DatasetOptions(max_length=112, train_on=train_on), Limits()
     )
     shown = {}
     for row in found["preview"]:
@@ -175,18 +176,19 @@ def test_the_trainer_gets_the_labels_that_the_preview_shows(train_on: Any, model
             trained[tuple(ids[:length])] = labels[:length]
             assert set(labels[length:]) <= {-100}
     assert len(trained) == found["usable_rows"]
+    assert found["truncated_rows"] > 0
     for ids, labels in shown.items():
         assert trained[ids] == labels
 
 
-def test_evaluating_changes_no_gradient(model_folder: Path, tmp_path: Path) -> None:
+def test_evaluating_changes_no_gradient(tiny_folder: Path, tmp_path: Path) -> None:
     settings = TrainSettings(max_steps=1, time_budget_s=0, held_out=0.5)
     rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:4])
-    jobs.write_rows(str(model_folder), rows.encode(), settings, str(tmp_path), Limits())
+    jobs.write_rows(str(tiny_folder), rows.encode(), settings, str(tmp_path), Limits())
     choice = devices.choose("auto")
-    model = devices.load(model_folder, choice, to_train=True)
+    model = devices.load(tiny_folder, choice, to_train=True)
     parts = training.Rows.read(tmp_path / "rendered.parquet")
-    trainer = training.build_trainer(model, load_tokenizer(model_folder), parts, settings, choice, tmp_path)
+    trainer = training.build_trainer(model, load_tokenizer(tiny_folder), parts, settings, choice, tmp_path)
 
     def gradients() -> list[torch.Tensor]:
         trainer.model.zero_grad()
@@ -228,10 +230,10 @@ def test_events_tell_a_step_each_and_the_looks_at_held_out_rows(persona: Run) ->
     assert persona.values("step", "learning_rate")[3] == pytest.approx(PERSONA.learning_rate)
 
 
-def test_stopping_keeps_the_adapter(model_folder: Path, tmp_path: Path) -> None:
+def test_stopping_keeps_the_adapter(tiny_folder: Path, tmp_path: Path) -> None:
     settings = TrainSettings(max_steps=40, time_budget_s=0, held_out=0)
     rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
-    run = train(tmp_path, model_folder, settings, rows, stop_after=2)
+    run = train(tmp_path, tiny_folder, settings, rows, stop_after=2)
     assert run.outcome.stopped
     assert run.outcome.steps <= 3
     assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()

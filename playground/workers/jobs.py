@@ -59,7 +59,7 @@ def preview(folder: str, conversation: Any, template: str, options: RenderOption
 
     A refusal carries the doctor's findings on it (PlaygroundError.findings).
     """
-    messages = check_messages(conversation, say("The conversation"))
+    messages = check_messages(conversation, say("The conversation"), to_show=True)
     renderer = _renderer(folder, template, limits)
     try:
         rendered = renderer.render(messages, options)
@@ -126,7 +126,7 @@ def compare_templates(
 
     `folder`, that of the first side, is only loaded beforehand.
     """
-    messages = check_messages(conversation, say("The conversation"))
+    messages = check_messages(conversation, say("The conversation"), to_show=True)
     renderers: list[tuple[str, Renderer | PlaygroundError]] = []
     for label, place, template in sides:
         try:
@@ -141,7 +141,7 @@ def reproduction(
     folder: str, conversation: Any, model: str, template: str, options: RenderOptions, limits: Limits
 ) -> str:
     """A script that renders the same with plain transformers. `model` "": there is no tokenizer."""
-    messages = check_messages(conversation, say("The conversation"))
+    messages = check_messages(conversation, say("The conversation"), to_show=True)
     return write_script(messages, model, template_source(template), options)
 
 
