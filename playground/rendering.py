@@ -49,8 +49,11 @@ if TYPE_CHECKING:
 
 MaskSource = Literal["generation", "training_template", "sentinels", "prefix", "all", "none"]
 _PROBE = "\u2983probe\u2984"
-_REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What a template can raise on a conversation that it was not written for, or on purpose."""
+_REFUSALS = (
+    TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, SyntaxError,
+)  # fmt: skip
+"""What a template can raise on a conversation that it was not written for, or on purpose, or while it is compiled."""
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
@@ -263,6 +266,12 @@ class Renderer:
                 fix=say("Change the conversation to what the template expects, or choose another template."),
             ) from None
         text = rendered[0]
+        if not text.isascii() and _LONE_SURROGATE.search(text):
+            raise InputError(
+                say("The text holds half of a character (a lone surrogate)."),
+                say("Neither a tokenizer nor a file can hold it."),
+                say("Take it out of the conversation or the template."),
+            )
         if len(text) > self.output_chars:
             raise LimitError(
                 say("The template wrote {count} characters.", count=len(text)),

@@ -31,8 +31,10 @@ class Limits:
     """Longest chat template, in characters."""
     output_chars: int = 2_000_000
     """Longest rendered text, in characters."""
-    preview_s: float = 2.0
-    """Seconds that one template preview may take in the sandbox."""
+    preview_tokens: int = 50_000
+    """Longest conversation for a preview, in tokens."""
+    preview_s: float = 1.8
+    """Seconds that one template preview may take in the sandbox: with what surrounds it, two."""
     dataset_s: float = 60.0
     """Seconds that one dataset may take in the sandbox to be read, rendered and counted."""
     sandbox_bytes: int = 2_000_000_000

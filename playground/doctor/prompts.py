@@ -130,12 +130,19 @@ def _trained_starts(case: Case) -> list[int]:
 
 def nothing_trained(case: Case) -> Iterator[Finding]:
     answers = [slot for slot in case.slots if case.messages[slot.message]["role"] == "assistant"]
-    if case.tokenizer is None or any(case.rendered.loss_mask) or all(slot.asked is False for slot in answers):
+    if case.tokenizer is None or not answers or any(case.rendered.loss_mask):
+        return
+    message = say("The assistant's words are in the text, but no token is trained.")
+    if case.rendered.mask_source == "none":
+        message = say(
+            "Where the assistant's words stand cannot be told with this template: nothing is marked as trained."
+        )
+    elif all(slot.asked is False for slot in answers):
         return
     yield Finding(
         "nothing_trained",
         "error",
-        say("The assistant's words are in the text, but no token is trained."),
+        message,
         fix=say("Train on all tokens, or choose another template."),
         why=say("A run on such rows learns nothing."),
         evidence=[slot.place for slot in case.answers() if slot.place],

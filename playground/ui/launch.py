@@ -6,8 +6,11 @@ import argparse
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
+
+import gradio as gr
 
 from playground import __version__
 from playground.backend import Backend
@@ -22,10 +25,11 @@ def main(arguments: list[str] | None = None) -> None:
         backend = _backend(flags.home, flags.model)
     except PlaygroundError as problem:
         sys.exit(str(problem))
-    signal.signal(signal.SIGTERM, _interrupt)
     backend.start()
     try:
         page = build_page(backend, backend.browser_secret())
+        for told in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(told, partial(_interrupt, page))
         page.queue(default_concurrency_limit=None)
         page.launch(
             **launch_options(),
@@ -68,6 +72,8 @@ def default_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sft-playground"
 
 
-def _interrupt(_: int, __: FrameType | None) -> None:
+def _interrupt(page: gr.Blocks, _: int, __: FrameType | None) -> None:
     """Let SIGTERM end the app as Ctrl-C does: workers are told, and a run in hand saves its adapter."""
+    if page.server is not None:
+        page.server.force_exit = True  # Or Gradio waits five seconds for pages that are open.
     raise KeyboardInterrupt

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from playground.comparing import compare
 from playground.conversations import check_messages
 from playground.dataset import held_out_places, prepare, preview_rows, require_trainable, summary
 from playground.doctor import TemplateFacts, diagnose, examine, explain_refusal
-from playground.errors import InputError, PlaygroundError
+from playground.errors import InputError, LimitError, PlaygroundError
 from playground.pieces import pieces
 from playground.records import parse_records
 from playground.rendering import Renderer, load_tokenizer
@@ -49,9 +50,13 @@ def _renderer(folder: str, template: str, limits: Limits) -> Renderer:
 
 
 def warm_up(folder: str) -> None:
-    """Load the tokenizer in `folder` before anybody waits for it; "" has only the imports done."""
+    """Load the tokenizer in `folder` and look at its own template before anybody waits for it; "" has only the imports
+    done.
+    """
     if folder:
         _tokenizer(folder)
+        with suppress(PlaygroundError):
+            preview(folder, [{"role": "user", "content": "Hi"}], "", RenderOptions(), Limits())
 
 
 def preview(folder: str, conversation: Any, template: str, options: RenderOptions, limits: Limits) -> dict[str, Any]:
@@ -67,6 +72,12 @@ def preview(folder: str, conversation: Any, template: str, options: RenderOption
         found = explain_refusal(renderer, messages, options, refusal)
         refusal.findings = [finding.to_dict() for finding in found]
         raise
+    if len(rendered.input_ids) > limits.preview_tokens:
+        raise LimitError(
+            say("The conversation has {count} tokens.", count=len(rendered.input_ids)),
+            say("The limit here is {limit}.", limit=limits.preview_tokens),
+            say("Shorten it."),
+        )
     facts = _facts(folder, template, json.dumps(asdict(options)), limits)
     if facts.unasked:
         _facts.cache_clear()  # One slow moment should not be remembered.

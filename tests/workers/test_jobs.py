@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 import pytest
 
+from playground.errors import InputError, LimitError
 from playground.rendering import Renderer
 from playground.runs import RunFolder
 from playground.settings import Limits, RenderOptions, TrainSettings
@@ -46,3 +47,28 @@ def test_a_chat_prompt_is_how_the_training_rows_began_and_ends_where_their_turns
     assert prompt["stop"] == [tokenizer.convert_tokens_to_ids("<|endoftext|>")]
     bare = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
     assert jobs.chat_prompt(str(tiny_folder), MESSAGES[:1], bare, RenderOptions(), Limits())["stop"] == []
+
+
+def test_a_preview_that_can_mark_nothing_says_so(tiny_folder):
+    blind = "{{ messages | length }}{% for m in messages %}{{ m.content | length }}{% endfor %}"
+    shown = jobs.preview(str(tiny_folder), MESSAGES, blind, RenderOptions(), Limits())
+    assert shown["mask"] == "none"
+    [finding] = [finding for finding in shown["findings"] if finding["code"] == "nothing_trained"]
+    assert "cannot be told with this template" in finding["message"]
+
+
+def test_more_tokens_than_a_page_can_hold_are_refused_with_the_limit(tiny_folder):
+    with pytest.raises(LimitError, match="The limit here is 10"):
+        jobs.preview(str(tiny_folder), MESSAGES, "", RenderOptions(), Limits(preview_tokens=10))
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_half_a_character_is_refused_before_it_breaks_anything(tiny_folder, folder):
+    with pytest.raises(InputError, match="half of a character"):
+        jobs.preview(str(tiny_folder) if folder else "", MESSAGES, r"{{ '\ud800' }}", RenderOptions(), Limits())
+
+
+def test_loops_nested_deeper_than_python_allows_are_the_templates_fault(tiny_folder):
+    deep = "{% for a in messages %}" * 60 + "{% endfor %}" * 60
+    with pytest.raises(InputError, match="template"):
+        jobs.preview(str(tiny_folder), MESSAGES, deep, RenderOptions(), Limits())
