@@ -25,6 +25,7 @@ FLAGS = [
 LOCALES = {"en": "en-US", "ja": "ja-JP"}
 
 Visit = Callable[..., Page]
+SameBrowser = Callable[..., BrowserContext]
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,24 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def same_browser(chromium: Browser) -> Iterator[SameBrowser]:
+    """same_browser(**kind): the context of that kind, the same for all tests, which has the scripts loaded.
+
+    For pages that keep nothing in the browser. Whoever opens a page in it closes that page.
+    """
+    contexts: dict[str, BrowserContext] = {}
+
+    def context(**kind: object) -> BrowserContext:
+        if repr(kind) not in contexts:
+            contexts[repr(kind)] = chromium.new_context(**kind)
+        return contexts[repr(kind)]
+
+    yield context
+    for kept in contexts.values():
+        kept.close()
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from playground.ui.conversation_editor import conversation_editor
 from playground.ui.page import launch_options
-from tests.browser.conftest import LOCALES, fits_its_width, picture
+from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.browser
@@ -81,21 +81,21 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture
-def open_editor(chromium: Browser, editor: Editor) -> Iterator[Open]:
+def open_editor(same_browser: SameBrowser, editor: Editor) -> Iterator[Open]:
     """open_editor(messages, language, width, scheme): a fresh page whose editor the server has set to `messages`."""
-    contexts, errors = [], []
+    pages, errors = [], []
 
     def open_page(
         messages: list[Any] | None = None, language: str = "en", width: int = 1280, scheme: str = "light"
     ) -> Page:
-        context = chromium.new_context(
+        context = same_browser(
             locale=LOCALES[language],
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
             has_touch=width < 600,
         )
-        contexts.append(context)
         page = context.new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(editor.url)
         expect(turns(page)).to_have_count(2)
@@ -110,8 +110,8 @@ def open_editor(chromium: Browser, editor: Editor) -> Iterator[Open]:
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert errors == []
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from playground.errors import InputError
 from playground.ui.page import build_page, launch_options
 from playground.words import Sentence
-from tests.browser.conftest import LOCALES, fits_its_width
+from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width
 from tests.ui.fake_backend import FakeBackend, a_finding
 
 pytestmark = pytest.mark.browser
@@ -63,15 +63,15 @@ def url(backend: HeldBackend) -> Iterator[str]:
 
 
 @pytest.fixture
-def lab(chromium: Browser, url: str, backend: HeldBackend) -> Iterator[Lab]:
+def lab(same_browser: SameBrowser, url: str, backend: HeldBackend) -> Iterator[Lab]:
     """lab(language, width, fragment): the tab as a new person sees it. An error on the page fails the test."""
     backend.__init__()
-    contexts, errors = [], []
+    pages, errors = [], []
 
     def open_page(language: str = "en", width: int = 1280, fragment: str = "") -> Page:
-        context = chromium.new_context(locale=LOCALES[language], viewport={"width": width, "height": 900})
-        contexts.append(context)
+        context = same_browser(locale=LOCALES[language], viewport={"width": width, "height": 900})
         page = context.new_page()
+        pages.append(page)
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url + fragment)
@@ -79,8 +79,8 @@ def lab(chromium: Browser, url: str, backend: HeldBackend) -> Iterator[Lab]:
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not errors
 
 

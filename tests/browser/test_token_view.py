@@ -10,14 +10,14 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from playground.errors import InputError
 from playground.ui.i18n import reader_language
 from playground.ui.page import launch_options
 from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
 from playground.words import Sentence
-from tests.browser.conftest import LOCALES, fits_its_width, picture
+from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture
 
 pytestmark = pytest.mark.browser
 
@@ -102,19 +102,19 @@ Look = Callable[..., Page]
 
 
 @pytest.fixture
-def look(chromium: Browser, address: str) -> Iterator[Look]:
+def look(same_browser: SameBrowser, address: str) -> Iterator[Look]:
     """look(language, width, scheme): the app in front of a new person, whose errors fail the test."""
-    contexts: list[BrowserContext] = []
+    pages: list[Page] = []
     errors: list[str] = []
 
     def open_page(language: str = "en", width: int = 1280, scheme: str = "light", touch: bool = False) -> Page:
         size = {"width": width, "height": 900}
-        context = chromium.new_context(
+        context = same_browser(
             locale=LOCALES[language], viewport=size, color_scheme=scheme, has_touch=touch, is_mobile=touch
         )
         context.grant_permissions(["clipboard-read", "clipboard-write"])
-        contexts.append(context)
         page = context.new_page()
+        pages.append(page)
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
@@ -124,8 +124,8 @@ def look(chromium: Browser, address: str) -> Iterator[Look]:
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not errors
 
 
