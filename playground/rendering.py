@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 MaskSource = Literal["generation", "training_template", "sentinels", "prefix", "all", "none"]
 _PROBE = "\u2983probe\u2984"
+_ONE_TURN: list[Message] = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
 _REFUSALS = (
     TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, SyntaxError,
 )  # fmt: skip
@@ -171,10 +172,9 @@ class Renderer:
         """
         if self.tokenizer is None:
             return []
-        probe = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
         plain = replace(options, continue_final_message=False, add_generation_prompt=False)
-        text = self._try(probe, plain)
-        turn = self.turns(probe, plain, text)[1] if text is not None else None
+        text = self._try(_ONE_TURN, plain)
+        turn = self.turns(_ONE_TURN, plain, text)[1] if text is not None else None
         if text is None or turn is None:
             return []
         special = set(self.tokenizer.added_tokens_decoder) | set(self.tokenizer.all_special_ids)
@@ -332,10 +332,9 @@ class Renderer:
         return len(header) - len(later) if later is not None and header.endswith(later) else 0
 
     def _opening_of_a_second_turn(self, message: Message, options: RenderOptions) -> str | None:
-        probe = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
         plain = replace(options, continue_final_message=False, add_generation_prompt=False)
-        before = self._try(probe, plain)
-        after = self._try([*probe, {**message, "content": _PROBE}], plain)
+        before = self._try(_ONE_TURN, plain)
+        after = self._try([*_ONE_TURN, {**message, "content": _PROBE}], plain)
         if before is None or after is None or not after.startswith(before):
             return None
         opening, found, _ = after[len(before) :].partition(_PROBE)

@@ -13,8 +13,8 @@ the last message ends its turn; what its generation prompt writes opens the assi
     learnt = from where the generation prompt would have ended to the end of the turn
 
 That is what TRL marks by hand in its training templates (the tests compare), for templates that nobody has marked. The
-number of renders does not grow with the number of turns: what stands between two messages is worked out once for each
-different such stretch. Knows nothing of tokens.
+number of renders does not grow with the number of plain turns: what stands between two messages is worked out once for
+each different such stretch; a turn with tool calls is worked out by itself. Knows nothing of tokens.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ _TAG = r"<[^<>\n]{1,60}>|\[/?[A-Z_]{2,30}\]"
 _TRIES_ONE_BY_ONE = 24
 """Messages that are marked one at a time where marking all at once changes the text."""
 _REASONING = ("reasoning_content", "reasoning", "thinking")
-_PROBE = "\u2983probe\u2984"
 
 
 @dataclass(frozen=True)
