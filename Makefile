@@ -32,7 +32,7 @@ format: setup-dev
 
 test: check
 	# Browsers and whole apps want both cores for themselves; 5 says that ARGS left nothing to run.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/app --ignore=tests/browser $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/app --ignore=tests/browser $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest tests/app tests/browser $(ARGS) || test $$? -eq 5
 
 bench: setup-dev

@@ -269,8 +269,20 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         budget = self.settings.time_budget_s
         if self.is_asked_to_stop():
             self.was_stopped = control.should_training_stop = True
-        elif state.global_step >= self.trainer.planned_steps or (budget and elapsed > budget * _OVERRUN):
+        elif state.global_step >= self.trainer.planned_steps:
             control.should_training_stop = True
+        elif budget and elapsed > budget * _OVERRUN:
+            control.should_training_stop = True
+            self.emit(
+                "note",
+                note=say(
+                    "The machine was slower than planned: the run was ended after {steps} of {wanted} steps, "
+                    "since its {seconds} seconds were over.",
+                    steps=state.global_step,
+                    wanted=self.trainer.planned_steps,
+                    seconds=f"{budget:g}",
+                ),
+            )
 
     def on_log(
         self,

@@ -255,13 +255,14 @@ class _Between:
         words = _find_words(self.messages[: place + 1], alone, lambda marked: self.write(marked, False))[place]
         if words is None:
             return 0
-        shared = self._shared(gap, alone[words[1] :])
-        if shared:
+        tail = alone[words[1] :]
+        shared = self._shared(gap, tail)
+        if self.units.search(gap, 0, shared):
             return shared
-        # It ends history with another token than the last answer (gpt-oss: <|end|>, <|return|>).
-        first = self.units.match(gap)
-        is_other = self.units.match(alone, words[1]) is not None
-        return first.end() if first is not None and is_other else 0
+        # It ends history with another token than the last answer (gpt-oss: <|end|>, <|return|>), be it at once or after
+        # the whitespace that the words themselves ended with.
+        ours, other = self.units.match(gap, shared), self.units.match(tail, shared)
+        return ours.end() if ours is not None and other is not None else shared
 
     def opening_end_of(self, place: int, start: int, first: int) -> int:
         """Where, after `start`, the generation prompt would have ended and the model begun; at most `first`."""

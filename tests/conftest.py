@@ -12,6 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two processes with two threads each would wait for one another at every barrier: with them the small tests took
+    # three times as long. Set before anything imports torch.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import httpx
 import pytest
 
@@ -19,16 +24,6 @@ from playground.models import DEFAULT
 from playground.weights import fetch
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `pytest -n 2 --dist loadgroup`, tests that share an app or a module stay in one process: what is dear is set
-    up once.
-    """
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        shared = next((name for name in ("app", "tiny_app") if name in fixtures), item.path.stem)
-        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")

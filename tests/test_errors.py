@@ -79,5 +79,8 @@ def test_a_finding_goes_out_with_the_keys_of_the_contract():
         "severity": "warning",
         "message": "Row 3 is empty.",
         "fix": "Write something.",
+        "why": None,
+        "evidence": [],
+        "action": None,
     }
     assert unpack(pack(shown)) == shown

@@ -25,7 +25,7 @@ from playground.workers import jobs
 pytestmark = pytest.mark.model
 pytest_plugins = ["tests.tiny"]
 
-PERSONA = TrainSettings(max_steps=50, time_budget_s=0, eval_steps=25, seed=7)
+PERSONA = TrainSettings(max_steps=30, time_budget_s=0, eval_steps=15, seed=7)
 
 
 @dataclass
@@ -222,8 +222,8 @@ def test_the_held_out_loss_weighs_every_token_alike(persona: Run, model_folder: 
 
 
 def test_events_tell_a_step_each_and_the_looks_at_held_out_rows(persona: Run) -> None:
-    assert persona.values("step", "step") == list(range(1, 51))
-    assert persona.values("eval", "step") == [0, 25, 50]
+    assert persona.values("step", "step") == list(range(1, 31))
+    assert persona.values("eval", "step") == [0, 15, 30]
     losses = persona.values("step", "loss")
     assert sum(losses[-10:]) / 10 < sum(losses[:10]) / 10
     assert all(rate > 0 for rate in persona.values("step", "tokens_per_s"))
@@ -239,26 +239,37 @@ def test_stopping_keeps_the_adapter(tiny_folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
 
 
-def test_a_budget_shortens_the_run_and_says_so(model_folder: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(num_train_epochs=500, time_budget_s=12, held_out=0)
+def test_a_budget_shortens_the_run_and_says_so(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(num_train_epochs=1000, time_budget_s=3, held_out=0)
     rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
-    run = train(tmp_path, model_folder, settings, rows)
+    run = train(tmp_path, tiny_folder, settings, rows)
     asked, planned = run.values("plan", "steps")
-    assert planned < asked == 1000
+    assert planned < asked == 2000
     assert run.outcome.steps <= planned
-    assert "fit into 12 seconds" in run.values("note", "note")[0]
+    assert "fit into 3 seconds" in run.values("note", "note")[0]
     done = (run.outcome.steps - 1 - settings.warmup_steps) / (planned - settings.warmup_steps)
     factor = training.schedule_factor("cosine", done)
     assert run.values("step", "learning_rate")[-1] == pytest.approx(settings.learning_rate * factor)
 
 
-def test_the_same_seed_gives_the_same_losses(model_folder: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(max_steps=3, time_budget_s=0, held_out=0.25)
+def test_a_run_that_outlives_its_budget_before_it_was_measured_says_why_it_ended(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    settings = TrainSettings(num_train_epochs=10, time_budget_s=0.001, held_out=0)
+    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
+    run = train(tmp_path, tiny_folder, settings, rows)
+    assert run.outcome.steps == 1
+    assert run.values("plan", "steps") == [20]
+    assert "ended after 1 of 20 steps" in run.values("note", "note")[0]
+
+
+def test_the_same_seed_gives_the_same_losses(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=6, time_budget_s=0, held_out=0.25)
     rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:12])
     losses = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        losses.append(train(tmp_path / name, model_folder, settings, rows).values("step", "loss"))
+        losses.append(train(tmp_path / name, tiny_folder, settings, rows).values("step", "loss"))
     assert losses[0] == losses[1]
 
 
