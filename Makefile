@@ -37,6 +37,7 @@ test: check
 
 bench: setup-dev
 	$(BIN)/python -m tests.bench.preview
+	$(BIN)/python -m tests.bench.datasets
 
 pictures: setup-dev
 	$(BIN)/python -m pytest tests/browser

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from playground import exporting
+from playground.dataset_desk import DatasetDesk
 from playground.errors import InputError, LimitError
 from playground.examples import BUNDLED, bundled
 from playground.models import CATALOGUE, model_name
-from playground.records import read_bytes
+from playground.records import read_source
 from playground.runs import RunStore
-from playground.settings import DatasetOptions, Limits, RenderOptions, Sampling, TrainSettings
+from playground.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.template_lab import TemplateLab
 from playground.words import say
 from playground.workers.chat_client import ChatClient
@@ -34,7 +35,7 @@ _FETCH_PATIENCE_S = 900.0
 _POLL_S = 0.2
 
 
-class Backend(TemplateLab):
+class Backend(TemplateLab, DatasetDesk):
     """Everything behind the page."""
 
     def __init__(
@@ -154,41 +155,19 @@ class Backend(TemplateLab):
     def _tokenizer_folder(self, model: str) -> str:
         return str(self._shelf.wait(self._name(model), _FETCH_PATIENCE_S, with_weights=False))
 
-    def check_dataset(
-        self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Read rows and say what would be trained.
-
-        {format, rows, usable_rows, tokens, trained_tokens, truncated_rows, findings_left_out,
-        findings: [{row, code, severity, message, fix}], preview: [{row, left_out, tokens: [as in preview, plus
-        cut: bool for tokens beyond max_length]}] (the first few usable rows)}.
-        `options` are settings.DatasetOptions' fields.
-        """
-        checked = DatasetOptions.from_dict(options or {})
-        raw = read_bytes(text, file, self.limits)
-        found: dict[str, Any] = self._sandbox.run(
-            "check_dataset",
-            self._tokenizer_folder(model),
-            raw,
-            checked,
-            self.limits,
-            seconds=self.limits.dataset_s,
-        )
-        return found
-
     def train(
         self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Queue a run: {run (unguessable id), state, position}. `settings` are settings.TrainSettings' fields."""
         checked = TrainSettings.from_dict(settings or {})
-        raw = read_bytes(text, file, self.limits)
+        source = read_source(text, file, self.limits)
         name = self._name(model)
         self._queue.check_room()
         model_folder = str(self._shelf.wait(name, _FETCH_PATIENCE_S))
 
         def fill(folder: Path) -> dict[str, Any]:
             counts = self._sandbox.run(
-                "write_rows", model_folder, raw, checked, str(folder), self.limits, seconds=self.limits.dataset_s
+                "write_rows", model_folder, source, checked, str(folder), self.limits, seconds=self.limits.dataset_s
             )
             counts.pop("findings")
             return {

@@ -1,6 +1,6 @@
 """From records to supervised tokens: what would be trained, row by row, and what is in the way.
 
-    parse -> to_conversation -> render -> cut to max_length
+    records -> edits -> conversations -> tokens and mask -> cut -> findings
 
 `prepare` does it for a whole dataset. The preview shows its rows, and a run trains on its rows: there is no second way.
 Runs in the sandbox, since rendering runs the template.
@@ -9,31 +9,73 @@ Runs in the sandbox, since rendering runs the template.
 from __future__ import annotations
 
 import random
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from heapq import merge
+from operator import itemgetter
 from typing import Any
 
-from playground.conversations import Conversation, to_conversation
+import numpy as np
+
+from playground.conversations import Conversation, Message
+from playground.edits import Edits, check_edits
 from playground.errors import InputError, PlaygroundError
 from playground.findings import Finding, finding_of
-from playground.pieces import pieces
+from playground.json_repair_bounds import Budget
+from playground.linter import LintFacts, LintRow, lint
 from playground.records import Parsed, Record
-from playground.rendering import Rendered, Renderer
+from playground.rendering import Renderer
+from playground.row_rendering import Ids, Mask, TokenRow, render_rows
 from playground.settings import DatasetOptions
+from playground.shapes import check_mapping, to_conversation
 from playground.words import say
 
-_FINDINGS_SHOWN = 200
-_PREVIEW_TOKENS = 600
+Report = Callable[[float], None]
+"""report(fraction): how much of the work is done, 0 to 1."""
+
+Rows = Iterator[tuple[int, Record | str]]
+"""(row, its record or, where it cannot be read, its text)."""
+
+_RENDERING_SHARE = 0.7
+"""Part of the time that rendering takes, the linter having the rest."""
+_REPAIRS_TRIED = 1000
+"""Refused rows for which the repairs are tried."""
+_REPAIRS = ("roles", "merge", "drop_empty")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
-    """One usable row: its record, its tokens, and its tokens before the cut."""
+    """One usable row: its conversation, its tokens, and which of them are kept."""
 
-    record: Record
-    shape: str
-    whole: Rendered
-    rendered: Rendered
+    conversation: Conversation
+    input_ids: Ids
+    """All tokens, before the cut."""
+    loss_mask: Mask
+    kept: slice
+    """The tokens that are left after the cut."""
+
+    @property
+    def row(self) -> int:
+        return self.conversation.row
+
+    @property
+    def length(self) -> int:
+        """Tokens before the cut."""
+        return len(self.input_ids)
+
+    @property
+    def kept_ids(self) -> Ids:
+        return self.input_ids[self.kept]
+
+    @property
+    def labels(self) -> Ids:
+        """`kept_ids` with -100 where nothing is learnt: what the trainer gets."""
+        return np.where(self.loss_mask[self.kept] == 1, self.kept_ids, np.int32(-100))
+
+    @property
+    def trained(self) -> int:
+        """Supervised tokens that are left after the cut."""
+        return int(self.loss_mask[self.kept].sum())
 
 
 @dataclass
@@ -45,97 +87,230 @@ class Prepared:
     options: DatasetOptions
     examples: list[Example] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    dropped: int = 0
+    """Rows that the person took out."""
+    held_out: set[int] = field(default_factory=set)
+    """Places in `examples` that are kept out of training."""
 
     @property
     def truncated(self) -> int:
         """Rows with tokens beyond the maximum length."""
-        return sum(len(example.whole.input_ids) > len(example.rendered.input_ids) for example in self.examples)
+        return sum(len(example.kept_ids) < example.length for example in self.examples)
 
     @property
     def trained_tokens(self) -> int:
         """Supervised tokens in one pass over all usable rows."""
-        return sum(sum(example.rendered.loss_mask) for example in self.examples)
+        return sum(example.trained for example in self.examples)
 
 
-def prepare(parsed: Parsed, renderer: Renderer, options: DatasetOptions) -> Prepared:
+def prepare(
+    parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report = lambda fraction: None
+) -> Prepared:
     """Render every row. A row that cannot be used becomes a finding, and the others stay."""
-    prepared = Prepared(len(parsed.records) + len(parsed.findings), options, findings=list(parsed.findings))
-    for record in parsed.records:
-        try:
-            prepared.examples.append(_to_example(record, renderer, options, prepared.findings))
-        except PlaygroundError as problem:
-            prepared.findings.append(finding_of(problem, "unusable", record.row))
+    prepared = Prepared(len(parsed.records) + len(parsed.broken), options)
+    reader = RowReader(parsed, renderer, options)
+    refused: list[tuple[Record, PlaygroundError]] = []
+    examples = _examples(reader, renderer, options, refused, lambda part: report(part * _RENDERING_SHARE))
+    for found in examples:
+        if isinstance(found, Finding):
+            prepared.findings.append(found)
+        else:
+            prepared.examples.append(found)
+    prepared.dropped = len(reader.edits.dropped & {*(record.row for record in parsed.records), *parsed.broken})
+    unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
+    prepared.findings += [reader.with_repairs(finding) for finding in unread]
+    prepared.findings += reader.refusals(refused)
+    places = held_out_places(len(prepared.examples), options.held_out, options.seed, shuffle=options.shuffle_dataset)
+    prepared.held_out = set(places)
+    prepared.findings += _lint(prepared, reader, lambda part: report(_RENDERING_SHARE + part * (1 - _RENDERING_SHARE)))
+    prepared.findings = [
+        finding
+        for finding in prepared.findings
+        if finding.row is None or not reader.edits.kept(finding.row, finding.code)
+    ]
     prepared.findings.sort(key=lambda finding: finding.row or 0)
     return prepared
 
 
-def _to_example(record: Record, renderer: Renderer, options: DatasetOptions, findings: list[Finding]) -> Example:
-    conversation = to_conversation(record)
-    whole = _render(conversation, renderer, options, with_spans=False)
-    if whole.mask_source == "none":
-        raise InputError(
-            say("Row {row}: where the assistant's words stand cannot be told with this template.", row=record.row),
-            say("The template rewrites earlier turns when more follow."),
-            say("Train on all tokens, or choose another template."),
-        )
-    rendered = whole.cut(options.max_length)
-    # The first token is never predicted, so its label teaches nothing.
-    if not any(rendered.loss_mask[1:]):
-        raise InputError(
+class RowReader:
+    """From records to conversations: the person's edits, the mapping of columns, the system prompt."""
+
+    def __init__(self, parsed: Parsed, renderer: Renderer, options: DatasetOptions) -> None:
+        """Raises InputError for edits or a mapping that are none."""
+        self.parsed, self.options = parsed, options
+        self.control_tokens = renderer.control_tokens
+        self.budget = Budget()  # One for all repairs of a reading.
+        self.edits = Edits(check_edits(options.edits), self.control_tokens, self.budget)
+        self.mapping = check_mapping(options.mapping) if options.mapping else None
+        self.readable: set[int] = set()
+        """Broken rows that an edit has made readable or taken out."""
+
+    def records(self) -> Iterator[Record]:
+        """The rows after the edits of whole rows, in their order."""
+        broken: Rows = ((row, text) for row, text in sorted(self.parsed.broken.items()) if self.edits.touches(row))
+        read: Rows = ((record.row, record) for record in self.parsed.records)
+        for row, found in merge(read, broken, key=itemgetter(0)):
+            edited = self.edits.record(found) if isinstance(found, Record) else self._mended(row, found)
+            if edited is not None:
+                yield edited
+
+    def _mended(self, row: int, text: str) -> Record | None:
+        if row in self.edits.dropped:
+            self.readable.add(row)
+            return None
+        edited = _repaired(self.edits, row, text)
+        if edited is not None:
+            self.readable.add(row)
+        return edited
+
+    def conversation(self, record: Record) -> Conversation:
+        """Raises InputError that names the row, what was found and what was expected."""
+        found = to_conversation(record, self.mapping, lambda messages: self.edits.messages(record.row, messages))
+        prompt = self.options.system_prompt
+        if prompt.strip() and found.messages[0]["role"] not in ("system", "developer"):
+            return replace(found, messages=[{"role": "system", "content": prompt}, *found.messages])
+        return found
+
+    def refusals(self, refused: list[tuple[Record, PlaygroundError]]) -> Iterator[Finding]:
+        """A finding for each row that could not be used, with the edits that would make it usable."""
+        for number, (record, problem) in enumerate(refused):
+            tried = [name for name in _REPAIRS if number < _REPAIRS_TRIED and self._repairs(record, name)]
+            yield replace(finding_of(problem, "unusable", record.row), edits=[*tried, "drop"], why=_LEFT_OUT)
+
+    def with_repairs(self, finding: Finding) -> Finding:
+        """The finding on a row that could not be read, with the repair where there is one."""
+        if finding.row is None or finding.severity != "error":
+            return finding
+        text = self.parsed.broken.get(finding.row)
+        trial = Edits([{"do": "repair_json", "rows": [finding.row], "code": ""}], self.control_tokens, self.budget)
+        mends = text is not None and _repaired(trial, finding.row, text) is not None
+        return replace(finding, edits=[*(["repair_json"] if mends else []), "drop"], why=finding.why or _LEFT_OUT)
+
+    def _repairs(self, record: Record, name: str) -> bool:
+        trial = Edits([{"do": name, "rows": [record.row], "code": ""}], self.control_tokens)
+        try:
+            to_conversation(
+                record,
+                self.mapping,
+                lambda messages: trial.messages(record.row, self.edits.messages(record.row, messages)),
+            )
+        except PlaygroundError:
+            return False
+        return True
+
+
+def _repaired(edits: Edits, row: int, text: str) -> Record | None:
+    """The record that the edits make of a row that cannot be read, None where they make none."""
+    try:
+        return edits.broken(row, text)
+    except InputError:
+        return None
+
+
+_LEFT_OUT = say("The row is left out: the model learns nothing from it.")
+
+
+def _examples(
+    reader: RowReader,
+    renderer: Renderer,
+    options: DatasetOptions,
+    refused: list[tuple[Record, PlaygroundError]],
+    report: Report,
+) -> Iterator[Example | Finding]:
+    """The usable rows, with findings among them for what the template or the maximum length makes of the others."""
+    total = max(len(reader.parsed.records) + len(reader.parsed.broken), 1)
+    read: list[Conversation] = []
+
+    def conversations() -> Iterator[Conversation]:
+        for record in reader.records():
+            try:
+                found = reader.conversation(record)
+            except PlaygroundError as problem:
+                refused.append((record, problem))
+                continue
+            read.append(found)
+            yield found
+
+    for place, tokens in enumerate(render_rows(conversations(), renderer, options)):
+        if place % 256 == 0:
+            report((place + len(refused)) / total)
+        yield example_of(read[place], tokens, options)
+
+
+def example_of(
+    conversation: Conversation, tokens: TokenRow | PlaygroundError, options: DatasetOptions
+) -> Example | Finding:
+    """The row cut to the maximum length or, where nothing is left to learn, the finding that says so; one of them."""
+    row, limit = conversation.row, options.max_length
+    if isinstance(tokens, PlaygroundError):
+        return replace(finding_of(tokens, "refused", row), edits=["drop"], why=_LEFT_OUT)
+    length = len(tokens.input_ids)
+    if length > limit and options.truncation_mode == "drop":
+        return Finding(
+            "too_long",
+            "warning",
             say(
-                "Row {row} has no supervised token within {max_length} tokens.",
-                row=record.row,
-                max_length=options.max_length,
+                "Row {row} has {length} tokens, more than the maximum length of {limit}.",
+                row=row,
+                length=length,
+                limit=limit,
             ),
+            say("Raise the maximum length to {length}, or have long rows cut off.", length=length),
+            row,
+            _LEFT_OUT,
+            edits=["drop"],
+        )
+    kept = slice(max(length - limit, 0), length) if options.truncation_mode == "keep_end" else slice(0, limit)
+    example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept)
+    # The first token is never predicted, so its label teaches nothing.
+    if not example.loss_mask[kept][1:].any():
+        problem = InputError(
+            say("Row {row} has no supervised token within {max_length} tokens.", row=row, max_length=limit),
             say("Something of the assistant's answer has to be left after the cut."),
-            say("Shorten the question, or raise the maximum length to {length}.", length=len(whole.input_ids)),
+            say("Shorten the question, or raise the maximum length to {length}.", length=length),
         )
-    if len(whole.input_ids) > len(rendered.input_ids):
-        findings.append(
-            Finding(
-                "truncated",
-                "warning",
-                say(
-                    "Row {row} has {length} tokens; {cut} beyond the maximum length are cut off.",
-                    row=record.row,
-                    length=len(whole.input_ids),
-                    cut=len(whole.input_ids) - len(rendered.input_ids),
-                ),
-                say("The model will not learn where this answer ends. Raise the maximum length or shorten the row."),
-                record.row,
+        return replace(finding_of(problem, "no_supervised_token", row), edits=["drop"], why=_LEFT_OUT)
+    return example
+
+
+def _lint(prepared: Prepared, reader: RowReader, report: Report) -> list[Finding]:
+    rows = []
+    for place, example in enumerate(prepared.examples):
+        trained = example.trained
+        rows.append(
+            LintRow(
+                example.row,
+                example.conversation.messages,
+                example.length,
+                len(example.kept_ids),
+                trained,
+                bool(trained < example.loss_mask.sum()),
+                place in prepared.held_out,
             )
         )
-    if any(message["role"] == "assistant" and _is_blank(message) for message in conversation.messages):
-        findings.append(
-            Finding(
-                "empty_answer",
-                "warning",
-                say("Row {row} has an empty answer: the model learns to say nothing.", row=record.row),
-                say("Write the answer, or remove the row."),
-                record.row,
-            )
-        )
-    return Example(record, conversation.shape, whole, rendered)
+    options = prepared.options
+    training = len(rows) - len(prepared.held_out)
+    steps = options.steps(training)
+    facts = LintFacts(
+        max_length=options.max_length,
+        control_tokens=tuple(reader.control_tokens),
+        rows_per_step=options.rows_per_step,
+        steps=steps,
+        epochs=steps * options.rows_per_step / max(training, 1),
+    )
+    return lint(rows, facts, report)
 
 
-def _render(conversation: Conversation, renderer: Renderer, options: DatasetOptions, with_spans: bool) -> Rendered:
-    asked = options.render_options(conversation.tools)
-    return renderer.render(conversation.messages, asked, options.train_on, with_spans=with_spans)
-
-
-def _is_blank(message: dict[str, Any]) -> bool:
-    content = message.get("content")
-    return isinstance(content, str) and not content.strip() and not message.get("tool_calls")
-
-
-def held_out_places(count: int, share: float, seed: int) -> list[int]:
+def held_out_places(count: int, share: float, seed: int, *, shuffle: bool = True) -> list[int]:
     """Places of the rows kept out of training: `share` of `count`, at least 1 where share is above 0, never all.
 
-    Sorted; the same for the same count, share and seed on every machine.
+    Sorted; the same for the same count, share and seed on every machine. Without `shuffle` the last ones.
     """
     if share <= 0 or count < 2:
         return []
     held_out = min(max(round(count * share), 1), count - 1)
+    if not shuffle:
+        return list(range(count - held_out, count))
     return sorted(random.Random(seed).sample(range(count), held_out))
 
 
@@ -151,32 +326,7 @@ def require_trainable(prepared: Prepared) -> None:
     )
 
 
-def summary(prepared: Prepared) -> dict[str, Any]:
-    """The counts that the page and /check_dataset show."""
-    shapes = Counter(example.shape for example in prepared.examples)
-    shown = prepared.findings[:_FINDINGS_SHOWN]
-    return {
-        "format": next(iter(shapes)) if len(shapes) == 1 else ("mixed" if shapes else "unknown"),
-        "rows": prepared.rows,
-        "usable_rows": len(prepared.examples),
-        "tokens": sum(len(example.rendered.input_ids) for example in prepared.examples),
-        "trained_tokens": prepared.trained_tokens,
-        "truncated_rows": prepared.truncated,
-        "findings": [finding.to_dict() for finding in shown],
-        "findings_left_out": len(prepared.findings) - len(shown),
-    }
-
-
-def preview_rows(prepared: Prepared, renderer: Renderer, count: int = 3) -> list[dict[str, Any]]:
-    """The first usable rows as chips: {row, tokens: [... cut], left_out}, long rows shortened to be shown."""
-    shown = []
-    for example in prepared.examples[:count]:
-        assert renderer.tokenizer is not None
-        kept = len(example.rendered.input_ids)
-        whole = _render(to_conversation(example.record), renderer, prepared.options, with_spans=True)
-        chips = pieces(whole.cut(_PREVIEW_TOKENS), renderer.tokenizer)
-        for place, chip in enumerate(chips):
-            chip["cut"] = place >= kept
-            chip["trained"] = chip["trained"] and place < kept
-        shown.append({"row": example.record.row, "tokens": chips, "left_out": len(whole.input_ids) - len(chips)})
-    return shown
+def as_row(conversation: Conversation) -> dict[str, Any]:
+    """The conversation as a row of a JSON Lines file that comes back the same: {messages, tools}."""
+    messages: list[Message] = conversation.messages
+    return {"messages": messages, **({"tools": conversation.tools} if conversation.tools else {})}

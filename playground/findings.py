@@ -28,6 +28,8 @@ class Finding:
     action: dict[str, Any] | None = None
     """What one click would change: {kind: conversation, messages}, {kind: options, options} or {kind: template,
     template}; None where a person has to decide."""
+    edits: list[str] = field(default_factory=list)
+    """Edits of the row that answer it, each with one click: see edits.py. "keep" is to leave the row as it is."""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name; sentences stay sentences, to be said in the reader's language."""
@@ -40,6 +42,7 @@ class Finding:
             "why": self.why,
             "evidence": [list(stretch) for stretch in self.evidence],
             "action": self.action,
+            "edits": list(self.edits),
         }
 
 

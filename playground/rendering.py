@@ -24,15 +24,15 @@ Knows nothing of padding, truncation to a batch, or models.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from jinja2 import TemplateError
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
@@ -40,34 +40,21 @@ from transformers.utils import chat_template_utils
 from playground.conversations import Message
 from playground.errors import InputError, LimitError, ModelError
 from playground.settings import RenderOptions, TrainOn
+from playground.spans import ONE_TURN, Span, share_out
 from playground.templates import template_source, training_twin
-from playground.turns import Interval, Turn, locate_turns
+from playground.turns import Interval, Memory, Turn, locate_turns
 from playground.words import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 MaskSource = Literal["generation", "training_template", "sentinels", "prefix", "all", "none"]
-_PROBE = "\u2983probe\u2984"
-_ONE_TURN: list[Message] = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
 _REFUSALS = (
     TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, SyntaxError,
 )  # fmt: skip
 """What a template can raise on a conversation that it was not written for, or on purpose, or while it is compiled."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of the text that one message, or the template by itself, put there."""
-
-    start: int
-    end: int
-    role: str
-    """The message's role, or "template" for text that the template adds without being asked."""
-    message: int | None
-    """Index of the message, or None."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +82,18 @@ class Rendered:
             loss_mask=self.loss_mask[:max_length],
             offsets=self.offsets[:max_length],
         )
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """A conversation as text, with what of it is learnt."""
+
+    text: str
+    mask_source: MaskSource
+    learnt: list[Interval]
+    """Stretches of characters, sorted."""
+    turns: list[Turn | None]
+    """One entry a message where it was asked for or needed, else empty."""
 
 
 class Renderer:
@@ -138,22 +137,53 @@ class Renderer:
         `with_spans` False leaves the spans out, which saves renders where only the labels are wanted.
         Raises InputError where the template refuses the conversation or is no valid Jinja.
         """
+        supervised = self.supervise(messages, options, train_on, with_turns=with_spans)
+        text = supervised.text
+        [(ids, offsets)] = self.tokenize([text])
+        spans = (
+            share_out(
+                messages,
+                text,
+                supervised.turns,
+                lambda some: self._try(some, _closed(options)),
+                has_prompt=options.add_generation_prompt,
+            )
+            if with_spans
+            else []
+        )
+        mask = supervised_tokens(offsets, supervised.learnt).tolist()
+        return Rendered(text, spans, supervised.mask_source, ids, mask, offsets)
+
+    def supervise(
+        self,
+        messages: list[Message],
+        options: RenderOptions,
+        train_on: TrainOn = "assistant",
+        *,
+        with_turns: bool = False,
+        memory: Memory | None = None,
+    ) -> Supervised:
+        """The text and which characters of it are learnt, without tokens.
+
+        `with_turns`: where each message stands is told even where the mask does not need it. `memory` is for rows that
+        are rendered one after the other, see `turns.Memory`. Raises InputError as `render` does.
+        """
         text, marked = self._render_marked(messages, options)
         source: MaskSource = "generation"
         if not marked and (marked := self._marked_by_twin(messages, options, text)):
             source = "training_template"
-        turns = self.turns(messages, options, text) if with_spans or not marked else []
+        turns = self.turns(messages, options, text, memory) if with_turns or not marked else []
         if not marked:
             source, marked = self._learnt(messages, options, text, turns)
         if train_on == "all":
             source, marked = "all", [(0, len(text))]
         elif train_on == "last":
             marked = marked[-1:]
-        ids, offsets = self._tokenize(text)
-        spans = self._spans(messages, options, text, turns) if with_spans else []
-        return Rendered(text, spans, source, ids, _mask(offsets, marked), offsets)
+        return Supervised(text, source, marked, turns)
 
-    def turns(self, messages: list[Message], options: RenderOptions, text: str) -> list[Turn | None]:
+    def turns(
+        self, messages: list[Message], options: RenderOptions, text: str, memory: Memory | None = None
+    ) -> list[Turn | None]:
         """Where each message stands in `text`, which `messages` were rendered to."""
         return locate_turns(
             messages,
@@ -163,7 +193,8 @@ class Renderer:
             ),
             lambda marked: self._try(marked, options),
             is_open=options.continue_final_message,
-            control_tokens=self._control_tokens,
+            control_tokens=self.control_tokens,
+            memory=None if options.tools or options.documents else memory,
         )
 
     def turn_end(self, options: RenderOptions) -> list[int]:
@@ -172,16 +203,17 @@ class Renderer:
         """
         if self.tokenizer is None:
             return []
-        plain = replace(options, continue_final_message=False, add_generation_prompt=False)
-        text = self._try(_ONE_TURN, plain)
-        turn = self.turns(_ONE_TURN, plain, text)[1] if text is not None else None
+        plain = _closed(options)
+        text = self._try(ONE_TURN, plain)
+        turn = self.turns(ONE_TURN, plain, text)[1] if text is not None else None
         if text is None or turn is None:
             return []
         special = set(self.tokenizer.added_tokens_decoder) | set(self.tokenizer.all_special_ids)
-        return [token for token in self._tokenize(text[turn.words[1] : turn.end])[0] if token in special][:1]
+        [(ids, _)] = self.tokenize([text[turn.words[1] : turn.end]])
+        return [token for token in ids if token in special][:1]
 
     @cached_property
-    def _control_tokens(self) -> list[str]:
+    def control_tokens(self) -> list[str]:
         return [] if self.tokenizer is None else [str(token) for token in self.tokenizer.added_tokens_decoder.values()]
 
     def _render_marked(self, messages: list[Message], options: RenderOptions) -> tuple[str, list[Interval]]:
@@ -235,11 +267,14 @@ class Renderer:
             return None
         return len(prompt), len(turn)
 
-    def _tokenize(self, text: str) -> tuple[list[int], list[Interval]]:
-        if self.tokenizer is None:
-            return [], []
-        encoding = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return list(encoding["input_ids"]), [(start, end) for start, end in encoding["offset_mapping"]]
+    def tokenize(self, texts: list[str]) -> list[tuple[list[int], list[Interval]]]:
+        """For each text its token ids and the characters that each token stands for; nothing is added to it."""
+        if self.tokenizer is None or not texts:
+            return [([], []) for _ in texts]
+        encodings = self.tokenizer(
+            texts, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False
+        )
+        return list(zip(encodings["input_ids"], encodings["offset_mapping"], strict=True))
 
     def _render(
         self, messages: list[Message], options: RenderOptions, track_generation: bool = False
@@ -287,58 +322,10 @@ class Renderer:
         except InputError:
             return None
 
-    def _spans(
-        self, messages: list[Message], options: RenderOptions, text: str, turns: list[Turn | None]
-    ) -> list[Span]:
-        """The text shared out among the messages, the template's own words and the generation prompt."""
-        placed = sorted((turn.start, turn.end, place) for place, turn in enumerate(turns) if turn is not None)
-        spans: list[Span] = []
-        edge = 0
-        for start, end, place in placed:
-            if not spans and (own := self._preamble(messages, options, text, turns, place)):
-                spans.append(Span(0, own, "template", None))
-                start = own
-            if end > start:
-                spans.append(Span(start, end, messages[place]["role"], place))
-            edge = end
-        if edge < len(text):
-            is_prompt = options.add_generation_prompt and bool(placed)
-            spans.append(Span(edge, len(text), "assistant" if is_prompt else "template", None))
-        return spans
 
-    def _preamble(
-        self, messages: list[Message], options: RenderOptions, text: str, turns: list[Turn | None], place: int
-    ) -> int:
-        """Length of what the template puts before its first message by itself, such as a default system prompt.
-
-        A second turn of the same role shows how such a turn opens; where the first turn opens later than its text
-        begins, the rest is the template's own.
-        """
-        first = turns[place]
-        assert first is not None
-        header = text[: first.words[0]]
-        if not header or messages[place]["role"] != "user":
-            return 0
-        later = next(
-            (
-                text[turn.start : turn.words[0]]
-                for turn, message in zip(turns[place + 1 :], messages[place + 1 :], strict=True)
-                if turn is not None and message["role"] == "user"
-            ),
-            None,
-        )
-        if later is None:
-            later = self._opening_of_a_second_turn(messages[place], options)
-        return len(header) - len(later) if later is not None and header.endswith(later) else 0
-
-    def _opening_of_a_second_turn(self, message: Message, options: RenderOptions) -> str | None:
-        plain = replace(options, continue_final_message=False, add_generation_prompt=False)
-        before = self._try(_ONE_TURN, plain)
-        after = self._try([*_ONE_TURN, {**message, "content": _PROBE}], plain)
-        if before is None or after is None or not after.startswith(before):
-            return None
-        opening, found, _ = after[len(before) :].partition(_PROBE)
-        return opening if found else None
+def _closed(options: RenderOptions) -> RenderOptions:
+    """The same, with nothing left open and no generation prompt."""
+    return replace(options, continue_final_message=False, add_generation_prompt=False)
 
 
 @contextmanager
@@ -381,16 +368,16 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _mask(offsets: list[Interval], trained: list[Interval]) -> list[int]:
-    """1 for each token that stands for at least one trained character.
+def supervised_tokens(offsets: list[Interval], learnt: list[Interval]) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """1 for each token that stands for at least one learnt character, shape (tokens,). `learnt` is sorted.
 
-    A token across the edge of a span counts, as it does for transformers: its loss cannot be split.
+    A token across the edge of a stretch counts, as it does for transformers: its loss cannot be split.
     """
-    trained = [interval for interval in trained if interval[0] < interval[1]]
-    starts = [start for start, _ in trained]
-    mask = []
-    for start, end in offsets:
-        # The last interval that begins before the token ends is the only one that can reach into it.
-        place = bisect_right(starts, max(end - 1, start)) - 1
-        mask.append(int(place >= 0 and trained[place][1] > start))
-    return mask
+    learnt = [interval for interval in learnt if interval[0] < interval[1]]
+    if not offsets or not learnt:
+        return np.zeros(len(offsets), dtype=np.int8)
+    tokens, stretches = np.array(offsets), np.array(learnt)
+    # The last stretch that begins before the token ends is the only one that can reach into it.
+    before_its_end = np.maximum(tokens[:, 1] - 1, tokens[:, 0])
+    place = np.searchsorted(stretches[:, 0], before_its_end, side="right") - 1
+    return ((place >= 0) & (stretches[place, 1] > tokens[:, 0])).astype(np.int8)

@@ -5,6 +5,7 @@ Training settings use TRL's and PEFT's own names, so that what is learnt here ho
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
@@ -13,6 +14,7 @@ from playground.errors import InputError
 from playground.words import Sentence, say
 
 TrainOn = Literal["assistant", "last", "all"]
+Truncation = Literal["keep_start", "keep_end", "drop"]
 Quantization = Literal["auto", "nf4", "none"]
 T = TypeVar("T")
 
@@ -96,7 +98,7 @@ def _check_clock(name: str, value: str) -> None:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Settings of one run. Names are those of TRL's SFTConfig and PEFT's LoraConfig, but for the last eight."""
+    """Settings of one run. Names are those of TRL's SFTConfig and PEFT's LoraConfig where these have one."""
 
     num_train_epochs: float = 8.0
     """Passes over the training rows. `max_steps`, where it is above 0, wins."""
@@ -117,7 +119,9 @@ class TrainSettings:
     max_grad_norm: float = 1.0
     """Gradients longer than this are scaled back to it."""
     max_length: int = 512
-    """Tokens kept of one row; what stands after is cut off, and the preview shows it."""
+    """Tokens kept of one row; the preview shows what is cut off."""
+    truncation_mode: Truncation = "keep_start"
+    """What is kept of a row that is longer: its first tokens, its last ones, or nothing (drop: the row is left out)."""
     seed: int = 42
     """Seed of the split, of the adapter's first weights and of the order of rows."""
     r: int = 16
@@ -134,6 +138,10 @@ class TrainSettings:
     """Seconds of training to plan for; the number of steps is cut to fit this machine. 0: no limit."""
     held_out: float = 0.1
     """Share of the rows kept out of training, to watch what the model makes of rows that it never saw."""
+    shuffle_dataset: bool = True
+    """Whether held-out rows are drawn, and rows trained on, in a random order (by `seed`). Otherwise the last rows are
+    held out and the others come in the order given.
+    """
     eval_steps: int = 0
     """Steps between two looks at the held-out rows; 0: about eight looks in a run."""
     train_on: TrainOn = "assistant"
@@ -144,6 +152,12 @@ class TrainSettings:
     """Variables that the template reads, such as enable_thinking."""
     chat_template_clock: str = ""
     """ISO date and time that the template is told; "" is the time of rendering."""
+    system_prompt: str = ""
+    """System message for rows that have none; "" adds none."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """Which columns are system, user and assistant, see shapes/mapping.py; {} where the rows' shape is recognised."""
+    edits: list[dict[str, Any]] = field(default_factory=list)
+    """What was done to the rows after they were read, in order, see edits.py."""
 
     def __post_init__(self) -> None:
         _check_number("num_train_epochs", self.num_train_epochs, 0.01, 1000)
@@ -176,6 +190,7 @@ class TrainSettings:
             raise _refuse("chat_template_kwargs", self.chat_template_kwargs, say("a JSON object"))
         if self.chat_template_clock != "":
             _check_clock("chat_template_clock", self.chat_template_clock)
+        self.dataset_options()
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
@@ -186,10 +201,10 @@ class TrainSettings:
         return asdict(self)
 
     def dataset_options(self) -> DatasetOptions:
-        """How the rows of a run with these settings are rendered."""
+        """How the rows of a run with these settings are read, rendered and shared out."""
+        same = {name: getattr(self, name) for name in _SHARED}
         return DatasetOptions(
-            max_length=self.max_length,
-            train_on=self.train_on,
+            **same,
             template=self.chat_template,
             template_kwargs=self.chat_template_kwargs,
             clock=self.chat_template_clock or None,
@@ -241,10 +256,12 @@ class RenderOptions:
 
 @dataclass(frozen=True)
 class DatasetOptions:
-    """How rows are read and turned into tokens."""
+    """How rows are read and turned into tokens. What has the same name in TrainSettings means the same."""
 
     max_length: int = TrainSettings.max_length
     """Tokens kept of one row."""
+    truncation_mode: Truncation = "keep_start"
+    """What is kept of a row that is longer: its first tokens, its last ones, or nothing."""
     train_on: TrainOn = "assistant"
     """Which tokens are supervised."""
     template: str = ""
@@ -253,29 +270,72 @@ class DatasetOptions:
     """Variables that the template reads, such as enable_thinking."""
     clock: str | None = None
     """ISO date and time that the template is told; None is the real clock."""
-    mapping: dict[str, str] | None = None
-    """Reserved for column mapping; must be left out for now."""
+    system_prompt: str = ""
+    """System message for rows that have none."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """Which columns are system, user and assistant, see shapes/mapping.py; {} where the shape is recognised."""
+    edits: list[dict[str, Any]] = field(default_factory=list)
+    """What is done to the rows after they are read, in order, see edits.py."""
+    held_out: float = TrainSettings.held_out
+    """Share of the rows kept out of training."""
+    shuffle_dataset: bool = True
+    """Whether held-out rows are drawn at random; otherwise they are the last ones."""
+    seed: int = TrainSettings.seed
+    """Seed of that draw."""
+    num_train_epochs: float = TrainSettings.num_train_epochs
+    """Passes over the training rows, for how often each is seen."""
+    max_steps: int = TrainSettings.max_steps
+    """Optimiser steps; -1 lets the epochs decide."""
+    per_device_train_batch_size: int = TrainSettings.per_device_train_batch_size
+    """Rows in one batch, for the padding."""
+    gradient_accumulation_steps: int = TrainSettings.gradient_accumulation_steps
+    """Batches in one optimiser step."""
 
     def __post_init__(self) -> None:
         _check_number("max_length", self.max_length, 8, 8192, whole=True)
+        _check_choice("truncation_mode", self.truncation_mode, ("keep_start", "keep_end", "drop"))
         _check_choice("train_on", self.train_on, ("assistant", "last", "all"))
-        if not isinstance(self.template, str):
-            raise _refuse("template", self.template, say("text"))
+        for name in ("template", "system_prompt"):
+            if not isinstance(getattr(self, name), str):
+                raise _refuse(name, getattr(self, name), say("text"))
+        object.__setattr__(self, "mapping", self.mapping or {})  # None, as JSON has it, is no mapping.
+        object.__setattr__(self, "edits", self.edits or [])
+        if not isinstance(self.mapping, dict) or not all(
+            isinstance(part, str) for item in self.mapping.items() for part in item
+        ):
+            raise _refuse("mapping", self.mapping, say("a JSON object of texts"))
+        if not isinstance(self.edits, list) or not all(isinstance(edit, dict) for edit in self.edits):
+            raise _refuse("edits", self.edits, say("a list of JSON objects"))
+        _check_number("held_out", self.held_out, 0, 0.5)
+        if not isinstance(self.shuffle_dataset, bool):
+            raise _refuse("shuffle_dataset", self.shuffle_dataset, say("true or false"))
+        _check_number("seed", self.seed, 0, 2**32 - 1, whole=True)
+        _check_number("num_train_epochs", self.num_train_epochs, 0.01, 1000)
+        _check_number("max_steps", self.max_steps, -1, 100_000, whole=True)
+        _check_number("per_device_train_batch_size", self.per_device_train_batch_size, 1, 256, whole=True)
+        _check_number("gradient_accumulation_steps", self.gradient_accumulation_steps, 1, 256, whole=True)
         self.render_options(None)
-        if self.mapping:
-            raise InputError(
-                say("The option mapping was given."),
-                say("Rows must have messages, or prompt and completion; other columns cannot be mapped yet."),
-                say("Rename the columns to prompt and completion."),
-            )
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
         return _from_dict(cls, given)
 
+    @property
+    def rows_per_step(self) -> int:
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    def steps(self, rows: int) -> int:
+        """Optimiser steps of a run over so many training rows, before a time budget shortens it."""
+        if self.max_steps > 0:
+            return self.max_steps
+        return math.ceil(math.ceil(rows / self.rows_per_step) * self.num_train_epochs)
+
     def render_options(self, tools: list[Any] | None) -> RenderOptions:
         """What the template is given for a row with these tools. Raises InputError for a value of the wrong kind."""
         return RenderOptions(tools=tools, template_kwargs=self.template_kwargs, clock=self.clock)
+
+
+_SHARED = {field.name for field in fields(TrainSettings)} & {field.name for field in fields(DatasetOptions)}
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def build_trainer(
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         # Batches of like length: on a CPU every padding token costs as much as a real one.
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="group_by_length" if settings.shuffle_dataset else "sequential",
         gradient_checkpointing=False,
         logging_steps=1,
         logging_nan_inf_filter=False,

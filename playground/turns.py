@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +55,61 @@ class Turn:
     """What the model itself has to write of an assistant's message; None for the others."""
 
 
+@dataclass
+class _Known:
+    """Lengths that were worked out already."""
+
+    ends: dict[tuple[str, bool, str], int] = field(default_factory=dict)
+    """(role, is it the last, what stands between its words and the next) -> how much of that ends the turn."""
+    openings: dict[str, int] = field(default_factory=dict)
+    """What stands before an answer's words -> how much of that the generation prompt writes."""
+    frame: tuple[str, ...] = ()
+    """What stood before, between and after the words of the last conversation whose words were found by marks."""
+
+    def words(self, messages: list[Message], text: str) -> dict[int, Interval] | None:
+        """Where the words stand, if `text` is just these words in the known frame: then no marks are needed."""
+        if len(self.frame) != len(messages) + 1:
+            return None
+        found: dict[int, Interval] = {}
+        parts: list[str] = []
+        edge = 0
+        for place, (around, message) in enumerate(zip(self.frame, messages, strict=False)):
+            content = message.get("content")
+            core = content.strip() if isinstance(content, str) else ""
+            if not core or any(message.get(key) for key in _REASONING):
+                return None
+            start = edge + len(around)
+            edge = start + len(core)
+            found[place] = (start, edge)
+            parts += (around, core)
+        return found if "".join((*parts, self.frame[-1])) == text else None
+
+    def learn_frame(self, words: dict[int, Interval | None], text: str) -> None:
+        edges = [0]
+        for _, place in sorted(words.items()):
+            if place is None or place[0] < edges[-1]:
+                return
+            edges += place
+        edges.append(len(text))
+        self.frame = tuple(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+
+
+@dataclass
+class Memory:
+    """What a template writes around the words, from one row of a dataset to the next.
+
+    What was worked out for a conversation holds for those with the same roles in the same order wherever the very same
+    text stands between the words. Rows with calls are worked out by themselves.
+    """
+
+    shapes: dict[tuple[str, ...], _Known] = field(default_factory=dict)
+
+    def of(self, messages: list[Message]) -> _Known:
+        if any(message.get("tool_calls") for message in messages):
+            return _Known()
+        return self.shapes.setdefault(tuple(message["role"] for message in messages), _Known())
+
+
 def locate_turns(
     messages: list[Message],
     text: str,
@@ -62,15 +118,21 @@ def locate_turns(
     *,
     is_open: bool = False,
     control_tokens: Iterable[str] = (),
+    memory: Memory | None = None,
 ) -> list[Turn | None]:
     """One entry a message; None where its words are nowhere to be found in `text`, or twice.
 
     `rewrite` renders other messages just as `text` was rendered; `write` renders the first few of them.
-    `is_open`: the last message is to be continued, so its turn ends with the text.
+    `is_open`: the last message is to be continued, so its turn ends with the text. `memory`: what was worked out for
+    earlier conversations with the same template and inputs.
     """
-    words = _find_words(messages, text, rewrite)
+    known = (memory or Memory()).of(messages)
+    words: dict[int, Interval | None] = {**(known.words(messages, text) or {})}
+    if not words:
+        words = _find_words(messages, text, rewrite)
+        known.learn_frame(words, text)
     shown = sorted((place for place in words if words[place] is not None), key=lambda place: words[place] or (0, 0))
-    between = _Between(messages, text, write, control_tokens)
+    between = _Between(messages, text, write, control_tokens, known)
     ends: dict[int, int] = {}
     for place, following in pairwise([*shown, -1]):
         reach = words[following][0] if following >= 0 else len(text)  # type: ignore[index]
@@ -225,15 +287,22 @@ def _wrap(words: str, opening: str, closing: str) -> str:
 # --- Sharing out what stands between ---
 
 
+@lru_cache(maxsize=8)
+def _units(control_tokens: tuple[str, ...]) -> re.Pattern[str]:
+    """What must not be taken apart."""
+    tokens = sorted((re.escape(token) for token in control_tokens if len(token) > 1), key=len, reverse=True)
+    return re.compile("|".join([*tokens, _TAG]))
+
+
 class _Between:
     """What the template writes around the words: the end of one turn, then the header of the next."""
 
-    def __init__(self, messages: list[Message], text: str, write: Write, control_tokens: Iterable[str]) -> None:
+    def __init__(
+        self, messages: list[Message], text: str, write: Write, control_tokens: Iterable[str], known: _Known
+    ) -> None:
         self.messages, self.text, self.write = messages, text, write
-        tokens = sorted((re.escape(token) for token in control_tokens if len(token) > 1), key=len, reverse=True)
-        self.units = re.compile("|".join([*tokens, _TAG]))
-        self._ends: dict[tuple[str, bool, str], int] = {}
-        self._openings: dict[str, int] = {}
+        self.units = _units(tuple(control_tokens))
+        self._ends, self._openings = known.ends, known.openings
 
     def end_of(self, place: int, last: int, reach: int) -> int:
         """Where the turn of a message ends whose last word ends at `last`; the next words begin at `reach`."""

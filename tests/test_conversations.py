@@ -1,4 +1,4 @@
-"""From records to conversations: which shapes there are, and what each refusal names."""
+"""Messages with checked roles: what is kept, and what each refusal names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playground.conversations import ROLES, check_messages, to_conversation
+from playground.conversations import ROLES, check_messages
 from playground.errors import InputError
 from playground.records import Record
+from playground.shapes import to_conversation
 from playground.words import say
 
 USER = {"role": "user", "content": "Hi"}
@@ -76,8 +77,8 @@ def test_tools_that_are_no_list_are_refused(tools):
 
 
 def test_other_columns_are_refused_with_their_names():
-    said = refused(instruction="Hi", output="Ahoy")
-    assert "instruction, output" in said and "prompt and completion" in said
+    said = refused(title="Hi", body="Ahoy")
+    assert "has the keys title, body" in said and "which column is the question" in said
     assert "keys none" in refused()
 
 

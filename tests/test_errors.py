@@ -82,5 +82,6 @@ def test_a_finding_goes_out_with_the_keys_of_the_contract():
         "why": None,
         "evidence": [],
         "action": None,
+        "edits": [],
     }
     assert unpack(pack(shown)) == shown

@@ -32,8 +32,10 @@ WORDS = {
     "lr_scheduler_type": ("cosine", "linear", "constant"),
     "quantization": ("auto", "nf4", "none"),
     "train_on": ("assistant", "last", "all"),
+    "truncation_mode": ("keep_start", "keep_end", "drop"),
 }
 TEMPLATE = {"chat_template", "chat_template_kwargs", "chat_template_clock"}
+ROWS = {"system_prompt", "shuffle_dataset", "mapping", "edits"}
 SAMPLING = {
     "max_new_tokens": (1, 4096, 0, 4097),
     "temperature": (0, 5, -0.1, 5.1),
@@ -50,7 +52,9 @@ def refused(cls, **given):
 
 
 def test_every_training_setting_is_looked_at_here():
-    assert set(NUMBERS) | set(WORDS) | {"target_modules"} | TEMPLATE == {field.name for field in fields(TrainSettings)}
+    assert set(NUMBERS) | set(WORDS) | {"target_modules"} | TEMPLATE | ROWS == {
+        field.name for field in fields(TrainSettings)
+    }
     assert set(SAMPLING) | {"system"} == {field.name for field in fields(Sampling)}
 
 
@@ -143,8 +147,49 @@ def test_dataset_options_check_each_value():
     assert "max_length" in refused(DatasetOptions, max_length=7)
     assert "train_on" in refused(DatasetOptions, train_on="user")
     assert "template" in refused(DatasetOptions, template=None)
-    assert "mapping" in refused(DatasetOptions, mapping={"question": "prompt"})
-    assert DatasetOptions.from_dict({"mapping": {}}) == DatasetOptions.from_dict({"mapping": {}})
+    assert "system_prompt" in refused(DatasetOptions, system_prompt=None)
+    assert "truncation_mode" in refused(DatasetOptions, truncation_mode="keep_middle")
+    for wrong in ({"user": 1}, ["user"], "user"):
+        assert "mapping" in refused(DatasetOptions, mapping=wrong)
+    for wrong in ({"do": "drop"}, ["drop"], "drop"):
+        assert "edits" in refused(DatasetOptions, edits=wrong)
+    assert "shuffle_dataset" in refused(DatasetOptions, shuffle_dataset="yes")
+    assert DatasetOptions.from_dict({"mapping": None, "edits": None}) == DatasetOptions()
+
+
+def test_a_run_reads_its_rows_with_the_options_of_the_same_name():
+    given = {
+        "max_length": 99,
+        "truncation_mode": "keep_end",
+        "train_on": "last",
+        "system_prompt": "Be brief.",
+        "mapping": {"user": "q", "assistant": "a"},
+        "edits": [{"do": "drop", "rows": [1]}],
+        "held_out": 0.25,
+        "shuffle_dataset": False,
+        "seed": 3,
+        "num_train_epochs": 2.0,
+        "max_steps": 7,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 3,
+    }
+    assert set(given) == {field.name for field in fields(DatasetOptions)} - {"template", "template_kwargs", "clock"}
+    options = TrainSettings.from_dict(given).dataset_options()
+    assert {name: getattr(options, name) for name in given} == given
+
+
+@pytest.mark.parametrize("name", ["mapping", "edits", "system_prompt", "shuffle_dataset"])
+def test_what_is_no_way_to_read_rows_is_refused_in_a_runs_settings_too(name):
+    assert name in refused(TrainSettings, **{name: 3})
+
+
+def test_the_steps_of_a_run_are_those_asked_for_or_what_the_epochs_come_to():
+    assert DatasetOptions(max_steps=5, num_train_epochs=100).steps(1000) == 5
+    assert DatasetOptions(num_train_epochs=2, per_device_train_batch_size=4).steps(9) == 6
+    assert (
+        DatasetOptions(num_train_epochs=0.5, per_device_train_batch_size=2, gradient_accumulation_steps=2).steps(16)
+        == 2
+    )
 
 
 def test_a_system_prompt_is_text():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from playground import devices, training
 from playground.chat import Engine, Row
 from playground.errors import InputError
 from playground.examples import bundled
+from playground.records import Source
 from playground.rendering import Renderer, load_tokenizer
-from playground.settings import DatasetOptions, Limits, RenderOptions, Sampling, TrainSettings
+from playground.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.workers import jobs
 
 pytestmark = pytest.mark.model
@@ -55,7 +57,7 @@ def digest(model: torch.nn.Module) -> str:
 
 def train(folder: Path, model_folder: Path, settings: TrainSettings, text: str, stop_after: int | None = None) -> Run:
     """A run as the train process does it, but in this process, with its batches and events kept."""
-    jobs.write_rows(str(model_folder), text.encode(), settings, str(folder), Limits())
+    jobs.write_rows(str(model_folder), Source(text.encode(), ""), settings, str(folder), Limits())
     choice = devices.choose("auto")
     model = devices.load(model_folder, choice, to_train=True)
     before = digest(model)
@@ -155,36 +157,81 @@ def test_tuned_answers_are_those_that_peft_gives(persona: Run, model_folder: Pat
     assert ours.tokens == theirs.tolist()
 
 
+EVERY_FORMAT: list[dict[str, Any]] = [
+    {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]},
+    {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            *[{"role": role, "content": f"{role} {turn} " * 4} for turn in range(3) for role in ("user", "assistant")],
+        ]
+    },
+    {"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Mochi. " * 25}]},
+    {"instruction": "Translate.", "input": "本", "output": "Book"},
+    {"prompt": "Long question? " * 12, "completion": "Short answer."},
+    {"質問": "名前は？", "回答": "モチです。" * 6},
+    {"text": "Only words. " * 12},
+]
+"""One row or two of each format, some of them longer than is kept."""
+
+
 @pytest.mark.parametrize("train_on", ["assistant", "last", "all"])
-def test_the_trainer_gets_the_labels_that_the_preview_shows(train_on: Any, tiny_folder: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(max_steps=3, time_budget_s=0, held_out=0, train_on=train_on, max_length=112)
-    rows = bundled("persona-mochi").text().splitlines(keepends=True)[:12]
-    run = train(tmp_path, tiny_folder, settings, "".join(rows))
-    found = jobs.check_dataset(
-        str(tiny_folder), "".join(rows).encode(), DatasetOptions(max_length=112, train_on=train_on), Limits()
+@pytest.mark.parametrize("truncation", ["keep_start", "keep_end", "drop"])
+def test_the_trainer_gets_the_labels_that_the_page_shows(
+    train_on: Any, truncation: Any, tiny_folder: Path, tmp_path: Path
+) -> None:
+    settings = TrainSettings(
+        max_steps=1,
+        per_device_train_batch_size=len(EVERY_FORMAT),
+        time_budget_s=0,
+        held_out=0,
+        train_on=train_on,
+        truncation_mode=truncation,
+        max_length=80,
     )
+    text = "\n".join(json.dumps(row) for row in EVERY_FORMAT)
+    run = train(tmp_path, tiny_folder, settings, text)
+    options, source = settings.dataset_options(), Source(text.encode(), "")
+    found = jobs.check_dataset(str(tiny_folder), source, options, Limits())
+    rows = jobs.dataset_rows(str(tiny_folder), source, options, Limits(), 1, 20, "", None)["rows"]
     shown = {}
-    for row in found["preview"]:
+    for row in rows:
+        if row["finding"]:
+            continue
         chips = [chip for chip in row["tokens"] if not chip["cut"]]
-        ids = tuple(chip["id"] for chip in chips)
-        shown[ids] = [chip["id"] if chip["trained"] else -100 for chip in chips]
-    assert len(shown) == 3
+        shown[tuple(chip["id"] for chip in chips)] = [chip["id"] if chip["trained"] else -100 for chip in chips]
     trained = {}
-    for batch in run.batches:
-        for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
-            length = sum(mask)
-            trained[tuple(ids[:length])] = labels[:length]
-            assert set(labels[length:]) <= {-100}
-    assert len(trained) == found["usable_rows"]
-    assert found["truncated_rows"] > 0
-    for ids, labels in shown.items():
-        assert trained[ids] == labels
+    [batch] = run.batches
+    for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
+        length = sum(mask)
+        trained[tuple(ids[:length])] = labels[:length]
+        assert set(labels[length:]) <= {-100}
+    assert shown == trained
+    assert len(shown) == found["usable_rows"]
+    assert sum(label != -100 for labels in trained.values() for label in labels) == found["trained_tokens"]
+    if truncation == "drop":
+        assert found["truncated_rows"] == 0 and 0 < found["usable_rows"] < len(EVERY_FORMAT)
+    else:
+        assert found["truncated_rows"] > 0
+    if truncation == "keep_end":  # No row loses its answer's end.
+        assert found["usable_rows"] == len(EVERY_FORMAT)
+        assert {shape["shape"] for shape in found["shapes"]} >= {"messages", "sharegpt", "alpaca", "question_answer"}
+
+
+def test_rows_in_the_given_order_are_trained_on_in_that_order(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(
+        max_steps=3, per_device_train_batch_size=1, time_budget_s=0, held_out=0.4, shuffle_dataset=False
+    )
+    rows = [{"prompt": f"Question {n}", "completion": "x" * length} for n, length in enumerate((9, 2, 30, 4, 5))]
+    run = train(tmp_path, tiny_folder, settings, "\n".join(map(json.dumps, rows)))
+    table = pq.read_table(tmp_path / "rendered.parquet").to_pydict()
+    assert table["held_out"] == [False, False, False, True, True]
+    assert [batch["input_ids"][0] for batch in run.batches] == table["input_ids"][:3]
 
 
 def test_evaluating_changes_no_gradient(tiny_folder: Path, tmp_path: Path) -> None:
     settings = TrainSettings(max_steps=1, time_budget_s=0, held_out=0.5)
     rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:4])
-    jobs.write_rows(str(tiny_folder), rows.encode(), settings, str(tmp_path), Limits())
+    jobs.write_rows(str(tiny_folder), Source(rows.encode(), ""), settings, str(tmp_path), Limits())
     choice = devices.choose("auto")
     model = devices.load(tiny_folder, choice, to_train=True)
     parts = training.Rows.read(tmp_path / "rendered.parquet")

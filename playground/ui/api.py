@@ -59,13 +59,13 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         """Read a dataset and say what a model would learn from it, row by row, and what is wrong with it.
 
         Args:
-            text: Rows as JSON Lines or a JSON array, each with messages, or prompt and completion.
-            file: The same as a .jsonl or .json file, in place of text.
+            text: Rows as JSON Lines, JSON, CSV, or plain questions and answers.
+            file: The same as a file, in place of text: .jsonl, .json, .csv, .tsv, .parquet, .xlsx, .txt or .md, also packed as .gz or .zip.
             model: Catalogue name or Hub id; "" for the default.
-            options: max_length, train_on (assistant, last or all), template, template_kwargs, clock.
+            options: mapping ({system, user, assistant}: a column's name or text with {column}), max_length, truncation_mode (keep_start, keep_end or drop), train_on (assistant, last or all), system_prompt, edits ([{do, rows, code}]), held_out, shuffle_dataset, seed, template, template_kwargs, clock.
 
         Returns:
-            {format, rows, usable_rows, tokens, trained_tokens, truncated_rows, findings: [{row, code, severity, message, fix}]}.
+            {format, rows, usable_rows, tokens, trained_tokens, truncated_rows, findings: [{row, code, severity, message, fix, why, edits}], codes, shapes, columns, lengths, padding, split, epochs, preview}.
         """  # noqa: E501
         with _Told(request) as told:
             return told.say(backend.check_dataset(text, _uploaded(file), model, options))
@@ -84,10 +84,10 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         """Queue a short QLoRA fine-tuning run on rows of conversations.
 
         Args:
-            text: Rows as JSON Lines or a JSON array, each with messages, or prompt and completion.
-            file: The same as a .jsonl or .json file, in place of text.
+            text: Rows as JSON Lines, JSON, CSV, or plain questions and answers.
+            file: The same as a file, in place of text, see check_dataset.
             model: Catalogue name or Hub id; "" for the default.
-            settings: TRL's and PEFT's names (max_steps, num_train_epochs, learning_rate, r, ...), quantization, time_budget_s, held_out, train_on, chat_template, chat_template_kwargs.
+            settings: TRL's and PEFT's names (max_steps, num_train_epochs, learning_rate, r, ...), quantization, time_budget_s, held_out, train_on, chat_template, chat_template_kwargs, and what check_dataset takes as mapping, truncation_mode, system_prompt and edits.
 
         Returns:
             {run, state, position}. The run's id is the right to see it: keep it.

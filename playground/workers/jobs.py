@@ -22,13 +22,16 @@ from transformers import AddedToken
 
 from playground.comparing import compare
 from playground.conversations import check_messages
-from playground.dataset import held_out_places, prepare, preview_rows, require_trainable, summary
+from playground.dataset import Prepared, as_row, prepare, require_trainable
+from playground.dataset_report import chips, full_report, summary
 from playground.doctor import TemplateFacts, diagnose, examine, explain_refusal
 from playground.errors import InputError, LimitError, PlaygroundError
 from playground.pieces import pieces
-from playground.records import parse_records
+from playground.reading import parse
+from playground.records import Source
 from playground.rendering import Renderer, load_tokenizer
 from playground.reproduction import reproduction as write_script
+from playground.row_pages import page
 from playground.runs import TEMPLATE
 from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.template_files import read_template_file
@@ -37,6 +40,11 @@ from playground.templates import gallery, template_source, training_twin
 from playground.words import say
 
 _tokenizer = lru_cache(maxsize=4)(load_tokenizer)
+_PREVIEW_ROWS = 3
+
+
+def tell(value: Any) -> None:
+    """Say how a job comes on; the worker process puts its line to the app in place of this (nursery.py)."""
 
 
 def _renderer(folder: str, template: str, limits: Limits) -> Renderer:
@@ -172,35 +180,71 @@ def chat_prompt(
     return {"ids": rendered.input_ids, "stop": renderer.turn_end(options)}
 
 
-def check_dataset(folder: str, raw: bytes, options: DatasetOptions, limits: Limits) -> dict[str, Any]:
-    """/check_dataset: what would be trained, and the first rows as chips."""
+def check_dataset(folder: str, source: Source, options: DatasetOptions, limits: Limits) -> dict[str, Any]:
+    """/check_dataset: what would be trained, and the first rows as chips.
+
+    Tells {"fraction": 0 to 1} while it works and, before that, {"preview": the first rows}.
+    """
     renderer = _renderer(folder, options.template, limits)
-    prepared = prepare(parse_records(raw, limits), renderer, options)
-    return {**summary(prepared), "preview": preview_rows(prepared, renderer)}
+    parsed = parse(source, limits)
+    first = page(parsed, renderer, options, per_page=_PREVIEW_ROWS)
+    usable = [row for row in first["rows"] if row.pop("finding") is None]
+    tell({"fraction": 0.0, "rows": first["total"], "preview": usable})
+    prepared = prepare(parsed, renderer, options, lambda fraction: tell({"fraction": fraction}))
+    preview = [chips(example, renderer, options) for example in prepared.examples[:_PREVIEW_ROWS]]
+    return {**full_report(parsed, prepared), "preview": preview}
 
 
-def write_rows(folder: str, raw: bytes, settings: TrainSettings, destination: str, limits: Limits) -> dict[str, Any]:
-    """Write a run's rows.jsonl (as given) and rendered.parquet (row, held_out, input_ids, labels).
+def dataset_rows(
+    folder: str,
+    source: Source,
+    options: DatasetOptions,
+    limits: Limits,
+    number: int,
+    per_page: int,
+    query: str,
+    rows: list[int] | None,
+) -> dict[str, Any]:
+    """One page of the rows, see row_pages.page."""
+    renderer = _renderer(folder, options.template, limits)
+    return page(parse(source, limits), renderer, options, number, per_page, query, rows)
+
+
+def clean_rows(folder: str, source: Source, options: DatasetOptions, destination: str, limits: Limits) -> int:
+    """Write the usable rows, edits done, as JSON Lines to `destination`; how many there are."""
+    prepared = prepare(parse(source, limits), _renderer(folder, options.template, limits), options)
+    _write_rows(prepared, Path(destination))
+    return len(prepared.examples)
+
+
+def write_rows(
+    folder: str, source: Source, settings: TrainSettings, destination: str, limits: Limits
+) -> dict[str, Any]:
+    """Write a run's rows.jsonl (as conversations) and rendered.parquet (row, held_out, input_ids, labels).
 
     Returns the summary with the counts of both parts. Raises InputError when fewer than two rows can be used.
     """
     options = settings.dataset_options()
-    prepared = prepare(parse_records(raw, limits), _renderer(folder, options.template, limits), options)
+    prepared = prepare(parse(source, limits), _renderer(folder, options.template, limits), options)
     require_trainable(prepared)
     examples = prepared.examples
-    held_out = set(held_out_places(len(examples), settings.held_out, settings.seed))
-    if source := template_source(options.template):
+    if template := template_source(options.template):
         # As it is today: the gallery's may be another one after an update.
-        (Path(destination) / TEMPLATE).write_text(source, encoding="utf-8")
-    with open(Path(destination) / "rows.jsonl", "wb") as rows:
-        rows.writelines(orjson.dumps(example.record.data) + b"\n" for example in examples)
+        (Path(destination) / TEMPLATE).write_text(template, encoding="utf-8")
+    _write_rows(prepared, Path(destination) / "rows.jsonl")
     table = pa.table(
         {
-            "row": [example.record.row for example in examples],
-            "held_out": [place in held_out for place in range(len(examples))],
-            "input_ids": pa.array([example.rendered.input_ids for example in examples], pa.list_(pa.int32())),
-            "labels": pa.array([example.rendered.labels() for example in examples], pa.list_(pa.int32())),
+            "row": [example.row for example in examples],
+            "held_out": [place in prepared.held_out for place in range(len(examples))],
+            "input_ids": pa.array([example.kept_ids for example in examples], pa.list_(pa.int32())),
+            "labels": pa.array([example.labels for example in examples], pa.list_(pa.int32())),
         }
     )
     pq.write_table(table, Path(destination) / "rendered.parquet")
-    return {**summary(prepared), "held_out_rows": len(held_out), "train_rows": len(examples) - len(held_out)}
+    held_out = len(prepared.held_out)
+    return {**summary(prepared), "held_out_rows": held_out, "train_rows": len(examples) - held_out}
+
+
+def _write_rows(prepared: Prepared, path: Path) -> None:
+    with open(path, "wb") as rows:
+        rows.writelines(orjson.dumps(as_row(example.conversation)) + b"\n" for example in prepared.examples)

@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -38,19 +39,23 @@ from playground.words import say
 from playground.workers.child import ROOT
 
 _MODULE = "playground.workers.nursery"
-_LONG_JOBS = ("check_dataset", "write_rows")
+_LONG_JOBS = ("check_dataset", "write_rows", "dataset_rows", "clean_rows")
 _AT_ONCE_S = 0.15
 """Within this nearly every preview is done, even on a busy machine."""
 _NICENESS = 10
 """Priority of a job that takes longer: the page, the quick jobs and the run that trains (5) come first."""
 _SLOW_PLACES = 8
-_LONG_PLACES = 2
+_LONG_PLACES = 4
 _SHARE_OF_MEMORY = 8
 """A preview may take one part in so many of what a dataset may: there are more of them at once."""
 _IDLE = 4
 """Most workers of a tokenizer that are kept without a job."""
 _NURSERIES = 5
 """Most that are kept: four tokenizers, and the one without."""
+
+
+Tell = Callable[[Any], None]
+"""tell(value): what a job says of how it comes on."""
 
 
 @dataclass(eq=False)
@@ -63,12 +68,15 @@ class _Worker:
     seconds: float = 0.0
     is_slow: bool = False
     is_stopped: bool = False
+    has_ended: bool = False
+    said: Any = None
+    """What the job returned, or the PlaygroundError that it ended with."""
     templates: deque[int] = field(default_factory=lambda: deque(maxlen=32))
     """What it has worked with, as hashes: these are compiled and known to it."""
 
     def begins(self, job: str, seconds: float, memory: int, payload: bytes) -> bool:
         """Whether the job has begun; not so where the worker has died before, as when the kernel needs memory."""
-        self.seconds = seconds
+        self.seconds, self.has_ended = seconds, False
         try:
             self.line.send((job, seconds, memory, payload))
             self.pid, self.began = self.line.recv()
@@ -77,9 +85,21 @@ class _Worker:
             return False
         return True
 
-    def is_done(self, within: float) -> bool:
-        """Whether the job is done within so many seconds. From then on it yields to others."""
-        if self.line.poll(within):
+    def is_done(self, within: float, tell: Tell) -> bool:
+        """Whether the job is done within so many seconds. From then on it yields to others. `tell` gets what it says
+        meanwhile.
+        """
+        end = time.monotonic() + within
+        while not self.has_ended and self.line.poll(max(end - time.monotonic(), 0)):
+            try:
+                is_last, said = pickle.loads(self.line.recv_bytes())
+            except (EOFError, OSError):
+                is_last, said = True, self._last_words()
+            if is_last:
+                self.has_ended, self.said = True, said
+            else:
+                tell(said)
+        if self.has_ended:
             return True
         self.is_slow = True
         with suppress(OSError):
@@ -98,13 +118,6 @@ class _Worker:
         self.is_stopped = True
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-
-    def answer(self) -> Any:
-        """What the job returned, or the PlaygroundError that it ended with."""
-        try:
-            return pickle.loads(self.line.recv_bytes())
-        except (EOFError, OSError):
-            return self._last_words()
 
     def _last_words(self) -> PlaygroundError:
         if self.is_stopped:
@@ -261,11 +274,11 @@ class Sandbox:
             nursery.close()
         self._nurseries = {}
 
-    def run(self, job: str, folder: str, *arguments: Any, seconds: float) -> Any:
+    def run(self, job: str, folder: str, *arguments: Any, seconds: float, tell: Tell = lambda value: None) -> Any:
         """The result of the job of that name in jobs.py, which this process never imports: it needs transformers.
 
         `folder` holds the tokenizer that the job uses, or is "". `seconds` count from when that is loaded and a place
-        is free.
+        is free. `tell` is called in this thread with what the job says meanwhile; where it raises, the job is stopped.
 
         Raises the job's own PlaygroundError; LimitError when it took more than `seconds` or too much memory;
         WorkerError when its process died otherwise.
@@ -280,13 +293,23 @@ class Sandbox:
         self._wait_for_tokenizer(folder)
         with self._long if is_long else self._first:
             worker = self._begin(folder, template, job, seconds, memory, payload)
-            while not worker.is_done(_AT_ONCE_S) and (is_long or not self._steps_aside(worker)):
-                pass
-        answer = worker.answer()
+            self._look_after(worker, folder, tell, until=lambda: not is_long and self._steps_aside(worker))
+        self._look_after(worker, folder, tell, until=lambda: False)
+        answer = worker.said
         self._give_back(worker, folder, is_fit=not (worker.is_slow or isinstance(answer, LimitError | WorkerError)))
         if isinstance(answer, PlaygroundError):
             raise answer
         return answer
+
+    def _look_after(self, worker: _Worker, folder: str, tell: Tell, until: Callable[[], bool]) -> None:
+        """Return when the job is done, or when `until` says so of one that was not done at once."""
+        try:
+            while not worker.is_done(_AT_ONCE_S, tell) and not until():
+                pass
+        except BaseException:
+            worker.stop()
+            self._give_back(worker, folder, is_fit=False)
+            raise
 
     def _steps_aside(self, worker: _Worker) -> bool:
         """Whether there is a place for another slow job, if need be that of the one that has had most."""

@@ -104,7 +104,7 @@ def add(page: Page, jinja: str) -> None:
 
 def choose(page: Page, dropdown: str, option: str) -> None:
     page.click(f"{dropdown} input")
-    page.get_by_role("option", name=option, exact=True).click()
+    page.locator(dropdown).get_by_role("option", name=option, exact=True).click()
 
 
 def switch(page: Page, variable: str, value: str) -> None:

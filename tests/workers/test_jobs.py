@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from playground.errors import InputError, LimitError
+from playground.records import Source
 from playground.rendering import Renderer
 from playground.runs import RunFolder
 from playground.settings import Limits, RenderOptions, TrainSettings
@@ -14,7 +15,7 @@ from playground.workers import jobs
 
 pytest_plugins = ["tests.tiny"]
 
-ROWS = b'{"prompt": "Hi", "completion": "Ahoy"}\n' * 3
+ROWS = Source(b'{"prompt": "Hi", "completion": "Ahoy"}\n' * 3, "")
 MESSAGES = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 HOUSE = "{{ year }}{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|endoftext|>{% endfor %}"
 HOUSE += "{% if add_generation_prompt %}<|im_start|>assistant: {% endif %}{{ strftime_now('%H') }}"

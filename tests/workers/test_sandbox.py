@@ -19,6 +19,7 @@ import pytest
 
 from playground.dataset import held_out_places
 from playground.errors import InputError, LimitError, PlaygroundError, WorkerError
+from playground.records import Source
 from playground.rendering import Renderer
 from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.words import Sentence
@@ -31,7 +32,7 @@ LIMITS = Limits(sandbox_bytes=1_000_000_000)
 HELLO = [{"role": "user", "content": "Hi"}]
 ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 SLOW = "{% for a in range(300) %}{% for b in range(3000) %}{% endfor %}{% endfor %}done"
-ROWS = b'{"prompt": "Hi", "completion": "Ahoy"}\n' * 5 + b"broken\n"
+ROWS = Source(b'{"prompt": "Hi", "completion": "Ahoy"}\n' * 5 + b"broken\n", "")
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +96,42 @@ def test_errors_come_through_with_their_words_in_every_language(sandbox):
 def test_a_dataset_is_counted_and_its_first_rows_are_shown(sandbox, tiny_folder):
     found = sandbox.run("check_dataset", str(tiny_folder), ROWS, DatasetOptions(), LIMITS, seconds=20.0)
     assert (found["rows"], found["usable_rows"], found["format"]) == (6, 5, "prompt_completion")
-    assert [finding["row"] for finding in found["findings"]] == [6]
+    assert 6 in [finding["row"] for finding in found["findings"] if finding["severity"] == "error"]
     assert [row["row"] for row in found["preview"]] == [1, 2, 3]
+
+
+def test_the_first_rows_are_told_before_the_rest_is_done_and_then_how_far_it_is(sandbox, tiny_folder):
+    rows, news = Source(ROWS.raw * 200, ""), []
+    found = sandbox.run(
+        "check_dataset", str(tiny_folder), rows, DatasetOptions(), LIMITS, seconds=20.0, tell=news.append
+    )
+    assert [row["row"] for row in news[0]["preview"]] == [1, 2, 3]
+    assert news[0]["preview"] == found["preview"] and news[0]["rows"] == found["rows"] == 1200
+    fractions = [item["fraction"] for item in news]
+    assert fractions[0] == 0 and len(fractions) > 3
+    assert fractions == sorted(fractions) and fractions[-1] <= 1
+
+
+def test_work_that_nobody_wants_any_more_is_stopped(sandbox, tiny_folder):
+    class Enough(Exception):
+        pass
+
+    def tell(_):
+        raise Enough
+
+    rows = Source(ROWS.raw * 3000, "")
+    with pytest.raises(Enough):
+        sandbox.run("check_dataset", str(tiny_folder), rows, DatasetOptions(), LIMITS, seconds=60.0, tell=tell)
+    assert eventually(lambda: not slowed_down(sandbox))
+    assert is_well(sandbox)
 
 
 def test_a_runs_rows_are_written_as_the_preview_shows_them(sandbox, tiny_folder, tokenizer, tmp_path):
     settings = TrainSettings(held_out=0.4, seed=7)
     counts = sandbox.run("write_rows", str(tiny_folder), ROWS, settings, str(tmp_path), LIMITS, seconds=20.0)
     assert (counts["train_rows"], counts["held_out_rows"]) == (3, 2)
-    assert (tmp_path / "rows.jsonl").read_bytes() == b'{"prompt":"Hi","completion":"Ahoy"}\n' * 5
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert lines == [{"messages": [*HELLO, {"role": "assistant", "content": "Ahoy"}]}] * 5
     table = pq.read_table(tmp_path / "rendered.parquet").to_pydict()
     rendered = Renderer(tokenizer).render([*HELLO, {"role": "assistant", "content": "Ahoy"}], RenderOptions())
     assert table["row"] == [1, 2, 3, 4, 5]
@@ -239,7 +267,9 @@ def nested(depth):
 def test_a_row_nested_too_deeply_ends_no_worker(sandbox, tiny_folder):
     row = b'{"messages": [{"role": "assistant", "content": "Ahoy", "name": ' + b"[" * 900 + b"]" * 900 + b"}]}\n"
     with contextlib.suppress(PlaygroundError):
-        sandbox.run("check_dataset", str(tiny_folder), row + ROWS, DatasetOptions(), LIMITS, seconds=20.0)
+        sandbox.run(
+            "check_dataset", str(tiny_folder), Source(row + ROWS.raw, ""), DatasetOptions(), LIMITS, seconds=20.0
+        )
     assert is_well(sandbox)
 
 

@@ -1,0 +1,120 @@
+"""Rows of a dataset on the Hub for the web process: starts the process that fetches them, watches it, and ends it."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from huggingface_hub import get_token
+
+from playground.errors import PlaygroundError, WorkerError, disk_is_full, unpack_error
+from playground.hub_datasets import check_count, note_time, nothing_in_time, parse_name
+from playground.settings import Limits
+from playground.weights import Report
+from playground.words import say, unpack
+from playground.workers.child import Child, Message
+
+SECONDS = 120.0
+"""Longest that fetching may take; what has come by then is kept."""
+_LOOK_S = 0.1
+
+
+def fetch_rows(
+    name: str,
+    config: str,
+    split: str,
+    count: int,
+    folder: Path,
+    limits: Limits,
+    on_progress: Report = lambda line, fraction: None,
+    seconds: float = SECONDS,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    *,
+    token: bool = False,
+) -> dict[str, Any]:
+    """The first `count` rows of a dataset, as JSON Lines in a new folder below `folder`, which the caller clears away.
+
+    Returns {path: Path, name, config, split, rows, configs: [...], splits: [...], notes: [Sentence]}. Blocks until the
+    rows are here, at most `seconds`; `is_cancelled` is asked ten times a second. `token`: use the token of the server's
+    owner, with which everybody who can ask may read what the owner may. Raises InputError, LimitError or WorkerError.
+    """
+    wanted = parse_name(name, config, split)
+    order = {
+        **{"name": wanted.name, "config": wanted.config, "split": wanted.split, "count": check_count(count, limits)},
+        **{"bytes": limits.upload_bytes, "memory": limits.sandbox_bytes, "seconds": seconds},
+        "token": (get_token() or False) if token else False,
+    }
+    try:
+        work = Path(tempfile.mkdtemp(prefix="hub-", dir=folder))
+    except OSError as problem:
+        raise (disk_is_full(problem) or problem) from None
+    try:
+        found = _run(order, work, on_progress, is_cancelled)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work / "cache", ignore_errors=True)
+    return {"path": work / "rows.jsonl", **found}
+
+
+def _run(order: dict[str, Any], work: Path, on_progress: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+    deadline = monotonic() + order["seconds"]
+    heard: queue.Queue[Message] = queue.Queue()
+    child = Child(
+        "playground.workers.fetch_rows",
+        str(work.resolve()),
+        on_message=heard.put,
+        on_end=lambda code: heard.put({"ended": code}),
+        offline=False,
+    )
+    found: dict[str, Any] = {}
+    time_is_up = False
+    try:
+        child.send(order)
+        while True:
+            if is_cancelled():
+                raise PlaygroundError(say("Fetching {name} was cancelled.", name=order["name"]))
+            if monotonic() > deadline and not time_is_up:
+                time_is_up = True
+                child.terminate(patience_s=0)  # What it has said is still heard, to the last word.
+            with suppress(queue.Empty):
+                message = heard.get(timeout=_LOOK_S)
+                if "found" in message:
+                    found = unpack(message["found"])
+                elif "rows" in message:
+                    return {**found, **unpack(message)}
+                elif time_is_up and "ended" in message:
+                    return _what_came(order, work, found)
+                else:
+                    _hear(message, order["name"], on_progress)
+    finally:
+        child.terminate(patience_s=0)
+
+
+def _hear(message: Message, name: str, on_progress: Report) -> None:
+    if "error" in message:
+        raise unpack_error(message)
+    if "ended" in message:
+        raise WorkerError(
+            say("Fetching {name} ended unexpectedly (code {code}).", name=name, code=message["ended"]),
+            fix=say("Check the network and the free disk space, and try again."),
+        )
+    if "line" in message:
+        on_progress(unpack(message["line"]), message["fraction"])
+
+
+def _what_came(order: dict[str, Any], work: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """The rows that are whole when time is up. Raises LimitError when there is none."""
+    path = work / "rows.jsonl"
+    written = path.read_bytes() if path.is_file() else b""
+    rows = written.count(b"\n")
+    if not found or not rows:
+        raise nothing_in_time(order["name"], order["seconds"])
+    path.write_bytes(written[: written.rindex(b"\n") + 1])
+    return {**found, "rows": rows, "notes": [*found["notes"], note_time(rows, order["seconds"])]}

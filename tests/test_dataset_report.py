@@ -1,0 +1,189 @@
+"""What is said of a dataset: lengths, padding, the split, kinds of findings, rows as they are shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playground.dataset import prepare
+from playground.dataset_report import _lengths, _padding_share, by_code, chips, full_report
+from playground.findings import Finding
+from playground.reading import parse
+from playground.records import Source
+from playground.rendering import Renderer
+from playground.row_pages import page
+from playground.settings import DatasetOptions, Limits
+from playground.words import say
+
+pytest_plugins = ["tests.tiny"]
+
+np = pytest.importorskip("numpy")
+
+
+def row(prompt="Hi", completion="Ahoy"):
+    return {"prompt": prompt, "completion": completion}
+
+
+def read(*rows):
+    text = "\n".join(item if isinstance(item, str) else json.dumps(item) for item in rows)
+    return parse(Source(text.encode(), ""), Limits())
+
+
+@pytest.fixture
+def renderer(tokenizer):
+    return Renderer(tokenizer)
+
+
+def report_of(renderer, *rows, **options):
+    parsed = read(*rows)
+    return full_report(parsed, prepare(parsed, renderer, DatasetOptions(**options)))
+
+
+# --- Lengths ---
+
+
+@given(lengths=st.lists(st.integers(1, 20_000), min_size=1, max_size=60), limit=st.integers(8, 8192))
+def test_every_row_is_in_one_bin_and_the_maximum_is_an_edge(lengths, limit):
+    found = _lengths(np.array(lengths, dtype=np.int32), limit)
+    bins = found["bins"]
+    assert sum(part["rows"] for part in bins) == len(lengths)
+    for part in bins:
+        assert part["rows"] == sum(part["start"] <= length <= part["end"] for length in lengths)
+    assert [part["start"] for part in bins[1:]] == [part["end"] + 1 for part in bins[:-1]]
+    if max(lengths) > limit:
+        assert limit in {part["end"] for part in bins}
+    assert len(bins) <= 100
+    assert found["max"] == max(lengths)
+
+
+def test_without_rows_there_are_no_lengths():
+    assert _lengths(np.array([], dtype=np.int32), 512) is None
+
+
+# --- Padding and the split ---
+
+
+def test_padding_is_what_a_batch_is_filled_up_with():
+    assert _padding_share([10, 10, 10], 2) == 0
+    assert _padding_share([10, 5, 5, 10], 2) == pytest.approx(10 / 40)
+    assert _padding_share([], 4) == 0
+
+
+def test_batches_of_like_length_waste_less(renderer):
+    rows = [row(str(n), "Ahoy " * (1 + 30 * (n % 2))) for n in range(40)]
+    found = report_of(renderer, *rows)["padding"]
+    assert found["batch"] == 4
+    assert 0 <= found["grouped"] < found["shuffled"] < 1
+    given_order = report_of(renderer, *rows, shuffle_dataset=False)["padding"]
+    assert given_order["grouped"] > found["grouped"]
+
+
+def test_the_split_names_its_rows_and_each_row_is_seen_so_often(renderer):
+    found = report_of(renderer, *[row(str(n), str(n)) for n in range(20)], max_steps=9)
+    assert found["split"]["train"] == 18
+    assert found["split"]["held_out_rows"] == [1, 4]  # Places 0 and 3, as a run draws them with this seed.
+    assert found["epochs"] == {"steps": 9, "seen": 2.0}
+
+
+# --- Shapes and findings ---
+
+
+def test_shapes_columns_and_source_are_told(renderer):
+    found = report_of(renderer, row(), {"question": "Q", "answer": "A"}, row())
+    assert [(shape["shape"], shape["rows"]) for shape in found["shapes"]] == [
+        ("prompt_completion", 2),
+        ("question_answer", 1),
+    ]
+    assert all(shape["reason"] for shape in found["shapes"])
+    assert {column["name"] for column in found["columns"]} == {"prompt", "completion", "question", "answer"}
+    assert found["source"] == {"file_format": "jsonl", "encoding": "utf-8"}
+    assert found["format"] == "mixed"
+
+
+def test_findings_of_a_kind_stand_together_gravest_first_with_the_rows_that_an_edit_helps():
+    found = [
+        Finding("a", "info", say("Row {row} is empty.", row=1), None, 1, edits=["drop"]),
+        Finding("b", "error", say("Row {row} is empty.", row=2), None, 2, edits=["roles", "drop"]),
+        Finding("b", "error", say("Row {row} is empty.", row=3), None, 3, edits=["drop"]),
+        Finding("c", "warning", say("Row {row} is empty.", row=0), None, None),
+    ]
+    kinds = by_code(found)
+    assert [(kind["code"], kind["count"], kind["rows"]) for kind in kinds] == [
+        ("b", 2, [2, 3]),
+        ("c", 1, []),
+        ("a", 1, [1]),
+    ]
+    assert kinds[0]["edits"] == [{"do": "roles", "rows": [2]}, {"do": "drop", "rows": [2, 3]}]
+
+
+# --- Rows as they are shown ---
+
+
+@pytest.mark.parametrize("mode", ["keep_start", "keep_end"])
+@pytest.mark.parametrize("train_on", ["assistant", "all"])
+def test_what_is_shown_as_trained_is_what_is_trained(renderer, mode, train_on):
+    options = DatasetOptions(max_length=60, truncation_mode=mode, train_on=train_on)
+    parsed = read(row(completion="Ahoy " * 40), row())
+    for example in prepare(parsed, renderer, options).examples:
+        shown = chips(example, renderer, options)
+        kept = [chip for chip in shown["tokens"] if not chip["cut"]]
+        assert [chip["id"] for chip in kept] == example.kept_ids.tolist()
+        assert [chip["id"] if chip["trained"] else -100 for chip in kept] == example.labels.tolist()
+        assert len(shown["tokens"]) == example.length
+        assert not any(chip["trained"] for chip in shown["tokens"] if chip["cut"])
+        assert (shown["length"], shown["kept"], shown["trained"]) == (example.length, len(kept), example.trained)
+
+
+@pytest.mark.parametrize("mode", ["keep_start", "keep_end"])
+def test_a_very_long_row_is_shown_where_it_is_kept(renderer, mode):
+    options = DatasetOptions(max_length=200, truncation_mode=mode)
+    [example] = prepare(read(row(completion="Ahoy " * 2000)), renderer, options).examples
+    shown = chips(example, renderer, options)
+    assert len(shown["tokens"]) == 600
+    assert shown["left_out"] == example.length - 600
+    assert [chip["id"] for chip in shown["tokens"] if not chip["cut"]] == example.kept_ids.tolist()
+
+
+# --- Pages ---
+
+MIXED = (row("apple", "red"), '{"broken', row("banana", "yellow"), {"what": "?"}, row("CHERRY", 'dark\n"red"'))
+
+
+def numbers(found):
+    return [shown["row"] for shown in found["rows"]]
+
+
+def test_pages_go_through_all_rows_in_order_the_unusable_with_their_reason(renderer):
+    parsed, options = read(*MIXED), DatasetOptions()
+    first = page(parsed, renderer, options, 1, 2)
+    assert (first["page"], first["pages"], first["total"], numbers(first)) == (1, 3, 5, [1, 2])
+    assert first["rows"][0]["messages"][0]["content"] == "apple" and first["rows"][0]["finding"] is None
+    assert first["rows"][1]["text"] == '{"broken' and first["rows"][1]["finding"]["code"] == "not_json"
+    second = page(parsed, renderer, options, 2, 2)
+    assert numbers(second) == [3, 4]
+    assert second["rows"][1]["data"] == {"what": "?"} and second["rows"][1]["finding"]["code"] == "unusable"
+    assert numbers(page(parsed, renderer, options, 99, 2)) == [5]
+    assert numbers(page(parsed, renderer, options, -1, 2)) == [1, 2]
+
+
+@pytest.mark.parametrize(("query", "expected"), [("RED", [1, 5]), ("cherry", [5]), ("broken", [2]), ('"red"', [5]), ("", [1, 2, 3, 4, 5]), ("no such", [])])  # fmt: skip  # noqa: E501
+def test_rows_are_found_by_their_words(renderer, query, expected):
+    found = page(read(*MIXED), renderer, DatasetOptions(), 1, 10, query)
+    assert numbers(found) == expected
+    assert found["total"] == len(expected)
+
+
+def test_only_the_rows_asked_for(renderer):
+    assert numbers(page(read(*MIXED), renderer, DatasetOptions(), 1, 10, "red", [5, 2])) == [5]
+    assert numbers(page(read(*MIXED), renderer, DatasetOptions(), 1, 10, "", [99])) == []
+
+
+def test_a_page_shows_rows_as_the_run_has_them(renderer):
+    options = DatasetOptions(max_length=40, truncation_mode="keep_end", edits=[{"do": "drop", "rows": [1]}])
+    parsed = read(row(), row("q", "Ahoy " * 30))
+    [example] = prepare(parsed, renderer, options).examples
+    [shown] = page(parsed, renderer, options)["rows"]
+    assert {key: value for key, value in shown.items() if key != "finding"} == chips(example, renderer, options)
