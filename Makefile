@@ -31,9 +31,9 @@ format: setup-dev
 	$(BIN)/ruff check --fix .
 
 test: check
-	# Browsers and whole apps want both cores for themselves; 5 says that ARGS left nothing to run.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/app --ignore=tests/browser $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest tests/app tests/browser $(ARGS) || test $$? -eq 5
+	# Whole apps want both cores for themselves; 5 says that ARGS left nothing to run.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/app --ignore-glob='*journeys.py' $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest tests/app tests/browser/*journeys.py $(ARGS) || test $$? -eq 5
 
 bench: setup-dev
 	$(BIN)/python -m tests.bench.preview
@@ -42,7 +42,7 @@ bench: setup-dev
 pictures: setup-dev
 	$(BIN)/python -m pytest tests/browser
 	mkdir -p assets/pictures
-	for name in template-en-1280-light doctor-en-1280 finetune-en-1280 compare-en-1280 compare-ja-390; do \
+	for name in template-en-1280-light doctor-en-1280 rows-en-1280 finetune-en-1280 compare-en-1280 compare-ja-390; do \
 	  cp tests/artifacts/$$name.png assets/pictures/; done
 
 clean:

@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -376,7 +377,9 @@ def supervised_tokens(offsets: list[Interval], learnt: list[Interval]) -> np.nda
     learnt = [interval for interval in learnt if interval[0] < interval[1]]
     if not offsets or not learnt:
         return np.zeros(len(offsets), dtype=np.int8)
-    tokens, stretches = np.array(offsets), np.array(learnt)
+    # From one iterator: numpy takes three times as long to look into a list of pairs.
+    tokens = np.fromiter(chain.from_iterable(offsets), np.int32, 2 * len(offsets)).reshape(-1, 2)
+    stretches = np.array(learnt)
     # The last stretch that begins before the token ends is the only one that can reach into it.
     before_its_end = np.maximum(tokens[:, 1] - 1, tokens[:, 0])
     place = np.searchsorted(stretches[:, 0], before_its_end, side="right") - 1

@@ -34,7 +34,8 @@ def page(
 ) -> dict[str, Any]:
     """{page, pages, total, rows: [...]}: those of the rows with these numbers (None: all) that have `query` in them.
 
-    A row is what `dataset_report.chips` makes of it, or {row, finding, data or text} where it cannot be used.
+    A row is what `dataset_report.chips` makes of it, with its data, or {row, finding, data or text} where it cannot be
+    used.
     A page past the last is the last.
     """
     reader = RowReader(parsed, renderer, options)
@@ -43,7 +44,7 @@ def page(
     found = [
         (row, entry)
         for row, entry in _entries(reader)
-        if (wanted is None or row in wanted) and (not needle or needle in _words(entry))
+        if (wanted is None or row in wanted) and (not needle or needle in _words(reader, entry))
     ]
     pages = max(-(-len(found) // per_page), 1)
     number = min(max(number, 1), pages)
@@ -63,12 +64,16 @@ def _entries(reader: RowReader) -> Rows:
     return merge(read, unread, key=itemgetter(0))
 
 
-def _words(entry: Record | str) -> str:
-    """All texts of a row, to be searched."""
+def _words(reader: RowReader, entry: Record | str) -> str:
+    """All texts of a row as it is after the edits, to be searched."""
     if isinstance(entry, str):
         return entry.casefold()
+    try:
+        found = reader.conversation(entry)
+        rest: list[Any] = [found.messages, found.tools]
+    except PlaygroundError:
+        rest = [entry.data]
     texts: list[str] = []
-    rest: list[Any] = [entry.data]
     while rest:  # Not by recursion: a row may be nested deeper than Python goes.
         value = rest.pop()
         if isinstance(value, dict):
@@ -98,4 +103,4 @@ def _row(
     made = example_of(conversation, tokens, options)
     if isinstance(made, Finding):
         return {"row": row, "finding": made.to_dict(), "messages": conversation.messages}
-    return {**chips(made, renderer, options), "finding": None}
+    return {**chips(made, renderer, options), "data": entry.data, "finding": None}

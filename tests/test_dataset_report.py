@@ -176,6 +176,13 @@ def test_rows_are_found_by_their_words(renderer, query, expected):
     assert found["total"] == len(expected)
 
 
+def test_what_an_edit_took_out_of_a_row_is_not_found_any_more(renderer):
+    parsed = read(row("mail", "to jane.doe@library.org"))
+    masked = DatasetOptions(edits=[{"do": "mask", "rows": [1]}])
+    assert numbers(page(parsed, renderer, masked, query="jane")) == []
+    assert numbers(page(parsed, renderer, masked, query="[email]")) == [1]
+
+
 def test_only_the_rows_asked_for(renderer):
     assert numbers(page(read(*MIXED), renderer, DatasetOptions(), 1, 10, "red", [5, 2])) == [5]
     assert numbers(page(read(*MIXED), renderer, DatasetOptions(), 1, 10, "", [99])) == []
@@ -186,4 +193,6 @@ def test_a_page_shows_rows_as_the_run_has_them(renderer):
     parsed = read(row(), row("q", "Ahoy " * 30))
     [example] = prepare(parsed, renderer, options).examples
     [shown] = page(parsed, renderer, options)["rows"]
-    assert {key: value for key, value in shown.items() if key != "finding"} == chips(example, renderer, options)
+    assert {key: value for key, value in shown.items() if key not in ("finding", "data")} == chips(
+        example, renderer, options
+    )

@@ -88,13 +88,13 @@ def _lines_of_lists(text: str, whole: str, problem: Sentence, rows: Rows) -> Par
 
 
 def _read_array(values: list[Any], whole: str, rows: Rows) -> Parsed:
-    if _are_messages(values):
+    one = _are_messages(values) or _are_turns(values)
+    if one:
         rows.findings.append(note("one_conversation", say("The list of messages is read as one row.")))
         rows.add(1, _as_row(values))
     else:
         for row, value in enumerate(values, start=1):
             rows.add(row, _as_row(value), _written(value))
-    one = _are_messages(values)
     for place, names in _repeated_in(whole, values).items():
         rows.findings.append(_repeated_keys(1 if one else place, names))
     return rows.parsed("json")

@@ -15,9 +15,10 @@ from playground.ui.heading import heading
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import refusal, waiting
 from playground.ui.own_runs import remembered, with_run
+from playground.ui.rows_edits import Changes
+from playground.ui.rows_options import rows_settings
 from playground.ui.rows_panel import RowsPanel
 from playground.ui.run_panel import RunPanel, html
-from playground.ui.run_template import template_settings
 from playground.ui.settings_form import SettingsForm
 from playground.words import say
 
@@ -46,23 +47,14 @@ class FinetuneTab:
     def wire(
         self, page: gr.Blocks, header: Header, runs: gr.BrowserState, tabs: gr.Tabs, compared: gr.Dropdown
     ) -> None:
-        fields = self.settings.fields
-        self.rows.wire(page, header, fields["max_length"], fields["train_on"])
+        self.rows.wire(page, header, self.settings)
         self.run.wire(runs, compared)
         self.run.look_after(
             page.load(self.run.find_again, runs, [self.run.chosen, compared, tabs], show_progress="hidden", **PAGE)
         )
         started = self.start.click(
             self.begin,
-            [
-                self.rows.paste,
-                self.rows.file,
-                header.model,
-                self.rows.example,
-                self.rows.template.chosen,
-                runs,
-                *self.settings.widgets,
-            ],  # fmt: skip
+            [header.model, self.rows.source.example, runs, *self.rows.given, *self.settings.widgets],
             [self.error, runs, self.run.chosen],
             trigger_mode="once",
             **STREAM,
@@ -75,24 +67,29 @@ class FinetuneTab:
     def begin(
         self,
         request: gr.Request,
-        pasted: str,
-        file: str | None,
         model: str | None,
         example: str,
-        template: dict[str, Any] | None,
         stored: Any,
+        pasted: str | None,
+        file: str | None,
+        template: dict[str, Any] | None,
+        changes: Changes,
+        user: str | None,
+        assistant: str | None,
+        system: str | None,
         *given: Any,
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Queue a run. The backend reads all rows first, and fetches the model if need be, so say so meanwhile."""
         language = reader_language(request)
-        settings = {**self.settings.values(given), **template_settings(template)}
+        added = rows_settings(pasted, file, template, changes, (user, assistant, system))
+        settings = {**self.settings.values(given), **added}
         yield waiting(say("Reading the rows and putting the run in the queue."), language), gr.skip(), gr.skip()
         try:
             queued = self.backend.train("" if file else pasted or "", file or "", model or "", settings)
         except PlaygroundError as error:
             yield refusal(error, language), gr.skip(), gr.skip()
             return
-        example, name = self.rows.source(pasted, file, example)
+        example, name = self.rows.source.names(pasted or "", file, example)
         entries = with_run(remembered(stored), queued["run"], example, name)
         offered = self.run.offered(entries, language)
         yield "", entries, gr.update(choices=offered, value=queued["run"], visible=True)

@@ -1,7 +1,8 @@
-"""First step of fine-tuning: rows come in, and what would be trained on them is shown."""
+"""First step of fine-tuning: rows come in, and what would be trained on them is shown, corrected and taken away."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,178 +10,233 @@ import gradio as gr
 
 from playground.backend import Backend
 from playground.errors import PlaygroundError
-from playground.settings import TrainSettings
-from playground.ui.chips import chips, legend
-from playground.ui.choices import Choice, buttons, choices
-from playground.ui.events import LIVE, PAGE, QUICK
+from playground.ui.events import PAGE, QUEUED, STREAM
 from playground.ui.header import Header
 from playground.ui.heading import heading
-from playground.ui.i18n import label, reader_language, told
-from playground.ui.markup import empty, escape, findings, refusal, stat
-from playground.ui.run_template import RunTemplate, template_settings
-from playground.words import localise, say
+from playground.ui.i18n import label, reader_language
+from playground.ui.markup import escape, icon, refusal
+from playground.ui.rows_browser import RowsBrowser, Updates
+from playground.ui.rows_columns import Columns, column_buttons
+from playground.ui.rows_desk import Asked, Desk, Report
+from playground.ui.rows_edits import KNOWN, Changes, Edit, edits_for, source_mark, with_edit, without_last
+from playground.ui.rows_findings import pressable
+from playground.ui.rows_live import ASK, followed, rows_look
+from playground.ui.rows_options import FORMED, check_options, rows_settings
+from playground.ui.rows_report import nothing_given, report_view
+from playground.ui.rows_source import RowsSource
+from playground.ui.run_template import RunTemplate
+from playground.ui.settings_form import SettingsForm
+from playground.words import say
+
+_SHOWN_AFTER_S = 0.4
+"""Seconds of work after which it is said how far it is; before, the answer is nearly there."""
 
 
 class RowsPanel:
-    """The paste box, the upload and the examples; and on the other side the backend's opinion of them."""
+    """Sources on one side, the backend's opinion of the rows on the other, the rows one by one below."""
 
     def __init__(self, backend: Backend, template: gr.State) -> None:
         self.backend = backend
-        self.example = gr.State("")
-        """Name of the example that was put into the box; a run is called after it while the box is unchanged."""
-        with gr.Column(elem_classes="card"):
-            heading(label("Rows"), label("Choose an example, paste your own conversations, or upload a file."), "1")
-            self.cards = choices(label("Examples"), "examples", "cards")
+        self.desk = gr.State(Desk())
+        self.changes = gr.State({})
+        """`rows_edits.Changes`: what was done to the rows."""
+        self.look = rows_look("rows-look")
+        with gr.Column(elem_classes="card", elem_id="rows-card"):
+            heading(label("Rows"), label("Take an example, or bring your own conversations."), "1")
+            self.source = RowsSource(backend, self.desk)
+            self.source.offer_examples()
             self.template = RunTemplate(template)
             with gr.Row(equal_height=False):
                 with gr.Column(scale=5, min_width=300):
-                    self._inputs()
+                    self.source.inputs()
+                    self.columns = Columns()
                 with gr.Column(scale=7, min_width=300):
-                    self.view = gr.HTML("", elem_id="check", js_on_load=None, apply_default_css=False)
+                    self.progress = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="rows-progress")
+                    self.view = pressable("check", ["fix", "undo", "undo_all", "go"])
+            self.browser = RowsBrowser(backend, self.desk, self.changes)
 
-    def _inputs(self) -> None:
-        self.paste = gr.Textbox(
-            label=label("Training data (JSONL or JSON)"),
-            info=label("One conversation a line, with messages, or with prompt and completion."),
-            placeholder='{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}',
-            lines=9,
-            max_lines=16,
-            elem_id="paste",
-        )
-        self.file = gr.File(
-            label=label("Or upload a file (.jsonl, .json)"),
-            file_types=[".jsonl", ".json"],
-            type="filepath",
-            height=120,
-            elem_id="upload",
-        )
+    @property
+    def paste(self) -> gr.Textbox:
+        return self.source.paste
 
-    def wire(self, page: gr.Blocks, header: Header, max_length: Any, train_on: Any) -> None:
-        page.load(self.offer, None, self.cards, **QUICK)
-        self.cards.select(
-            self.take_example, None, [self.paste, self.file, self.example], show_progress="hidden", **PAGE
-        )
-        self.file.change(self.lock_box, self.file, self.paste, **QUICK)
+    @property
+    def file(self) -> gr.File:
+        return self.source.file
+
+    @property
+    def given(self) -> list[Any]:
+        """What `rows_options.rows_settings` reads, in its order."""
+        return [self.paste, self.file, self.template.chosen, self.changes, *self.columns.boxes]
+
+    def wire(self, page: gr.Blocks, header: Header, settings: SettingsForm) -> None:
+        fields = [settings.fields[name] for name in FORMED]
+        self.source.wire(page)
         self.template.wire()
+        self.columns.wire()
+        self.browser.wire(self.view)
         gr.on(
             [
-                page.load,
                 self.paste.change,
                 self.file.change,
-                max_length.change,
-                train_on.change,
+                *(field.change for field in fields),
+                *(box.change for box in self.columns.boxes),
                 self.template.chosen.change,
                 header.model.input,
                 header.ready.change,
             ],
+            None,
+            None,
+            None,
+            js=ASK,
+            **PAGE,
+        )
+        self.look.input(
             self.check,
-            [self.paste, self.file, header.model, max_length, train_on, self.template.chosen],
-            self.view,
-            **LIVE,
+            [self.look, self.desk, header.model, *self.given, *fields],
+            [self.view, self.progress, self.changes, self.columns.panel, self.columns.buttons, *self.browser.drawn],
+            trigger_mode="multiple",
+            **STREAM,
         )
+        for event, handler in (
+            (self.view.fix, self.fix),
+            (self.view.undo, self.undo),
+            (self.view.undo_all, self.undo_all),
+        ):
+            event(handler, [self.changes, self.desk], self.changes, **QUEUED).then(None, None, None, js=ASK, **PAGE)
 
-    def offer(self, request: gr.Request) -> str:
-        language = reader_language(request)
-        return buttons(
-            [
-                Choice(
-                    localise(example["title"], language),
-                    localise(example["teaches"], language),
-                    say("{rows} rows", rows=example["rows"]).to(language),
-                )
-                for example in self.backend.examples()
-            ]
-        )
-
-    @told
-    def take_example(self, chosen: gr.SelectData, request: gr.Request) -> tuple[str, None, str]:
-        name = self.backend.examples()[int(chosen.index)]["name"]
-        return self.backend.example_text(name), None, name
-
-    def lock_box(self, file: str | None) -> Any:
-        # With both there would be two sets of rows; the box keeps its text for when the file is removed.
-        return gr.update(interactive=not file)
+    # ---- the check ---------------------------------------------------------------------------------------------
 
     def check(
         self,
-        pasted: str,
-        file: str | None,
-        model: str | None,
-        max_length: float | None,
-        train_on: str | None,
-        template: dict[str, Any] | None,
         request: gr.Request,
-    ) -> str:
+        number: int | None,
+        desk: Desk,
+        model: str | None,
+        pasted: str | None,
+        file: str | None,
+        template: dict[str, Any] | None,
+        changes: Changes,
+        user: str | None,
+        assistant: str | None,
+        system: str | None,
+        *given: Any,
+    ) -> Iterator[Updates]:
+        """Look at the rows anew. The newest look wins: an older one ends where it is, and draws nothing more."""
         language = reader_language(request)
+        number = int(number or 0) or desk.newest + 1
+        if number <= desk.newest:
+            return
+        desk.newest = number
+        columns = (user, assistant, system)
         if not (pasted or "").strip() and not file:
-            return nothing_pasted(language)
-        settings = template_settings(template)
-        options = {
-            "max_length": int(max_length) if max_length else TrainSettings.max_length,
-            "train_on": train_on or TrainSettings.train_on,
-            "template": settings.get("chat_template", ""),
-            "template_kwargs": settings.get("chat_template_kwargs"),
-            "clock": settings.get("chat_template_clock"),
-        }
+            desk.asked = desk.report = desk.shown = None
+            yield {
+                self.view: nothing_given(language),
+                self.progress: "",
+                self.columns.buttons: "",
+                **self.browser.hide(),
+            }
+            return
+        mark = source_mark(pasted, file)
+        is_new = desk.asked is None or desk.asked.mark != mark
         try:
-            report = self.backend.check_dataset("" if file else pasted, file or "", model or "", options)
+            settings = SettingsForm.chosen(FORMED, given)
+            settings.update(rows_settings(pasted, file, template, changes, columns))
+            asked = Asked("" if file else pasted or "", file or "", model or "", check_options(settings), mark)
         except PlaygroundError as error:
-            return f'<div id="check-findings">{refusal(error, language)}</div>'
-        return check_view(report, Path(file).name if file else "", language)
+            yield self._refused(desk, error, language)
+            return
+        edits = edits_for(changes, mark)
+        if changes and changes["source"] != mark:
+            desk.taken_back += len(changes["edits"])
+            yield {self.changes: {}}
+        for kind, item in self._work(desk, number, asked):
+            if kind == "waiting" and item >= _SHOWN_AFTER_S and is_new:
+                yield {self.progress: _progress(None, None, language)}
+            elif kind == "news":
+                yield self._news(desk, item, language) if is_new else {self.progress: _bar(item, language)}
+            elif kind == "refused":
+                yield self._refused(desk, item, language)
+            elif kind == "done":
+                yield from self._done(desk, number, asked, item, edits, language)
+        if desk.newest != number:
+            # Gradio sends the last update once more when a generator ends. This one may come late and harm nothing.
+            yield {self.progress: gr.skip()}
 
-    def source(self, pasted: str, file: str | None, example: str) -> tuple[str, str]:
-        """(example, file) names for a run's title: the example only while the box still holds it."""
-        if file:
-            return "", Path(file).name
-        try:
-            same = bool(example) and self.backend.example_text(example).strip() == (pasted or "").strip()
-        except PlaygroundError:
-            same = False
-        return (example if same else ""), ""
+    def _work(self, desk: Desk, number: int, asked: Asked) -> Iterator[tuple[str, Any]]:
+        return followed(
+            lambda tell: self.backend.check_dataset(*asked.arguments(), tell), lambda: desk.newest == number
+        )
+
+    def _news(self, desk: Desk, item: dict[str, Any], language: str) -> Updates:
+        early = self.browser.early(item["preview"], desk, language) if item.get("preview") else {}
+        return {self.progress: _bar(item, language), **early}
+
+    def _refused(self, desk: Desk, error: PlaygroundError, language: str) -> Updates:
+        desk.asked = desk.report = desk.shown = None
+        return {
+            self.view: f'<div id="check-findings">{refusal(error, language)}</div>',
+            self.progress: "",
+            **self.browser.hide(),
+        }
+
+    def _done(
+        self,
+        desk: Desk,
+        number: int,
+        asked: Asked,
+        report: dict[str, Any],
+        edits: Sequence[Edit],
+        language: str,
+    ) -> Iterator[Updates]:
+        # Rows of no known shape need somebody to say which column is what.
+        needs_columns = not report["usable_rows"] and report["columns"] and desk.asked_columns_for != asked.mark
+        if needs_columns:
+            desk.asked_columns_for = asked.mark
+        desk.turn_to(asked)
+        desk.report = Report(report)
+        desk.refresh_only()
+        file, taken_back, desk.taken_back = Path(asked.file).name if asked.file else "", desk.taken_back, 0
+        yield {
+            self.view: report_view(report, file, edits, taken_back, language),
+            self.progress: "",
+            self.columns.panel: gr.update(open=True) if needs_columns else gr.skip(),
+            self.columns.buttons: column_buttons(report["columns"], language),
+        }
+        rows = self.browser.turn(desk, language)
+        if desk.newest == number:
+            yield rows
+
+    # ---- edits -------------------------------------------------------------------------------------------------
+
+    def fix(self, changes: Changes, desk: Desk, pressed: gr.EventData) -> Any:
+        """One edit for all rows with a finding. Which rows these are, the server knows."""
+        place, code, do = (pressed._data.get(name) for name in ("kind", "code", "do"))
+        kind = desk.report.kind(place, code) if desk.report else None
+        rows = next((edit["rows"] for edit in kind["edits"] if edit["do"] == do), None) if kind else None
+        if not rows or do not in KNOWN or desk.asked is None:
+            return gr.skip()
+        return with_edit(changes, desk.asked.mark, do, rows, code=code if do == "keep" else "")
+
+    def undo(self, changes: Changes, desk: Desk) -> Changes:
+        return without_last(changes)
+
+    def undo_all(self, changes: Changes, desk: Desk) -> Changes:
+        return {}
 
 
-def nothing_pasted(language: str) -> str:
-    return empty(
-        say("No rows yet"),
-        say("Press one of the examples, or paste a few dozen conversations. What would be trained appears here."),
-        language,
-    )
+def _bar(news: dict[str, Any], language: str) -> str:
+    return _progress(news.get("fraction"), news.get("rows"), language)
 
 
-def check_view(report: dict[str, Any], file: str, language: str) -> str:
-    """Counts, findings and the first rows as they will be trained."""
-    trained, tokens = report["trained_tokens"], report["tokens"]
-    percent = f"{100 * trained / tokens:.0f} %" if tokens else ""
-    unusable = report["rows"] - report["usable_rows"]
-    note = say("{rows} cannot be used", rows=unusable).to(language) if unusable else ""
-    cells = [
-        stat(say("Usable rows"), f"{report['usable_rows']:,}", note, language),
-        stat(say("Tokens"), f"{tokens:,}", "", language),
-        stat(say("Trained tokens"), f"{trained:,}", percent, language),
-        stat(say("Rows cut off"), f"{report['truncated_rows']:,}", "", language),
-    ]
-    named = say("File: {name}", name=file).to(language) if file else ""
-    source = f'<p class="source">{escape(named)}</p>' if named else ""
+def _progress(fraction: float | None, rows: int | None, language: str) -> str:
+    if fraction is None:
+        line, bar = say("Reading the rows"), '<div class="bar is-unknown"><span></span></div>'
+    else:
+        percent = f"{100 * fraction:.0f}"
+        line = say("Looking through the rows: {percent} %", percent=percent)
+        bar = f'<div class="bar"><span style="width:{percent}%"></span></div>'
     return (
-        f'{source}<dl class="stats" id="check-counts">{"".join(cells)}</dl>'
-        f'<div id="check-findings">{_findings(report, language)}</div>{_preview(report["preview"], language)}'
+        f'<div class="waiting-rows" role="status"><p>{icon("running")}<span>{escape(line.to(language))}</span></p>'
+        f"{bar}</div>"
     )
-
-
-def _findings(report: dict[str, Any], language: str) -> str:
-    left_out = report.get("findings_left_out") or 0
-    more = say("and {count} more findings like these", count=f"{left_out:,}").to(language) if left_out else ""
-    return findings(report["findings"], language) + (f'<p class="more">{escape(more)}</p>' if more else "")
-
-
-def _preview(rows: list[dict[str, Any]], language: str) -> str:
-    if not rows:
-        return ""
-    title = escape(say("The first rows, as they will be trained").to(language))
-    shown = "".join(
-        f'<li><span class="row-number">{escape(say("Row {row}", row=row["row"]).to(language))}</span>'
-        f"{chips(row['tokens'], language, left_out=row.get('left_out') or 0)}</li>"
-        for row in rows
-    )
-    tokens = [token for row in rows for token in row["tokens"]]
-    return f'<h3>{title}</h3>{legend(tokens, language)}<ol class="row-preview" id="check-preview">{shown}</ol>'

@@ -1,10 +1,12 @@
 """The settings of a run as widgets: four in plain sight, the rest behind "Advanced".
 
-Every field of `TrainSettings` has its widget here and nothing else has; values travel under TRL's and PEFT's names.
+Every field of `TrainSettings` has its widget here, but for those that `rows_options.rows_settings` adds: the template,
+the mapping of columns and the edits. Values travel under TRL's and PEFT's names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -30,6 +32,7 @@ class SettingsForm:
             self._data()
             self._optimiser()
             self._adapter()
+            self._system_prompt()
 
     @property
     def widgets(self) -> list[gr.components.Component]:
@@ -37,10 +40,15 @@ class SettingsForm:
 
     def values(self, given: list[Any] | tuple[Any, ...]) -> dict[str, Any]:
         """`settings` from the widgets' values, in their order. An emptied widget means the default."""
-        settings = {name: value for name, value in zip(self.fields, given, strict=True) if value not in (None, "")}
+        settings = self.chosen(list(self.fields), given)
         if "time_budget_s" in settings:
             settings["time_budget_s"] = settings["time_budget_s"] * 60
         return settings
+
+    @staticmethod
+    def chosen(names: Sequence[str], given: Sequence[Any]) -> dict[str, Any]:
+        """The values by name, without those of emptied widgets."""
+        return {name: value for name, value in zip(names, given, strict=True) if value not in (None, "")}
 
     def _main(self) -> None:
         self._number(
@@ -81,14 +89,35 @@ class SettingsForm:
             label("What stands after is cut off; the preview shows it."),
             whole=True,
         )
+        self._choice(
+            "truncation_mode",
+            label("Longer rows"),
+            label("What is left of a row that is too long."),
+            [
+                (label("Keep the start"), "keep_start"),
+                (label("Keep the end"), "keep_end"),
+                (label("Leave the row out"), "drop"),
+            ],
+        )
         self._number(
             "held_out",
             label("Held-out share"),
             label("Rows kept out of training, to see what the model makes of new ones."),
             step=0.05,
         )
+        self._flag("shuffle_dataset", label("Shuffle the rows"), label("Otherwise the last rows are held out."))
         self._number("eval_steps", label("Steps between evaluations"), label("0: about eight in a run."), whole=True)
         self._number("seed", label("Seed"), label("Equal seeds give equal runs on one machine."), whole=True)
+
+    def _system_prompt(self) -> None:
+        self.fields["system_prompt"] = gr.Textbox(
+            _DEFAULTS.system_prompt,
+            label=label("System prompt"),
+            info=label("Put in front of rows that have none of their own."),
+            lines=1,
+            max_lines=6,
+            elem_id="setting-system_prompt",
+        )
 
     def _optimiser(self) -> None:
         self._number("max_steps", label("Largest number of steps"), label("-1: the epochs decide."), whole=True)
@@ -153,6 +182,11 @@ class SettingsForm:
             step=step,
             min_width=150,
             elem_id=f"setting-{name}",
+        )
+
+    def _flag(self, name: str, title: I18nData, info: I18nData) -> None:
+        self.fields[name] = gr.Checkbox(
+            getattr(_DEFAULTS, name), label=title, info=info, min_width=150, elem_id=f"setting-{name}"
         )
 
     def _choice(self, name: str, title: I18nData, info: I18nData, choices: list[tuple[I18nData, str]]) -> None:

@@ -188,7 +188,7 @@ def check_dataset(folder: str, source: Source, options: DatasetOptions, limits: 
     renderer = _renderer(folder, options.template, limits)
     parsed = parse(source, limits)
     first = page(parsed, renderer, options, per_page=_PREVIEW_ROWS)
-    usable = [row for row in first["rows"] if row.pop("finding") is None]
+    usable = [row for row in first["rows"] if row.pop("finding") is None and row.pop("data") is not None]
     tell({"fraction": 0.0, "rows": first["total"], "preview": usable})
     prepared = prepare(parsed, renderer, options, lambda fraction: tell({"fraction": fraction}))
     preview = [chips(example, renderer, options) for example in prepared.examples[:_PREVIEW_ROWS]]

@@ -44,7 +44,7 @@ def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
 
     made = []
     for _ in range(count):
-        turns = [("user", sentence(6, 18)), ("assistant", sentence(16, 44))]
+        turns = [("user", sentence(8, 24)), ("assistant", sentence(22, 56))]
         if random_.random() < 0.15:
             turns += [("user", sentence(4, 9)), ("assistant", sentence(8, 20))]
         made.append({"messages": [{"role": role, "content": content} for role, content in turns]})

@@ -12,6 +12,8 @@ from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta
 from playground.errors import InputError, NotFoundError
 from playground.words import Sentence
 
+from .fake_rows import FakeRows
+
 CHATML = """{%- for message in messages %}
 {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
 {%- endfor %}
@@ -81,7 +83,7 @@ def a_finding(**given: Any) -> dict[str, Any]:
     return {**finding, **fix, **given}
 
 
-class FakeBackend:
+class FakeBackend(FakeRows):
     """Keeps what it was asked in `asked`; `refuse` makes the next call fail."""
 
     def __init__(self) -> None:
@@ -225,12 +227,6 @@ class FakeBackend:
             a_sample("tools", "With tools", [question], tools=tools, options={"add_generation_prompt": True}),
             a_sample("empty", "An empty turn", [{"role": "user", "content": ""}, answer], breaks=True),
         ]
-
-    def check_dataset(self, *given: Any) -> dict[str, Any]:
-        self._note("check_dataset", *given)
-        counts = {"rows": 3, "usable_rows": 2, "tokens": 10, "trained_tokens": 4, "truncated_rows": 0}
-        rows = [{"row": 1, "left_out": 0, "tokens": TOKENS}]
-        return {"format": "messages", **counts, "findings_left_out": 0, "findings": [], "preview": rows}
 
     def train(self, *given: Any) -> dict[str, Any]:
         self._note("train", *given)

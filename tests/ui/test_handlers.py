@@ -31,13 +31,6 @@ def is_skip(value):
     return isinstance(value, dict) and value.get("__type__") == "update" and len(value) == 1
 
 
-def test_a_file_goes_before_the_box(backend):
-    rows = tab(FinetuneTab, backend).rows
-    assert "rows.jsonl" in rows.check("pasted", "/tmp/x/rows.jsonl", "m", 256, "last", {}, None)
-    options = {"max_length": 256, "train_on": "last", "template": "", "template_kwargs": None, "clock": None}
-    assert backend.asked[0][1:] == ("", "/tmp/x/rows.jsonl", "m", options)
-
-
 TEMPLATE = {
     "chat_template": "zephyr",
     "chat_template_kwargs": {"year": 2001},
@@ -46,13 +39,17 @@ TEMPLATE = {
 }
 
 
-def test_the_template_of_the_template_tab_is_checked_with_trained_with_and_named(backend):
-    finetune = tab(FinetuneTab, backend)
-    finetune.rows.check("pasted", None, "m", 256, "last", TEMPLATE, None)
-    asked = backend.asked[0][4]
-    assert (asked["template"], asked["template_kwargs"], asked["clock"]) == ("zephyr", {"year": 2001}, None)
+def begun(finetune, pasted="rows", file=None, template=None, changes=None, columns=("", "", "")):
+    """What pressing Start sends to the page, one update after the other."""
     given = [widget.value for widget in finetune.settings.widgets]
-    *_, last = finetune.begin(None, "rows", None, "org/model", "", TEMPLATE, [], *given)
+    return list(
+        finetune.begin(None, "org/model", "", [], pasted, file, template or {}, changes or {}, *columns, *given)
+    )
+
+
+def test_the_template_of_the_template_tab_is_trained_with_and_named(backend):
+    finetune = tab(FinetuneTab, backend)
+    begun(finetune, template=TEMPLATE)
     settings = backend.asked[-1][4]
     assert (settings["chat_template"], settings["chat_template_kwargs"]) == ("zephyr", {"year": 2001})
     row, line = finetune.rows.template.tell(TEMPLATE, None)
@@ -62,16 +59,14 @@ def test_the_template_of_the_template_tab_is_checked_with_trained_with_and_named
 
 
 def test_a_run_is_named_after_an_example_only_while_it_is_unchanged(backend):
-    rows = tab(FinetuneTab, backend).rows
-    assert rows.source(backend.example_text("pirate"), None, "pirate") == ("pirate", "")
-    assert rows.source("other", None, "pirate") == ("", "")
-    assert rows.source("other", "/tmp/x/rows.jsonl", "pirate") == ("", "rows.jsonl")
+    names = tab(FinetuneTab, backend).rows.source.names
+    assert names(backend.example_text("pirate"), None, "pirate") == ("pirate", "")
+    assert names("other", None, "pirate") == ("", "")
+    assert names("other", "/tmp/x/rows.jsonl", "pirate") == ("", "rows.jsonl")
 
 
 def test_starting_remembers_the_run_in_the_browser(backend):
-    finetune = tab(FinetuneTab, backend)
-    given = [widget.value for widget in finetune.settings.widgets]
-    waiting, last = finetune.begin(None, "rows", None, "org/model", "", {}, [], *given)
+    waiting, last = begun(tab(FinetuneTab, backend))
     assert "Reading the rows" in waiting[0] and is_skip(waiting[1])
     assert last[0] == "" and last[1][0]["run"] == "abc"
     assert backend.asked[0][4]["time_budget_s"] == 180
@@ -80,8 +75,7 @@ def test_starting_remembers_the_run_in_the_browser(backend):
 def test_a_refused_start_changes_nothing_else(backend):
     finetune = tab(FinetuneTab, backend)
     backend.refuse = REFUSED
-    given = [widget.value for widget in finetune.settings.widgets]
-    *_, last = finetune.begin(None, "", None, "", "", {}, [], *given)
+    *_, last = begun(finetune, "")
     assert "No." in last[0] and is_skip(last[1]) and is_skip(last[2])
 
 
