@@ -85,7 +85,7 @@ def test_check_dataset_takes_a_file(client: Client, tmp_path: Path) -> None:
     path.write_text('{"prompt": "a", "completion": "b"}\nnot json\n')
     found = client.predict(file=handle_file(path), api_name="/check_dataset")
     assert (found["format"], found["rows"], found["usable_rows"]) == ("prompt_completion", 2, 1)
-    assert [(finding["row"], finding["code"]) for finding in found["findings"]] == [(2, "not_json")]
+    assert [(finding["row"], finding["code"]) for finding in found["findings"] if finding["row"]] == [(2, "not_json")]
 
 
 @pytest.mark.parametrize("name", [dataset.name for dataset in BUNDLED])
@@ -158,7 +158,7 @@ def test_a_waiting_run_knows_its_place_and_can_be_stopped(tiny_app: App) -> None
 
 REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("/check_dataset", {"text": "  "}, "No rows arrived: the text is empty"),
-    ("/check_dataset", {"text": "[1, 2"}, r"starts with \[ but is not JSON"),
+    ("/check_dataset", {"text": '[{"prompt": 1}, '}, r"starts with \[ but is not JSON"),
     ("/check_dataset", {"text": '{"prompt": 1}', "options": {"max_length": 1}}, "max_length is 1.*from 8 to 8192"),
     ("/check_dataset", {"text": "{}", "model": "../../etc"}, "There is no model named"),
     ("/train", {"text": '{"prompt": "a", "completion": "b"}'}, "1 of 1 rows can be used.*at least two"),

@@ -164,7 +164,7 @@ def test_two_people_see_nothing_of_each_other(visit: Visit, app: App) -> None:
 
 
 BAD = [
-    ("not json at all", "Row 1 is not JSON", "1 行目"),
+    ('{"prompt": not json', "Row 1 is not JSON", "1 行目"),
     ('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}', "Row 2 has the keys prompt", "2 行目"),
     ('{"messages": [{"content": "x"}]}', "message 1 has no role", "役割"),
 ]
@@ -188,7 +188,7 @@ def test_another_kind_of_file_is_refused_in_words(visit: Visit, tmp_path: Path) 
     page = visit()
     open_tab(page, "finetune")
     picked = tmp_path / "rows.json"
-    picked.write_bytes(b"PK\x03\x04 a zip by another name")
+    picked.write_bytes(b"\x00\x01\x02 no rows at all \xff" * 40)
     page.set_input_files("#upload input[type=file]", picked)
     expect(page.locator("#check")).to_contain_text("The file is not text")
 
@@ -208,8 +208,11 @@ def test_hostile_text_stays_text(visit: Visit) -> None:
     assert page.evaluate("window.hit") is None
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+# Each two of the three choices together; all eight in the tests of the pieces.
+@pytest.mark.parametrize(
+    ("language", "width", "scheme"),
+    [("en", 1280, "light"), ("ja", 1280, "dark"), ("en", 390, "dark"), ("ja", 390, "light")],
+)
 def test_every_tab_fits(visit: Visit, language: str, width: int, scheme: str) -> None:
     page = visit(language, width, scheme)
     assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
