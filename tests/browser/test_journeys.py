@@ -188,7 +188,7 @@ def test_another_kind_of_file_is_refused_in_words(visit: Visit, tmp_path: Path) 
     page = visit()
     open_tab(page, "finetune")
     picked = tmp_path / "rows.json"
-    picked.write_bytes(b"\x00\x01\x02 no rows at all \xff" * 40)
+    picked.write_bytes(b"\x00\x01\x02\xff\xfe no rows \x00" * 40)
     page.set_input_files("#upload input[type=file]", picked)
     expect(page.locator("#check")).to_contain_text("The file is not text")
 
