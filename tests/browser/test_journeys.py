@@ -35,8 +35,12 @@ def set_number(page: Page, setting: str, value: str) -> None:
 def start(page: Page, steps: int) -> None:
     if not page.locator("#setting-max_steps").is_visible():
         page.click("#advanced button")
+        # Gradio writes the first value into a number a moment after it has drawn it, over what a test is quick to type.
+        page.wait_for_timeout(500)
     set_number(page, "max_steps", str(steps))
     set_number(page, "eval_steps", "3")
+    # The page says how many steps these settings come to: then the server has them.
+    expect(page.locator("#check-facts")).to_contain_text(re.compile(rf"\b{steps} (steps|ステップ)"))
     page.click("#start")
 
 
