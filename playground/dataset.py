@@ -290,13 +290,12 @@ def _lint(prepared: Prepared, reader: RowReader, report: Report) -> list[Finding
         )
     options = prepared.options
     training = len(rows) - len(prepared.held_out)
-    steps = options.steps(training)
     facts = LintFacts(
         max_length=options.max_length,
         control_tokens=tuple(reader.control_tokens),
         rows_per_step=options.rows_per_step,
-        steps=steps,
-        epochs=steps * options.rows_per_step / max(training, 1),
+        steps=options.steps(training),
+        epochs=options.seen(training),
     )
     return lint(rows, facts, report)
 

@@ -56,7 +56,6 @@ def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
     counts = Counter(example.conversation.shape for example in prepared.examples)
     lengths = np.array([example.length for example in prepared.examples], dtype=np.int32)
     training = [example for place, example in enumerate(prepared.examples) if place not in prepared.held_out]
-    steps = options.steps(len(training)) if training else 0
     return {
         **summary(prepared),
         "source": {"file_format": parsed.file_format, "encoding": parsed.encoding},
@@ -72,7 +71,10 @@ def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
             "seed": options.seed,
             "held_out_rows": [prepared.examples[place].row for place in sorted(prepared.held_out)],
         },
-        "epochs": {"steps": steps, "seen": round(steps * options.rows_per_step / max(len(training), 1), 2)},
+        "epochs": {
+            "steps": options.steps(len(training)) if training else 0,
+            "seen": round(options.seen(len(training)), 2) if training else 0.0,
+        },
         "codes": by_code(prepared.findings),
     }
 

@@ -75,15 +75,6 @@ class Rendered:
         """`input_ids` with -100 where nothing is learnt: what the trainer gets."""
         return [token if kept else -100 for token, kept in zip(self.input_ids, self.loss_mask, strict=True)]
 
-    def cut(self, max_length: int) -> Rendered:
-        """The first `max_length` tokens (TRL's keep_start)."""
-        return replace(
-            self,
-            input_ids=self.input_ids[:max_length],
-            loss_mask=self.loss_mask[:max_length],
-            offsets=self.offsets[:max_length],
-        )
-
 
 @dataclass(frozen=True)
 class Supervised:

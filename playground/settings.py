@@ -330,6 +330,10 @@ class DatasetOptions:
             return self.max_steps
         return math.ceil(math.ceil(rows / self.rows_per_step) * self.num_train_epochs)
 
+    def seen(self, rows: int) -> float:
+        """How often a run over so many training rows sees each of them."""
+        return self.steps(rows) * self.rows_per_step / max(rows, 1)
+
     def render_options(self, tools: list[Any] | None) -> RenderOptions:
         """What the template is given for a row with these tools. Raises InputError for a value of the wrong kind."""
         return RenderOptions(tools=tools, template_kwargs=self.template_kwargs, clock=self.clock)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two processes with two threads each would wait for one another at every barrier: with them the small tests took
-    # three times as long. Set before anything imports torch.
+    # several times as long. Set before anything imports torch.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import httpx

@@ -360,19 +360,6 @@ def test_an_empty_marked_span_trains_nothing(tokenizer):
     assert rendered.loss_mask == [0, 0, 0]
 
 
-def test_cut_keeps_the_first_tokens_and_leaves_the_whole_as_it_was(tokenizer):
-    whole = Renderer(tokenizer).render(CONVERSATIONS["two turns"], NOTHING)
-    length = len(whole.input_ids)
-    cut = whole.cut(10)
-    assert (cut.input_ids, cut.loss_mask, cut.offsets) == (
-        whole.input_ids[:10],
-        whole.loss_mask[:10],
-        whole.offsets[:10],
-    )
-    assert len(whole.input_ids) == length
-    assert whole.cut(length + 1) == whole
-
-
 def test_a_template_whose_words_cannot_be_found_again_is_not_guessed_at(tokenizer):
     template = (
         "{{ messages | length }}: {% for m in messages %}{{ m.role }} {{ m.content | length }} "

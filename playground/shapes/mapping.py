@@ -142,6 +142,11 @@ def _filled(template: str, part: str, data: dict[str, Any], where: Sentence) -> 
 def _value(data: dict[str, Any], column: str, where: Sentence) -> str:
     if column not in data:
         raise _no_column(where, column, data)
+    return words_in(data, column, where)
+
+
+def words_in(data: dict[str, Any], column: str, where: Sentence) -> str:
+    """What stands in a column that the row has, as text. Raises MissingColumn where that is nothing."""
     value = data[column]
     if value is None:
         raise MissingColumn(

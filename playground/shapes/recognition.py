@@ -17,7 +17,7 @@ from typing import Any
 from playground.errors import InputError
 from playground.records import json_kind
 from playground.shapes import names
-from playground.shapes.mapping import as_text
+from playground.shapes.mapping import as_text, words_in
 from playground.shapes.names import fold
 from playground.shapes.turns import decoded, from_sharegpt, is_from_value
 from playground.words import Sentence, say
@@ -199,23 +199,12 @@ def _question_answer(
     sources: tuple[str | None, str | None, str, str], shape: Shape, data: dict[str, Any], where: Sentence
 ) -> Read:
     system, context, question, answer = sources
-    asked = _words(data, question, where)
+    asked = words_in(data, question, where)
     before = as_text(data[context], where) if context is not None and data.get(context) is not None else ""
     if before.strip():
         asked = f"{before}\n\n{asked}"
-    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": _words(data, answer, where)}]
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": words_in(data, answer, where)}]
     return _with_system(data, system, messages, where), shape
-
-
-def _words(data: dict[str, Any], column: str, where: Sentence) -> str:
-    value = data[column]
-    if value is None:
-        raise InputError(
-            say("{where} has nothing in the column {column}.", where=where, column=repr(column[:40])),
-            say("The question and the answer are both needed."),
-            say("Fill it in, or remove the row."),
-        )
-    return as_text(value, where)
 
 
 # --- Alpaca ---
@@ -238,12 +227,12 @@ def _alpaca(
 ) -> Read:
     """Instruction and input are joined by a line break; history is [[question, answer], …]: LLaMA-Factory's way."""
     system, history, instruction, given, output = sources
-    asked = _words(data, instruction, where)
+    asked = words_in(data, instruction, where)
     more = as_text(data[given], where) if given is not None and data.get(given) is not None else ""
     if more.strip():
         asked = f"{asked}\n{more}"
     messages = _earlier(decoded(data.get(history or ""), where, "history"), where)
-    messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": _words(data, output, where)}]
+    messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": words_in(data, output, where)}]
     return _with_system(data, system, messages, where), shape
 
 
@@ -279,4 +268,4 @@ def _preference(
 
 
 def _text(column: str, shape: Shape, data: dict[str, Any], where: Sentence) -> Read:
-    return [{"role": "assistant", "content": _words(data, column, where)}], shape
+    return [{"role": "assistant", "content": words_in(data, column, where)}], shape

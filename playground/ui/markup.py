@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
-from typing import Any
 
 from playground.errors import PlaygroundError
-from playground.words import Sentence, localise, say
-
-ROWS_NAMED = 6
-"""Row numbers written out in one finding; a dataset with one fault a row would fill the page."""
+from playground.words import Sentence, say
 
 # Drawn here, not taken from an icon font: nothing is downloaded, and shape tells severities apart without colour.
 _ICONS = {
@@ -69,45 +64,6 @@ def stat(name: Sentence, value: str, note: str, language: str) -> str:
 def severity_word(severity: str, language: str) -> str:
     words = {"error": say("Error"), "warning": say("Warning"), "info": say("Note")}
     return words.get(severity, words["info"]).to(language)
-
-
-def findings(found: Iterable[dict[str, Any]], language: str) -> str:
-    """The list of findings, gravest first, one item a kind of finding with the rows that have it. "" for none."""
-    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for finding in found:
-        key = (
-            (finding["code"], finding["severity"])
-            if finding["row"] is not None
-            else (str(id(finding)), finding["severity"])
-        )
-        kinds.setdefault(key, []).append(finding)
-    order = {"error": 0, "warning": 1, "info": 2}
-    ranked = sorted(kinds.items(), key=lambda item: order.get(item[0][1], 3))
-    items = "".join(_finding(same, language) for _, same in ranked)
-    return f'<ul class="findings">{items}</ul>' if items else ""
-
-
-def _finding(same: list[dict[str, Any]], language: str) -> str:
-    first = same[0]
-    severity = first["severity"] if first["severity"] in ("error", "warning", "info") else "info"
-    rows = [finding["row"] for finding in same if finding["row"] is not None]
-    message, fix = localise(first["message"], language), localise(first["fix"], language)
-    where = f' <span class="finding-rows">{escape(_rows(rows, language))}</span>' if rows else ""
-    advice = f'<span class="finding-fix">{escape(fix)}</span>' if fix else ""
-    return (
-        f'<li class="finding is-{severity}">{icon(severity)}<div><span class="finding-head">'
-        f"<strong>{escape(severity_word(severity, language))}</strong>{where}</span>"
-        f'<span class="finding-message">{escape(message)}</span>{advice}</div></li>'
-    )
-
-
-def _rows(rows: list[int], language: str) -> str:
-    if len(rows) == 1:
-        return say("Row {row}", row=rows[0]).to(language)
-    named = ", ".join(str(row) for row in rows[:ROWS_NAMED])
-    if len(rows) <= ROWS_NAMED:
-        return say("Rows {rows}", rows=named).to(language)
-    return say("Rows {rows} and {more} more", rows=named, more=len(rows) - ROWS_NAMED).to(language)
 
 
 def duration(seconds: float, language: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from playground.ui.page import build_page, launch_options
 from tests.conftest import App
+from tests.ui.fake_backend import FakeBackend
 
 ARTIFACTS = Path(__file__).resolve().parent.parent / "artifacts"
 FLAGS = [
@@ -79,6 +82,16 @@ def visit(chromium: Browser, app: App) -> Iterator[Visit]:
     for context in contexts:
         context.close()
     assert not errors
+
+
+@contextmanager
+def launched(backend: FakeBackend) -> Iterator[str]:
+    """The address of the page in front of a backend that is not the real one."""
+    page = build_page(backend, "secret")
+    page.queue(default_concurrency_limit=None)
+    _, address, _ = page.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
+    yield address
+    page.close()
 
 
 def picture(page: Page, name: str) -> None:

@@ -17,9 +17,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from playground.errors import InputError
-from playground.ui.page import build_page, launch_options
 from playground.words import Sentence
-from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width
+from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, launched
 from tests.ui.fake_backend import FakeBackend, a_finding
 
 pytestmark = pytest.mark.browser
@@ -55,11 +54,8 @@ def backend() -> HeldBackend:
 
 @pytest.fixture(scope="module")
 def url(backend: HeldBackend) -> Iterator[str]:
-    page = build_page(backend, "secret")
-    page.queue(default_concurrency_limit=None)
-    _, address, _ = page.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
-    yield address
-    page.close()
+    with launched(backend) as address:
+        yield address
 
 
 @pytest.fixture
