@@ -27,15 +27,19 @@ NUMBERS = {
     "time_budget_s": (0, 86_400, -1, 86_401),
     "held_out": (0, 0.5, -0.01, 0.51),
     "eval_steps": (0, 100_000, -1, 100_001),
+    "early_stopping_patience": (0, 1000, -1, 1001),
+    "probe_max_new_tokens": (0, 512, -1, 513),
 }
 WORDS = {
-    "lr_scheduler_type": ("cosine", "linear", "constant"),
-    "quantization": ("auto", "nf4", "none"),
+    "lr_scheduler_type": ("cosine", "linear", "constant_with_warmup"),
+    "quantization": ("auto", "nf4", "fp4", "none"),
     "train_on": ("assistant", "last", "all"),
     "truncation_mode": ("keep_start", "keep_end", "drop"),
 }
 TEMPLATE = {"chat_template", "chat_template_kwargs", "chat_template_clock"}
 ROWS = {"system_prompt", "shuffle_dataset", "mapping", "edits"}
+FLAGS = ("bnb_4bit_use_double_quant", "use_rslora", "packing", "gradient_checkpointing", "general_ability")
+OTHERS = {"target_modules", "probe_prompts", "start_from"}
 SAMPLING = {
     "max_new_tokens": (1, 4096, 0, 4097),
     "temperature": (0, 5, -0.1, 5.1),
@@ -52,9 +56,8 @@ def refused(cls, **given):
 
 
 def test_every_training_setting_is_looked_at_here():
-    assert set(NUMBERS) | set(WORDS) | {"target_modules"} | TEMPLATE | ROWS == {
-        field.name for field in fields(TrainSettings)
-    }
+    looked_at = set(NUMBERS) | set(WORDS) | set(FLAGS) | OTHERS | TEMPLATE | ROWS
+    assert looked_at == {field.name for field in fields(TrainSettings)}
     assert set(SAMPLING) | {"system"} == {field.name for field in fields(Sampling)}
 
 
@@ -80,6 +83,29 @@ def test_a_whole_number_takes_no_fraction(name):
         assert getattr(TrainSettings.from_dict({name: 1.5}), name) == 1.5
     else:
         assert "whole number" in refused(TrainSettings, **{name: 8.5})
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_a_flag_is_true_or_false_and_nothing_else(name):
+    for right in (True, False):
+        assert getattr(TrainSettings.from_dict({name: right}), name) is right
+    for wrong in (1, 0, "true", None):
+        assert "true or false" in refused(TrainSettings, **{name: wrong})
+
+
+def test_probes_are_a_few_short_texts():
+    assert TrainSettings.from_dict({"probe_prompts": ["Hi"] * 5}).probe_prompts == ["Hi"] * 5
+    assert TrainSettings.from_dict({"probe_prompts": None}).probe_prompts == []
+    for wrong in (["Hi"] * 6, ["x" * 2001]):
+        assert "at most 5 texts of 2000 characters" in refused(TrainSettings, probe_prompts=wrong)
+    for wrong in ("Hi", [1], {"a": "b"}):
+        assert "a list of texts" in refused(TrainSettings, probe_prompts=wrong)
+
+
+def test_an_earlier_run_is_named_by_its_id_alone():
+    assert TrainSettings.from_dict({"start_from": "A" * 22}).start_from == "A" * 22
+    for wrong in ("../../etc", "A" * 21, "A" * 22 + "\n", 7, None):
+        assert "the id of a run" in refused(TrainSettings, start_from=wrong)
 
 
 def test_no_steps_at_all_are_refused():
