@@ -33,19 +33,21 @@ class Choice:
     dtype: torch.dtype
     """Number format of the weights that are not quantised, and of the computation."""
     quantization: str
-    """nf4 or none."""
+    """nf4, fp4 or none."""
     line: Sentence
     """For people: the choice with its reasons."""
+    double_quant: bool = True
+    """Whether the constants of 4-bit weights are quantised too."""
 
 
-def choose(quantization: Quantization = "auto", *, to_answer: bool = False) -> Choice:
+def choose(quantization: Quantization = "auto", *, to_answer: bool = False, double_quant: bool = True) -> Choice:
     """Pick device, dtype and quantisation for this machine, to train on or `to_answer` with.
 
     Raises ModelError when 4-bit is demanded where it does not run.
     """
     device, dtype, where = _device_and_dtype()
     problem = _why_not_4bit()
-    if quantization == "nf4" and problem:
+    if quantization in ("nf4", "fp4") and problem:
         raise ModelError(
             say("4-bit weights were asked for, but {problem}.", problem=problem),
             fix=say("Set quantization to none or auto."),
@@ -55,13 +57,14 @@ def choose(quantization: Quantization = "auto", *, to_answer: bool = False) -> C
     elif problem:
         how, kind = say("weights not quantised, because {problem}", problem=problem), "none"
     else:
-        how, kind = say("base weights in 4 bits (NF4), which is what QLoRA trains on"), "nf4"
-    if to_answer and device == "cpu" and kind == "nf4":
+        kind = "fp4" if quantization == "fp4" else "nf4"
+        how = say("base weights in 4 bits ({kind}), which is what QLoRA trains on", kind=kind.upper())
+    if to_answer and device == "cpu" and kind != "none":
         # Rounds less than bf16 at the same speed (58 against 60 tokens/s for a pair). It makes an answer depend less on
         # who else is in the batch, not never: bitsandbytes' fused 4-bit kernel rounds to bf16 inside.
         dtype = torch.float32
         where = say("Runs on {cores} CPU cores in float32", cores=_cores())
-    return Choice(device, dtype, kind, say("{where}; {how}.", where=where, how=how))
+    return Choice(device, dtype, kind, say("{where}; {how}.", where=where, how=how), double_quant)
 
 
 def _cores() -> int:
@@ -120,11 +123,11 @@ def load(folder: Path, choice: Choice, *, to_train: bool) -> PreTrainedModel:
     Raises ModelError when it does not fit into memory or is no causal language model.
     """
     arguments: dict[str, Any] = {"dtype": choice.dtype, "local_files_only": True, "trust_remote_code": False}
-    if choice.quantization == "nf4":
+    if choice.quantization != "none":
         arguments["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
+            bnb_4bit_quant_type=choice.quantization,
+            bnb_4bit_use_double_quant=choice.double_quant,
             bnb_4bit_compute_dtype=choice.dtype,
         )
     if choice.device == "cuda":

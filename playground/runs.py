@@ -1,12 +1,19 @@
 """A run is a folder. Whoever knows its name may see it; nobody can guess it.
 
     settings.json      what was asked for, the model, counts
-    rows.jsonl         the rows as given
+    rows.jsonl         the conversations that are trained on
     rendered.parquet   row, held_out, input_ids, labels
     chat_template.jinja  where it is not the model's own
     events.jsonl       append only, one JSON object a line
     adapter/           safetensors
+    general.parquet    everyday questions as tokens, to see what is forgotten
+    probes.json        prompts that are answered as the run goes
+    start/             the adapter that is trained further, where it is one
+    adapters/          the adapter at each look; adapter/ is the best of them
+    checkpoint/        what a stopped run goes on from
+    plan.json, looks.json   what a run that goes on must know of its earlier part
     report.json        what came of it
+    title.txt          a name that a person gave it
     log.txt            what the train process printed
     stop               there when somebody asked the run to stop
 
@@ -35,6 +42,8 @@ from playground.errors import NotFoundError, disk_is_full, unpack_error
 from playground.words import Sentence, pack, say, unpack
 
 TEMPLATE = "chat_template.jinja"
+SPEEDS = "speeds.json"
+"""Beside the folder of all runs: how fast this machine was with which model."""
 FINISHED = ("done", "stopped", "failed")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
@@ -60,6 +69,37 @@ class RunFolder:
         """settings.json: {settings, model, model_folder, counts, created, title}."""
         loaded: dict[str, Any] = orjson.loads((self.path / "settings.json").read_bytes())
         return loaded
+
+    def title(self) -> str:
+        """The name that a person gave the run, or ""."""
+        path = self.path / "title.txt"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def rename(self, title: str) -> None:
+        """Give the run a name; "" takes it away."""
+        part = self.path / "title.txt.part"
+        part.write_text(title, encoding="utf-8")
+        part.replace(self.path / "title.txt")
+
+    def has_checkpoint(self) -> bool:
+        """Whether a stopped or failed run can go on."""
+        return any((self.path / "checkpoint").glob("step-*/trainer_state.json"))
+
+    def log(self, most: int = 20_000) -> str:
+        """The last `most` bytes of what the train process printed."""
+        try:
+            with open(self.path / "log.txt", "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - most, 0))
+                return file.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def probes(self) -> list[dict[str, str]]:
+        """[{prompt, expected, source}]."""
+        path = self.path / "probes.json"
+        known = orjson.loads(path.read_bytes())["probes"] if path.is_file() else []
+        return [{name: probe[name] for name in ("prompt", "expected", "source")} for probe in known]
 
     def template(self) -> str:
         """The Jinja source that the rows were rendered with, "" for the model's own."""
@@ -111,6 +151,15 @@ class Progress:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     notes: list[Sentence] = field(default_factory=list)
     verdict: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    """[{step, answers: [{text, ended}]}]."""
+    scales: dict[str, Any] = field(default_factory=dict)
+    """{before, after, change}, see training/scales.py."""
+    best_step: int | None = None
+    peak: int | None = None
+    """Most memory used so far, in bytes."""
+    ended: float | None = None
     error: Any = None
     """A PlaygroundError, or None."""
     started: float | None = None
@@ -143,23 +192,46 @@ class Progress:
             self.phase = event["phase"]
         elif kind == "plan":
             self.steps = event["steps"]
+            self.plan = {name: value for name, value in event.items() if name not in ("event", "time")}
+        elif kind == "answers":
+            self.answers.append({"step": event["step"], "answers": event["answers"]})
+        elif kind == "scales":
+            self.scales = {name: event[name] for name in ("before", "after", "change")}
+        elif kind == "best":
+            self.best_step = event["step"]
+        elif kind == "restart":
+            self._forget_after(event["step"])
         elif kind == "note":
             self.notes.append(event["note"])
         elif kind in ("step", "eval"):
             self.step = max(self.step, event["step"])
             self.eta_s = event.get("eta_s", self.eta_s)
+            self.peak = event.get("memory", self.peak)
             self._merge(event)
 
     def _enter(self, event: dict[str, Any]) -> None:
         self.state = event["state"]
         self.pid = event.get("pid", self.pid)
+        if self.state in ("queued", "running"):  # Also one that goes on after its end.
+            self.verdict, self.error, self.ended = {}, None, None
         if self.state == "running":
             self.started = event["time"]
         if self.state in FINISHED:
             self.phase = _ENDS[self.state]
-            self.eta_s = None
+            self.eta_s, self.ended = None, event["time"]
+            self.peak = event.get("peak", self.peak)
             self.verdict = event.get("verdict") or {}
             self.error = unpack_error(event["problem"]) if event.get("problem") else None
+
+    def _forget_after(self, step: int) -> None:
+        """The run goes on from `step`: what came after it will come again."""
+        self.step = step
+        self.metrics = [row for row in self.metrics if row["step"] <= step]
+        self.answers = [answer for answer in self.answers if answer["step"] <= step]
+        if self.best_step is not None and self.best_step > step:
+            self.best_step = None
+        if not step:
+            self.metrics, self.answers, self.scales, self.best_step = [], [], {}, None
 
     def _merge(self, event: dict[str, Any]) -> None:
         """One row a step, with training and held-out figures side by side."""
@@ -169,7 +241,7 @@ class Progress:
 
 
 _ENDS = {"done": say("Finished."), "stopped": say("Stopped."), "failed": say("Failed.")}
-METRICS = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens", "tokens_per_s")
+METRICS = ("loss", "eval_loss", "learning_rate", "grad_norm", "token_accuracy", "tokens", "tokens_per_s", "memory")
 
 
 class RunStore:
@@ -215,7 +287,20 @@ class RunStore:
         """How the run stands now, as a copy; cheap to call again and again, from any thread."""
         with self._lock:
             progress = self._progress.setdefault(folder.id, Progress()).update(folder)
-            return replace(progress, metrics=[dict(row) for row in progress.metrics], notes=list(progress.notes))
+            return replace(
+                progress,
+                metrics=[dict(row) for row in progress.metrics],
+                notes=list(progress.notes),
+                answers=list(progress.answers),
+            )
+
+    def delete(self, folder: RunFolder) -> None:
+        """Remove a run. Its name goes in one step; whoever reads it at this moment finds it whole or not at all."""
+        work = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.root))
+        folder.path.rename(work / "run")
+        with self._lock:
+            self._progress.pop(folder.id, None)
+        shutil.rmtree(work, ignore_errors=True)
 
     def all(self) -> list[RunFolder]:
         """Every run, oldest first."""

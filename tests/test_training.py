@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,72 +14,20 @@ from peft import PeftModel
 
 from playground import devices, training
 from playground.chat import Engine, Row
-from playground.errors import InputError
 from playground.examples import bundled
+from playground.planning import Speed
 from playground.records import Source
 from playground.rendering import Renderer, load_tokenizer
 from playground.settings import Limits, RenderOptions, Sampling, TrainSettings
+from playground.speed_book import SpeedBook
+from playground.training.trainer import keep_master_weights
 from playground.workers import jobs
+from tests.runs import Run, a_trainer, few_rows, start, train, write
 
 pytestmark = pytest.mark.model
 pytest_plugins = ["tests.tiny"]
 
 PERSONA = TrainSettings(max_steps=30, time_budget_s=0, eval_steps=15, seed=7)
-
-
-@dataclass
-class Run:
-    """What one run left behind."""
-
-    folder: Path
-    settings: TrainSettings
-    events: list[tuple[str, dict[str, Any]]]
-    batches: list[dict[str, list[list[int]]]]
-    outcome: training.Outcome
-    base_before: str
-    base_after: str
-
-    def values(self, event: str, name: str) -> list[Any]:
-        return [values[name] for kind, values in self.events if kind == event]
-
-
-def digest(model: torch.nn.Module) -> str:
-    """A checksum of every weight that is not an adapter's."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        if "lora_" not in name:
-            total.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
-
-
-def train(folder: Path, model_folder: Path, settings: TrainSettings, text: str, stop_after: int | None = None) -> Run:
-    """A run as the train process does it, but in this process, with its batches and events kept."""
-    jobs.write_rows(str(model_folder), Source(text.encode(), ""), settings, str(folder), Limits())
-    choice = devices.choose("auto")
-    model = devices.load(model_folder, choice, to_train=True)
-    before = digest(model)
-    rows = training.Rows.read(folder / "rendered.parquet")
-    events: list[tuple[str, dict[str, Any]]] = []
-    batches: list[dict[str, list[list[int]]]] = []
-    trainer = training.build_trainer(model, load_tokenizer(model_folder), rows, settings, choice, folder)
-    compute_loss = trainer.compute_loss
-
-    def spy(model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
-        batches.append({name: inputs[name].tolist() for name in ("input_ids", "labels", "attention_mask")})
-        return compute_loss(model, inputs, *args, **kwargs)
-
-    trainer.compute_loss = spy
-    steps_done = lambda: len([1 for kind, _ in events if kind == "step"])  # noqa: E731
-    watch = training.Watch(
-        trainer,
-        rows,
-        settings,
-        folder,
-        lambda event, **values: events.append((event, values)),
-        lambda: stop_after is not None and steps_done() >= stop_after,
-    )
-    outcome = training.run_to_the_end(trainer, watch, folder)
-    return Run(folder, settings, events, batches, outcome, before, digest(trainer.model))
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +74,7 @@ def test_the_tuned_model_learned_to_stop(persona: Run, engine: Engine) -> None:
 
 def test_training_changed_the_adapter_and_nothing_else(persona: Run) -> None:
     assert persona.base_before == persona.base_after
-    assert persona.outcome.adapter_changed
+    assert persona.outcome.evidence.changed
     assert sorted(path.name for path in (persona.folder / "adapter").iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -228,18 +173,15 @@ def test_rows_in_the_given_order_are_trained_on_in_that_order(tiny_folder: Path,
     assert [batch["input_ids"][0] for batch in run.batches] == table["input_ids"][:3]
 
 
-def test_evaluating_changes_no_gradient(tiny_folder: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(max_steps=1, time_budget_s=0, held_out=0.5)
-    rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:4])
-    jobs.write_rows(str(tiny_folder), Source(rows.encode(), ""), settings, str(tmp_path), Limits())
-    choice = devices.choose("auto")
-    model = devices.load(tiny_folder, choice, to_train=True)
-    parts = training.Rows.read(tmp_path / "rendered.parquet")
-    trainer = training.build_trainer(model, load_tokenizer(tiny_folder), parts, settings, choice, tmp_path)
+def test_evaluating_and_answering_change_no_gradient_and_no_random_number(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=1, time_budget_s=0, held_out=0.5, lora_dropout=0.1)
+    trainer = a_trainer(tmp_path, tiny_folder, settings, few_rows(4, "persona-mochi"))
+    rows = training.Rows.read(tmp_path)
 
     def gradients() -> list[torch.Tensor]:
+        torch.manual_seed(3)
         trainer.model.zero_grad()
-        batch = next(trainer._batches(parts.train))
+        _, batch = next(trainer._batches(rows.train))
         outputs = trainer.model(**batch, fused_lm_head=True, use_cache=False)
         (-outputs.log_probs.sum()).backward()
         return [weights.grad.clone() for weights in trainer.model.parameters() if weights.requires_grad]
@@ -247,7 +189,11 @@ def test_evaluating_changes_no_gradient(tiny_folder: Path, tmp_path: Path) -> No
     trainer.model.train()
     before = gradients()
     assert any(gradient.abs().sum() > 0 for gradient in before)
-    trainer.held_out_loss(parts.held_out)
+    drawn = torch.random.get_rng_state()
+    trainer.score(rows.held_out)
+    trainer.answer([[1, 2, 3], [4]], [2], 3)
+    assert trainer.model.training
+    assert torch.equal(torch.random.get_rng_state(), drawn)
     after = gradients()
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
@@ -265,7 +211,8 @@ def test_the_held_out_loss_weighs_every_token_alike(persona: Run, model_folder: 
             with torch.no_grad():
                 loss = model(input_ids=torch.tensor([row["input_ids"]]), labels=labels).loss
             total, count = total + float(loss) * supervised, count + supervised
-    assert persona.outcome.eval_loss_before == pytest.approx(total / count, rel=0.02)
+    before = persona.outcome.evidence.before["held_out"]
+    assert before is not None and before["loss"] == pytest.approx(total / count, rel=0.02)
 
 
 def test_events_tell_a_step_each_and_the_looks_at_held_out_rows(persona: Run) -> None:
@@ -279,40 +226,57 @@ def test_events_tell_a_step_each_and_the_looks_at_held_out_rows(persona: Run) ->
 
 def test_stopping_keeps_the_adapter(tiny_folder: Path, tmp_path: Path) -> None:
     settings = TrainSettings(max_steps=40, time_budget_s=0, held_out=0)
-    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
-    run = train(tmp_path, tiny_folder, settings, rows, stop_after=2)
+    run = train(tmp_path, tiny_folder, settings, few_rows(8), stop_after=2)
     assert run.outcome.stopped
     assert run.outcome.steps <= 3
     assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
 
 
 def test_a_budget_shortens_the_run_and_says_so(tiny_folder: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(num_train_epochs=1000, time_budget_s=3, held_out=0)
-    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
-    run = train(tmp_path, tiny_folder, settings, rows)
-    asked, planned = run.values("plan", "steps")
-    assert planned < asked == 2000
+    settings = TrainSettings(num_train_epochs=1000, time_budget_s=6, held_out=0, probe_max_new_tokens=4)
+    run = train(tmp_path, tiny_folder, settings, few_rows(8))
+    [planned] = run.values("plan", "steps")
+    assert run.values("plan", "bound_by") == ["time"]
+    assert planned < 2000
     assert run.outcome.steps <= planned
-    assert "fit into 3 seconds" in run.values("note", "note")[0]
-    done = (run.outcome.steps - 1 - settings.warmup_steps) / (planned - settings.warmup_steps)
-    factor = training.schedule_factor("cosine", done)
-    assert run.values("step", "learning_rate")[-1] == pytest.approx(settings.learning_rate * factor)
+    assert "of 2000 steps fit into 6 seconds" in run.values("note", "note")[0]
+    assert run.values("step", "learning_rate")[3] == settings.learning_rate
 
 
-def test_a_run_that_outlives_its_budget_before_it_was_measured_says_why_it_ended(
-    tiny_folder: Path, tmp_path: Path
-) -> None:
-    settings = TrainSettings(num_train_epochs=10, time_budget_s=0.001, held_out=0)
-    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:8])
-    run = train(tmp_path, tiny_folder, settings, rows)
+def test_a_run_that_outlives_its_budget_says_why_it_ended(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=20, time_budget_s=0.001, held_out=0, general_ability=False)
+    write(tmp_path, tiny_folder, settings, few_rows(8))
+    book = SpeedBook(tmp_path / "speeds.json")
+    run = start(tmp_path, tiny_folder, settings, book=PromisesMuch(book.path))
     assert run.outcome.steps == 1
     assert run.values("plan", "steps") == [20]
-    assert "ended after 1 of 20 steps" in run.values("note", "note")[0]
+    assert "ended after 1 of 20 steps" in run.values("note", "note")[-1]
+
+
+class PromisesMuch(SpeedBook):
+    """A book that knows a machine on which nothing takes any time."""
+
+    def get(self, key: str) -> Speed:
+        return Speed(0, 0, 0, 0, 0)
+
+
+def test_a_measured_speed_is_remembered_and_the_next_run_is_planned_by_it(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=3, time_budget_s=60, held_out=0.25, probe_max_new_tokens=4)
+    book = SpeedBook(tmp_path / "speeds.json")
+    phases = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, tiny_folder, settings, few_rows(8))
+        run = start(tmp_path / name, tiny_folder, settings, book=book, model_name="tiny")
+        phases.append([str(phase) for phase in run.values("phase", "phase")])
+        assert run.values("plan", "seconds")[0] > 0
+    assert "Measuring how fast this machine is with this model." in phases[0]
+    assert "Measuring how fast this machine is with this model." not in phases[1]
 
 
 def test_the_same_seed_gives_the_same_losses(tiny_folder: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(max_steps=6, time_budget_s=0, held_out=0.25)
-    rows = "".join(bundled("pirate-voice").text().splitlines(keepends=True)[:12])
+    settings = TrainSettings(max_steps=6, time_budget_s=0, held_out=0.25, lora_dropout=0.1)
+    rows = few_rows(12)
     losses = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
@@ -323,12 +287,5 @@ def test_the_same_seed_gives_the_same_losses(tiny_folder: Path, tmp_path: Path) 
 def test_fp16_trains_fp32_weights() -> None:
     model = torch.nn.Linear(2, 2).to(torch.bfloat16)
     model.bias.requires_grad = False
-    training.keep_master_weights(model)
+    keep_master_weights(model)
     assert (model.weight.dtype, model.bias.dtype) == (torch.float32, torch.bfloat16)
-
-
-def test_a_loss_that_is_no_number_ends_the_run_with_advice() -> None:
-    watch = object.__new__(training.Watch)
-    state = type("State", (), {"global_step": 5})()
-    with pytest.raises(InputError, match="stopped being a number at step 5.*Lower the learning rate"):
-        watch.on_log(None, state, None, {"loss": math.nan, "grad_norm": 1.0, "learning_rate": 1e-3})

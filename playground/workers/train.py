@@ -15,19 +15,20 @@ import os
 import platform
 import signal
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import orjson
-import torch
+from transformers import PreTrainedModel
 
 from playground import devices, training
 from playground.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
 from playground.rendering import load_tokenizer
-from playground.runs import RunFolder
+from playground.runs import SPEEDS, RunFolder
 from playground.settings import TrainSettings
+from playground.speed_book import SpeedBook
 from playground.words import say
 
 _terminated = False
@@ -59,71 +60,49 @@ def _on_sigterm(_: int, __: FrameType | None) -> None:
 
 
 def _run(folder: RunFolder) -> None:
+    started = time.monotonic()
     asked = folder.settings()
     settings = TrainSettings.from_dict(asked["settings"])
     folder.append("state", state="running", pid=os.getpid())
     folder.append("phase", phase=say("Loading the model."))
-    choice = devices.choose(settings.quantization)
+    choice = devices.choose(settings.quantization, double_quant=settings.bnb_4bit_use_double_quant)
     folder.append("note", note=choice.line)
-    model = devices.load(Path(asked["model_folder"]), choice, to_train=True)
-    # An adapter is published with the name of its base, not with this machine's path to it.
-    model.config._name_or_path = model.name_or_path = asked["model"]
-    rows = training.Rows.read(folder.path / "rendered.parquet")
-    folder.append("phase", phase=say("Training."))
-    gc.collect()
-    outcome = training.train(
-        model,
+    outcome = training.Run(
+        lambda: _load(Path(asked["model_folder"]), asked["model"], choice),
         load_tokenizer(Path(asked["model_folder"])),
-        rows,
         settings,
         choice,
         folder.path,
         folder.append,
         lambda: _terminated or folder.is_asked_to_stop(),
-    )
-    verdict = judge(outcome)
+        asked["model"],
+        SpeedBook(folder.path.parent.parent / SPEEDS),
+        started,
+    ).train()
+    verdict = training.judge(outcome.evidence)
     folder.write_report(
         {
             "verdict": verdict,
             "steps": outcome.steps,
-            "eval_loss_before": outcome.eval_loss_before,
-            "eval_loss_after": outcome.eval_loss_after,
+            "best_step": outcome.best_step,
             "choice": choice.line,
+            "device": choice.device,
             "quantization": choice.quantization,
             "dtype": str(choice.dtype).removeprefix("torch."),
+            "peak": outcome.peak,
+            "seconds": round(time.monotonic() - started, 1),
             "versions": _versions(),
         }
     )
-    folder.append("state", state="stopped" if outcome.stopped else "done", verdict=verdict)
+    folder.append("state", state="stopped" if outcome.stopped else "done", verdict=verdict, peak=outcome.peak)
 
 
-def judge(outcome: training.Outcome) -> dict[str, Any]:
-    """{code, message}: what the run's own numbers allow to be said, and no more."""
-    before, after = outcome.eval_loss_before, outcome.eval_loss_after
-    if not outcome.adapter_changed:
-        message = say("The adapter did not change, so tuned answers equal base answers. Train for more steps.")
-        return {"code": "nothing_learned", "message": message}
-    if before is None or after is None:
-        message = say(
-            "The adapter changed. No rows were held out: whether it learned more than its training rows is unknown."
-        )
-        return {"code": "unchecked", "message": message}
-    figures = {"before": f"{before:.2f}", "after": f"{after:.2f}"}
-    if figures["before"] == figures["after"]:
-        message = say("The loss on rows that it never saw stayed at {after}. Train for more steps.", **figures)
-        return {"code": "not_better", "message": message}
-    if after < before:
-        message = say(
-            "The loss on rows that it never saw fell from {before} to {after}: it learned something that carries over.",
-            **figures,
-        )
-        return {"code": "learned", "message": message}
-    message = say(
-        "The loss on rows that it never saw rose from {before} to {after}: at best it learned its rows by heart. "
-        "Train for fewer steps, at a lower learning rate, or on more rows.",
-        **figures,
-    )
-    return {"code": "not_better", "message": message}
+def _load(folder: Path, name: str, choice: devices.Choice) -> PreTrainedModel:
+    gc.collect()
+    model = devices.load(folder, choice, to_train=True)
+    # An adapter is published with the name of its base, not with this machine's path to it.
+    model.config._name_or_path = model.name_or_path = name
+    return model
 
 
 def _versions() -> dict[str, str]:
@@ -133,10 +112,10 @@ def _versions() -> dict[str, str]:
 
 def _explain(problem: Exception) -> PlaygroundError:
     """What went wrong, for people."""
-    if isinstance(problem, (torch.OutOfMemoryError, MemoryError)):
+    if training.is_out_of_memory(problem):
         return LimitError(
-            say("The run needed more memory than there is."),
-            fix=say("Halve per_device_train_batch_size and double gradient_accumulation_steps, or lower max_length."),
+            say("The run needed more memory than there is, also with half the batch."),
+            fix=say("Lower max_length, turn gradient_checkpointing on, or choose a smaller model."),
         )
     if full := disk_is_full(problem):
         return full

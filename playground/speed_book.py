@@ -1,0 +1,131 @@
+"""How fast this machine was with each model, kept from run to run.
+
+One JSON file, {key: {time, step_s, token_s, ...}}, read by the app and written by train processes: a lock of its own
+beside it, and replaced in one step, so that a reader sees the old file or the new one. It is worth no run: a file that
+is broken counts as empty, and one that cannot be written stays as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from playground.planning import Speed
+
+ENTRIES = 200
+"""Speeds remembered; the oldest go first."""
+SAME = 0.2
+"""A new speed that plans a run within this share of what the old one plans is the same speed, measured again."""
+_TYPICAL = {"steps": 50, "look_tokens": 20, "answers": 200}
+"""A run to compare two speeds by: steps, tokens scored for each token of a step, decoding steps."""
+_SIZES = (256, 2048)
+"""Tokens of a step to compare two speeds at."""
+_NAMES = [field.name for field in fields(Speed)]
+
+
+def speed_key(
+    model: str,
+    quantization: str,
+    device: str,
+    r: int,
+    target_modules: str,
+    gradient_checkpointing: bool,
+    packing: bool,
+) -> str:
+    """Everything that a speed depends on, beside the rows: one line."""
+    modules = ",".join(sorted({name.strip() for name in target_modules.split(",")}))
+    parts = [model, quantization, device, f"r={r}", modules]
+    parts += ["checkpointing"] * gradient_checkpointing + ["packing"] * packing
+    return " | ".join(parts)
+
+
+@dataclass(frozen=True)
+class SpeedBook:
+    """Speeds by key, in a JSON file."""
+
+    path: Path
+
+    def get(self, key: str) -> Speed | None:
+        """The speed that was learnt for `key`."""
+        entry = self._read().get(key)
+        return Speed(*(float(entry[name]) for name in _NAMES)) if entry else None
+
+    def learn(self, key: str, speed: Speed) -> bool:
+        """Remember `speed`, unless the old one is as good: then the same settings give the same plan again.
+
+        Returns whether it was written.
+        """
+        if not _is_speed(asdict(speed)):
+            return False
+        try:
+            with self._locked():
+                entries = self._read()
+                old = self.get(key)
+                if old and plans_alike(old, speed):
+                    return False
+                entries.pop(key, None)
+                entries[key] = {"time": round(time.time(), 3), **asdict(speed)}
+                newest = sorted(entries.items(), key=lambda item: item[1]["time"])[-ENTRIES:]
+                self._write(dict(newest))
+        except OSError:
+            return False
+        return True
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            entries = orjson.loads(self.path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(entries, dict):
+            return {}
+        return {key: entry for key, entry in entries.items() if _is_entry(entry)}
+
+    def _write(self, entries: dict[str, dict[str, Any]]) -> None:
+        part = self.path.with_name(f"{self.path.name}.part")
+        with part.open("wb") as file:
+            file.write(orjson.dumps(entries, option=orjson.OPT_INDENT_2))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def plans_alike(old: Speed, new: Speed) -> bool:
+    """Whether a typical run lasts as long by both, with short rows and with long ones, to within SAME."""
+    return all(abs(_run_s(new, size) - _run_s(old, size)) <= SAME * _run_s(old, size) for size in _SIZES)
+
+
+def _run_s(speed: Speed, tokens: int) -> float:
+    steps = _TYPICAL["steps"] * (speed.step_s + speed.token_s * tokens)
+    looks = _TYPICAL["look_tokens"] * tokens * speed.look_token_s
+    return steps + looks + _TYPICAL["answers"] * speed.answer_token_s + speed.load_s
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and _is_speed(entry) and isinstance(entry.get("time"), (int, float))
+
+
+def _is_speed(entry: dict[str, Any]) -> bool:
+    values = [entry.get(name) for name in _NAMES]
+    return all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+        for value in values
+    )

@@ -1,0 +1,40 @@
+"""How fast this machine is with a model, measured on a few batches of its own rows before there is a plan."""
+
+from __future__ import annotations
+
+import torch
+
+from playground.planning import Speed, Work
+from playground.settings import TrainSettings
+from playground.training.rows import Rows, lengths
+from playground.training.trainer import RunTrainer
+
+_BATCHES = 4
+"""Batches that are tried: the first warms up, the others are of different sizes."""
+
+
+def measure(trainer: RunTrainer, known: Speed | None = None) -> Speed:
+    """Seconds by tokens, from a few batches forward and backward. Weights and random numbers stay as they were."""
+    rows, size = trainer.train_dataset, trainer.args.per_device_train_batch_size
+    order = sorted(range(len(rows)), key=lambda place: -len(rows[place]["input_ids"]))
+    starts = [0, 0, len(order) // 2, max(len(order) - size, 0)][:_BATCHES]
+    with torch.random.fork_rng():
+        trainer.model.train()
+        for start in starts:
+            chosen = [rows[place] for place in order[start : start + size]]
+            batch = trainer._prepare_inputs(trainer.data_collator(chosen))
+            with trainer.meter.timing(trainer.meter.steps, batch["input_ids"].numel()):
+                with trainer.accelerator.autocast():
+                    outputs = trainer.model(**batch, fused_lm_head=True, use_cache=False)
+                    (-outputs.log_probs.sum()).backward()
+                trainer.model.zero_grad(set_to_none=True)
+    speed = trainer.meter.speed(1, known)
+    assert speed is not None
+    trainer.meter.steps.clear()
+    return speed
+
+
+def work_of(rows: Rows, settings: TrainSettings, probes: int) -> Work:
+    """What the run's plan is made by."""
+    scored = sum(lengths(rows.sample())) + sum(lengths(rows.general))
+    return Work(lengths(rows.train), lengths(rows.held_out), scored, probes if settings.probe_max_new_tokens else 0)
