@@ -8,23 +8,25 @@ Imports neither torch nor transformers: models live in the worker processes.
 from __future__ import annotations
 
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from playground import exporting
 from playground.dataset_desk import DatasetDesk
-from playground.errors import InputError, LimitError
+from playground.errors import InputError, LimitError, PlaygroundError
 from playground.examples import BUNDLED, bundled
 from playground.models import CATALOGUE, model_name
 from playground.records import read_source
-from playground.runs import RunStore
+from playground.runs import RunFolder, RunStore
 from playground.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.template_lab import TemplateLab
+from playground.training_desk import TrainingDesk
 from playground.words import say
 from playground.workers.chat_client import ChatClient
 from playground.workers.run_queue import RunQueue
@@ -33,9 +35,11 @@ from playground.workers.shelf import Shelf
 
 _FETCH_PATIENCE_S = 900.0
 _POLL_S = 0.2
+_SHAPE = ("r", "lora_alpha", "use_rslora", "target_modules")
+"""Settings that belong to an adapter for good."""
 
 
-class Backend(TemplateLab, DatasetDesk):
+class Backend(TemplateLab, DatasetDesk, TrainingDesk):
     """Everything behind the page."""
 
     def __init__(
@@ -48,6 +52,7 @@ class Backend(TemplateLab, DatasetDesk):
         """`home`: where runs are kept. `local_models`: names that stand for folders on this machine, the first being
         the default. `default_model`: a Hub id to begin with. Raises ModelError when one of them is no model.
         """
+        super().__init__()
         self.limits = limits or Limits()
         self._default = model_name(default_model, local_models or {})
         self._local = dict(local_models or {})
@@ -163,18 +168,26 @@ class Backend(TemplateLab, DatasetDesk):
         source = read_source(text, file, self.limits)
         name = self._name(model)
         self._queue.check_room()
+        earlier = self._earlier(checked.start_from, name)
+        if earlier is not None:
+            # The adapter that is trained further has its shape already.
+            checked = replace(checked, **{key: earlier.settings()["settings"][key] for key in _SHAPE})
         model_folder = str(self._shelf.wait(name, _FETCH_PATIENCE_S))
+        takes = self._takes(text, file, model, checked)
 
         def fill(folder: Path) -> dict[str, Any]:
             counts = self._sandbox.run(
                 "write_rows", model_folder, source, checked, str(folder), self.limits, seconds=self.limits.dataset_s
             )
             counts.pop("findings")
+            if earlier is not None:
+                shutil.copytree(earlier.adapter, folder / "start")
             return {
                 "settings": checked.to_dict(),
                 "model": name,
                 "model_folder": model_folder,
                 "counts": counts,
+                "memory": takes,
                 "created": time.time(),
             }
 
@@ -182,46 +195,27 @@ class Backend(TemplateLab, DatasetDesk):
         self._queue.submit(folder)
         return {"run": folder.id, "state": "queued", "position": self._queue.position(folder)[0]}
 
-    def run(self, run: str) -> dict[str, Any]:
-        """How a run stands. Cheap, for polling every second.
-
-        {run, state: queued|running|done|stopped|failed, position: int (0 when running), wait_s: float or None, step,
-        steps, eta_s: float or None, metrics: [{step, loss, eval_loss, learning_rate, grad_norm, tokens, tokens_per_s}]
-        (a row a step; keys without a value are None; eval_loss also stands at step 0), phase: Sentence (what happens
-        now), notes: [Sentence], verdict: {} or {code, message: Sentence}, error: PlaygroundError or None, settings,
-        model, rows, held_out_rows, trained_tokens, has_adapter, created: epoch seconds}
-        """
+    def _earlier(self, run: str, model: str) -> RunFolder | None:
+        """The run whose adapter is trained further, or None. Raises InputError where that cannot be."""
+        if not run:
+            return None
         folder = self._store.open(run)
-        asked = folder.settings()
-        progress = self._store.progress(folder)
-        position, wait_s = self._queue.position(folder)
-        return {
-            "run": folder.id,
-            "state": progress.state,
-            "position": position,
-            "wait_s": round(wait_s) if position else None,
-            "step": progress.step,
-            "steps": progress.steps,
-            "eta_s": progress.eta_s,
-            "metrics": sorted(progress.metrics, key=lambda row: row["step"]),
-            "phase": progress.phase,
-            "notes": progress.notes,
-            "verdict": progress.verdict,
-            "error": progress.error,
-            "settings": asked["settings"],
-            "model": asked["model"],
-            "rows": asked["counts"]["usable_rows"],
-            "held_out_rows": asked["counts"]["held_out_rows"],
-            "trained_tokens": asked["counts"]["trained_tokens"],
-            "has_adapter": folder.has_adapter(),
-            "created": asked["created"],
-        }
+        if not folder.has_adapter() or folder.settings()["model"] != model:
+            raise InputError(
+                say("That run cannot be trained further here."),
+                say("It needs an adapter, and the model that it was trained on ({model}).", model=model),
+                say("Choose another run, or that model."),
+            )
+        return folder
 
-    def stop(self, run: str) -> dict[str, Any]:
-        """Ask a run to end after the step in hand and keep its adapter: {state}."""
-        folder = self._store.open(run)
-        self._queue.stop(folder)
-        return {"state": self._store.progress(folder).state}
+    def _takes(self, text: str, file: str, model: str, asked: TrainSettings) -> dict[str, Any]:
+        """The memory that was expected, to hold against what was used: {total, available, device} or {}."""
+        try:
+            found = self.estimate(text, file, model, asked.to_dict())["memory"]
+        except PlaygroundError:
+            return {}  # Whatever is wrong with the rows is said where they are written.
+        device = self._chat.device.get("kind", "cpu")
+        return {"total": found["total"], "available": found["available"], "device": device} if found else {}
 
     def reply(
         self, messages: list[dict[str, Any]], run: str = "", sampling: dict[str, Any] | None = None, model: str = ""
@@ -279,7 +273,10 @@ class Backend(TemplateLab, DatasetDesk):
                 say("Wait a little, then ask again."),
             )
         asked = run_folder.settings()
-        return {"folder": asked["model_folder"], "quantization": asked["settings"]["quantization"]}, run_folder.adapter
+        base = {"folder": asked["model_folder"], "quantization": asked["settings"]["quantization"]}
+        if not asked["settings"].get("bnb_4bit_use_double_quant", True):
+            base["double_quant"] = False
+        return base, run_folder.adapter
 
     def _template_of(self, run: str) -> tuple[str, RenderOptions]:
         """The template that the run's rows were rendered with, and its variables: its chat prompts are too."""

@@ -61,6 +61,8 @@ class Engine:
         self.tokenizer = tokenizer
         self.bank = AdapterBank(model, dtype)
         self.rows: list[Row] = []
+        self.kept: frozenset[int] = frozenset()
+        """Adapter slots that something beside `rows` uses (scoring.py): they are not given to others."""
         self._cache: DynamicCache | None = None
         self._mask: Tensor | None = None
         self._ends = _end_tokens(model, tokenizer)
@@ -70,7 +72,7 @@ class Engine:
 
         Raises InputError for an adapter that does not fit; the rows in hand go on as if nothing had been asked.
         """
-        in_use = {row.slot for row in self.rows}
+        in_use = {row.slot for row in self.rows} | self.kept
         for row in rows:
             row.slot = self.bank.slot(row.adapter, in_use) if row.adapter else BASE
             in_use.add(row.slot)

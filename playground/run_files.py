@@ -24,6 +24,8 @@ from playground.rendering import Renderer
 from playground.settings import RenderOptions, TrainSettings
 from playground.words import say
 
+SAMPLED = 24
+"""Training rows that are scored before and after: enough to see what was learnt of them, few enough to cost little."""
 _HELD_OUT_PROBES = 2
 _EVERYDAY_KINDS = ("fact", "instruction", "politeness")
 """Of everyday questions the first of each of these kinds is asked, as many as there is room for."""
@@ -48,6 +50,24 @@ def write_extras(prepared: Prepared, renderer: Renderer, settings: TrainSettings
         "probes": len(probes),
         "general_rows": len(general),
         "general_tokens": sum(len(row["input_ids"]) for row in general),
+    }
+
+
+def lengths(prepared: Prepared, renderer: Renderer, settings: TrainSettings) -> dict[str, Any]:
+    """What a plan is made by, of rows that nobody trains on yet: {train: [tokens of each row], held_out: [...],
+    scored_tokens, probes}.
+    """
+    tokens = [len(example.kept_ids) for example in prepared.examples]
+    train = [count for place, count in enumerate(tokens) if place not in prepared.held_out]
+    options = settings.dataset_options().render_options(None)
+    general = _general(renderer, options, general_language(_answers(prepared))) if settings.general_ability else []
+    sampled = min(SAMPLED, len(train))
+    scored = sum(train[place * len(train) // sampled] for place in range(sampled))
+    return {
+        "train": train,
+        "held_out": [tokens[place] for place in sorted(prepared.held_out)],
+        "scored_tokens": scored + sum(len(row["input_ids"]) for row in general),
+        "probes": (len(settings.probe_prompts) or _PROBES) if settings.probe_max_new_tokens else 0,
     }
 
 

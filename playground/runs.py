@@ -160,6 +160,8 @@ class Progress:
     peak: int | None = None
     """Most memory used so far, in bytes."""
     ended: float | None = None
+    not_finite_at: int | None = None
+    """Step at which the loss was no number any more."""
     error: Any = None
     """A PlaygroundError, or None."""
     started: float | None = None
@@ -197,6 +199,8 @@ class Progress:
             self.answers.append({"step": event["step"], "answers": event["answers"]})
         elif kind == "scales":
             self.scales = {name: event[name] for name in ("before", "after", "change")}
+        elif kind == "not_finite":
+            self.not_finite_at = event["step"]
         elif kind == "best":
             self.best_step = event["step"]
         elif kind == "restart":
@@ -213,7 +217,7 @@ class Progress:
         self.state = event["state"]
         self.pid = event.get("pid", self.pid)
         if self.state in ("queued", "running"):  # Also one that goes on after its end.
-            self.verdict, self.error, self.ended = {}, None, None
+            self.verdict, self.error, self.ended, self.not_finite_at = {}, None, None, None
         if self.state == "running":
             self.started = event["time"]
         if self.state in FINISHED:

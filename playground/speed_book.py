@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 from playground.planning import Speed
+from playground.settings import TrainSettings
 
 ENTRIES = 200
 """Speeds remembered; the oldest go first."""
@@ -46,6 +47,19 @@ def speed_key(
     parts = [model, quantization, device, f"r={r}", modules]
     parts += ["checkpointing"] * gradient_checkpointing + ["packing"] * packing
     return " | ".join(parts)
+
+
+def key_of(model: str, quantization: str, device: dict[str, Any], settings: TrainSettings) -> str:
+    """speed_key of a run with these settings. `device`: dtype_bytes, name and cores, as device_facts has them."""
+    return speed_key(
+        model,
+        f"{quantization} {device['dtype_bytes'] * 8} bit",
+        f"{device['name']} x{device['cores']}",
+        settings.r,
+        settings.target_modules,
+        settings.gradient_checkpointing,
+        settings.packing,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import torch
 from datasets import Dataset
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-SAMPLED = 24
-"""Training rows that are scored before and after: enough to see what was learnt of them, few enough to cost little."""
+from playground.run_files import SAMPLED
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from playground.device_facts import processor_name
 from playground.devices import Choice
 from playground.planning import Plan, make_plan
 from playground.settings import TrainSettings
-from playground.speed_book import SpeedBook, speed_key
+from playground.speed_book import SpeedBook, key_of
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of
 from playground.training.measuring import measure, work_of
 from playground.training.rows import Rows
@@ -159,18 +160,9 @@ class Run:
         return plan
 
     def _speed_key(self) -> str:
-        asked, device = self.settings, self.choice.device
-        if device == "cuda":
-            device = torch.cuda.get_device_name()
-        return speed_key(
-            self.model_name,
-            f"{self.choice.quantization} {str(self.choice.dtype).removeprefix('torch.')}",
-            f"{device} x{torch.get_num_threads()}",
-            asked.r,
-            asked.target_modules,
-            asked.gradient_checkpointing,
-            asked.packing,
-        )
+        name = torch.cuda.get_device_name() if self.choice.device == "cuda" else processor_name()
+        device = {"dtype_bytes": self.choice.dtype.itemsize, "name": name, "cores": torch.get_num_threads()}
+        return key_of(self.model_name, self.choice.quantization, device, self.settings)
 
     def _finish(self, trainer: RunTrainer, watch: Watch, plan: Plan) -> Outcome:
         """Look a last time, then measure the adapter that is offered."""

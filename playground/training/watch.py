@@ -215,6 +215,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def _tell_step(self, step: int, logs: dict[str, Any]) -> None:
         loss, gradient = float(logs["loss"]), float(logs["grad_norm"])
         if not (math.isfinite(loss) and math.isfinite(gradient)):
+            self.emit("not_finite", step=step)
             raise InputError(
                 say("The loss stopped being a number at step {step}.", step=step),
                 fix=say("The steps were too large. Lower the learning rate to a third and start again."),

@@ -3,14 +3,20 @@
 In, one JSON object a line:
     {"op": "reply", "id": ..., "base": {"folder": ..., "quantization": ...},
      "rows": [{"prompt": [ids], "stop": [ids], "sampling": {...}, "adapter": folder or null}, ...]}
+    {"op": "score", "id": ..., "base": {...}, "each": bool (whether the probability of each token is wanted),
+     "rows": [{"ids": [ids], "labels": [ids, -100 where nothing is scored], "adapter": folder or null}, ...]}
     {"op": "load", "base": {...}}      {"op": "cancel", "id": ...}
 Out:
-    {"event": "loading", "base": ...}  {"event": "ready", "base": ..., "line": sentence}
+    {"event": "loading", "base": ...}
+    {"event": "ready", "base": ..., "line": sentence, "device": see device_facts.py}
     {"event": "failed", "base": ..., "error": ..., "parts": ...}
     {"event": "rows", "id": ..., "rows": [{text, tokens, tokens_per_s, first_s, ended}, ...]}
+    {"event": "scores", "id": ..., "done": tokens read, "total": tokens, "rows": null and, with the last, for each row
+     {nll (nats; null where it is no number), tokens (supervised), log_probs (where asked for: of each of them)}}
     {"event": "refused", "id": ..., "error": ..., "parts": ...}
 
-The main thread owns the model; another reads the orders.
+The main thread owns the model; another reads the orders. Scores are worked out in slices between the steps of answers
+(scoring_queue.py).
 """
 
 from __future__ import annotations
@@ -31,10 +37,12 @@ import torch
 
 from playground import devices
 from playground.chat import Engine, Row
+from playground.device_facts import device_facts
 from playground.errors import LimitError, PlaygroundError, WorkerError
 from playground.rendering import load_tokenizer
 from playground.settings import Sampling
 from playground.words import pack, say
+from playground.workers.scoring_queue import ScoringQueue
 
 _MOST_ROWS = 64
 _MOST_TOKENS = 32_768
@@ -45,12 +53,14 @@ _UPDATE_S = 0.1
 
 @dataclass
 class Request:
-    """One question and the rows that answer it."""
+    """One question and the rows that answer it, or rows to be scored; neither where only the model is wanted."""
 
     id: str
     base: dict[str, Any]
     rows: list[Row]
     told: float = field(default=0.0)
+    score: dict[str, Any] | None = None
+    """The order to score rows, as it came."""
 
     def is_ended(self) -> bool:
         return all(row.ended for row in self.rows)
@@ -63,6 +73,7 @@ class ChatProcess:
         self._orders: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._waiting: deque[Request] = deque()
         self._active: list[Request] = []
+        self._scorings = ScoringQueue(self._tell)
         self._engine: Engine | None = None
         self._base: dict[str, Any] | None = None
         # The protocol has standard output for itself: what a library prints goes to the log.
@@ -75,6 +86,7 @@ class ChatProcess:
             self._admit()
             if self._active:
                 self._step()
+            self._scorings.step(beside_answers=bool(self._active))
 
     def _listen(self) -> None:
         for line in sys.stdin.buffer:
@@ -83,7 +95,7 @@ class ChatProcess:
 
     def _take_orders(self) -> bool:
         """Carry out what has been ordered; wait for an order when there is nothing else to do. False at the end."""
-        idle = not self._active and not self._waiting
+        idle = not self._active and not self._waiting and self._scorings.is_empty()
         while True:
             try:
                 order = self._orders.get(block=idle)
@@ -99,6 +111,8 @@ class ChatProcess:
             self._waiting.append(Request("", order["base"], []))
         elif order["op"] == "cancel":
             self._cancel(order["id"])
+        elif order["op"] == "score":
+            self._waiting.append(Request(order["id"], order["base"], [], score=order))
         else:
             rows = [
                 Row(
@@ -112,13 +126,15 @@ class ChatProcess:
             self._waiting.append(Request(order["id"], order["base"], rows))
 
     def _cancel(self, request_id: str) -> None:
+        self._scorings.cancel(request_id)
         for request in [*self._active, *self._waiting]:
             if request.id == request_id:
                 for row in request.rows:
                     row.ended = row.ended or "cancelled"
                 if request in self._waiting:
                     self._waiting.remove(request)
-                    self._tell_rows(request)
+                    if request.rows:
+                        self._tell_rows(request)
         if self._engine is not None:
             self._engine.cancel([])
         self._retire()
@@ -128,16 +144,17 @@ class ChatProcess:
         while self._waiting:
             request = self._waiting[0]
             if request.base != self._base:
-                if self._active:
+                if self._active or not self._scorings.is_empty():
                     return
                 self._load(request.base)
             if self._engine is None:
-                self._waiting.popleft()
-                continue
+                continue  # It could not be loaded: whoever waited for it has been told.
             if not self._has_room(request):
                 return
             self._waiting.popleft()
-            if request.rows:
+            if request.score is not None:
+                self._scorings.add(self._engine, request.score)
+            elif request.rows:
                 self._join(request)
 
     def _has_room(self, request: Request) -> bool:
@@ -152,16 +169,17 @@ class ChatProcess:
         gc.collect()
         self._tell({"event": "loading", "base": base})
         try:
-            choice = devices.choose(base["quantization"], to_answer=True)
+            choice = devices.choose(base["quantization"], to_answer=True, double_quant=base.get("double_quant", True))
             model = devices.load(Path(base["folder"]), choice, to_train=False)
             self._engine = Engine(model, load_tokenizer(Path(base["folder"])), choice.dtype)
             self._base = base
-            self._tell({"event": "ready", "base": base, "line": pack(choice.line)})
+            facts = device_facts(base["quantization"])
+            self._tell({"event": "ready", "base": base, "line": pack(choice.line), "device": facts})
         except PlaygroundError as problem:
             self._tell({"event": "failed", "base": base, **problem.pack()})
             for request in [request for request in self._waiting if request.base == base]:
-                if request.rows:
-                    self._waiting.remove(request)
+                self._waiting.remove(request)
+                if request.id:
                     self._tell({"event": "refused", "id": request.id, **problem.pack()})
 
     def _join(self, request: Request) -> None:

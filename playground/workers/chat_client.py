@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ _HEARTBEAT_S = 1.0
 
 
 class ChatClient:
-    """One chat process, started by the first `load` or `reply`."""
+    """One chat process, started by the first `load`, `reply` or `score`."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -29,6 +31,8 @@ class ChatClient:
         """waiting, loading, ready or failed."""
         self.base: dict[str, Any] | None = None
         self.line: Sentence | None = None
+        self.device: dict[str, Any] = {}
+        """What the model runs on, for estimates, see device_facts.py; {} until one has been loaded."""
         self.error: PlaygroundError | None = None
 
     def load(self, base: dict[str, Any]) -> None:
@@ -41,22 +45,44 @@ class ChatClient:
 
         Raises the PlaygroundError that the request met, WorkerError when the process died meanwhile.
         """
+        asked = {"op": "reply", "base": base, "rows": rows}
+        with closing(self._ask(asked, lambda message: all(row["ended"] for row in message["rows"]))) as answers:
+            for message in answers:
+                yield message or {"rows": None}
+
+    def score(
+        self, base: dict[str, Any], rows: list[dict[str, Any]], each: bool = False
+    ) -> Generator[Message, None, None]:
+        """Have the labels of rows of tokens scored: [{ids, labels (-100 where nothing is), adapter: folder or None}].
+
+        Yields {"done", "total": tokens read and in all, "rows": None} as it goes and at least each second, and at last
+        with rows: [{nll (nats, NaN where the model's numbers are none), tokens (supervised), log_probs (with `each`:
+        of each of them)}]. Closing the iterator cancels. Raises as `reply` does.
+        """
+        asked = {"op": "score", "base": base, "rows": rows, "each": each}
+        last: Message = {"done": 0, "total": 0, "rows": None}
+        with closing(self._ask(asked, lambda message: message["rows"] is not None)) as answers:
+            for message in answers:
+                last = {name: message[name] for name in last} if message else last
+                for row in last["rows"] or []:
+                    row["nll"] = math.nan if row["nll"] is None else row["nll"]
+                yield last
+
+    def _ask(self, asked: Message, is_last: Callable[[Message], bool]) -> Generator[Message | None, None, None]:
+        """Messages that answer, until the last; None for each second of silence. Closing it cancels."""
         request = secrets.token_hex(8)
         answers: queue.Queue[Message] = queue.Queue()
         with self._lock:
             self._answers[request] = answers
         ended = False
         try:
-            self._send({"op": "reply", "id": request, "base": base, "rows": rows})
+            self._send({**asked, "id": request})
             while not ended:
                 message = _latest(answers)
-                if message is None:
-                    yield {"rows": None}
-                    continue
-                if message["event"] == "refused":
+                if message is not None and message["event"] == "refused":
                     ended = True
                     raise unpack_error(message)
-                ended = all(row["ended"] for row in message["rows"])
+                ended = message is not None and is_last(message)
                 yield message
         finally:
             with self._lock:
@@ -90,6 +116,7 @@ class ChatClient:
         self.state = message["event"]
         self.base = message["base"]
         self.line = unpack(message.get("line"))
+        self.device = message.get("device", self.device)
         self.error = unpack_error(message) if message["event"] == "failed" else None
 
     def _end(self, code: int) -> None:

@@ -26,12 +26,14 @@ from playground.dataset import Prepared, as_row, prepare, require_trainable
 from playground.dataset_report import chips, full_report, summary
 from playground.doctor import TemplateFacts, diagnose, examine, explain_refusal
 from playground.errors import InputError, LimitError, PlaygroundError
+from playground.need_prompts import need_prompts as prompts_of
 from playground.pieces import pieces
 from playground.reading import parse
 from playground.records import Source
 from playground.rendering import Renderer, load_tokenizer
 from playground.reproduction import reproduction as write_script
 from playground.row_pages import page
+from playground.run_files import lengths, write_extras
 from playground.runs import TEMPLATE
 from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.template_files import read_template_file
@@ -217,6 +219,15 @@ def clean_rows(folder: str, source: Source, options: DatasetOptions, destination
     return len(prepared.examples)
 
 
+def row_lengths(folder: str, source: Source, settings: TrainSettings, limits: Limits) -> dict[str, Any]:
+    """What a run's plan is made by, see run_files.lengths. Raises InputError when fewer than two rows can be used."""
+    options = settings.dataset_options()
+    renderer = _renderer(folder, options.template, limits)
+    prepared = prepare(parse(source, limits), renderer, options)
+    require_trainable(prepared)
+    return lengths(prepared, renderer, settings)
+
+
 def write_rows(
     folder: str, source: Source, settings: TrainSettings, destination: str, limits: Limits
 ) -> dict[str, Any]:
@@ -225,9 +236,11 @@ def write_rows(
     Returns the summary with the counts of both parts. Raises InputError when fewer than two rows can be used.
     """
     options = settings.dataset_options()
-    prepared = prepare(parse(source, limits), _renderer(folder, options.template, limits), options)
+    renderer = _renderer(folder, options.template, limits)
+    prepared = prepare(parse(source, limits), renderer, options)
     require_trainable(prepared)
     examples = prepared.examples
+    extras = write_extras(prepared, renderer, settings, Path(destination))
     if template := template_source(options.template):
         # As it is today: the gallery's may be another one after an update.
         (Path(destination) / TEMPLATE).write_text(template, encoding="utf-8")
@@ -242,7 +255,15 @@ def write_rows(
     )
     pq.write_table(table, Path(destination) / "rendered.parquet")
     held_out = len(prepared.held_out)
-    return {**summary(prepared), "held_out_rows": held_out, "train_rows": len(examples) - held_out}
+    return {**summary(prepared), **extras, "held_out_rows": held_out, "train_rows": len(examples) - held_out}
+
+
+def need_prompts(folder: str, source: Source, settings: TrainSettings, limits: Limits) -> dict[str, Any]:
+    """What "Is it needed?" asks the base, see need_prompts.py. Tells {"fraction": 0 to 1}."""
+    options = settings.dataset_options()
+    renderer = _renderer(folder, options.template, limits)
+    prepared = prepare(parse(source, limits), renderer, options, lambda fraction: tell({"fraction": fraction}))
+    return prompts_of(prepared, renderer, folder, limits)
 
 
 def _write_rows(prepared: Prepared, path: Path) -> None:

@@ -76,6 +76,12 @@ class RunQueue:
             self._waiting.append(folder)
             self._changed.notify_all()
 
+    def resume(self, folder: RunFolder) -> None:
+        """Let a run that has ended go on: it waits its turn like any other."""
+        (folder.path / "stop").unlink(missing_ok=True)
+        folder.append("state", state="queued")
+        self.submit(folder)
+
     def position(self, folder: RunFolder) -> tuple[int, float]:
         """(runs that come before this one and itself, seconds until its turn); (0, 0.0) when it does not wait."""
         with self._changed:
@@ -166,10 +172,9 @@ def _is_train_process(pid: int) -> bool:
 
 def _fail(folder: RunFolder) -> None:
     """Close the events of a run whose process is gone without a word."""
+    again = say("Start the run again; if it dies again, take shorter rows or a smaller batch: memory may have run out.")
+    further = say("Press Resume: it goes on from its last checkpoint. If it dies again, memory may have run out.")
     problem = WorkerError(
-        say("The train process died before the run was finished."),
-        fix=say(
-            "Start the run again; if it dies again, take shorter rows or a smaller batch: memory may have run out."
-        ),
+        say("The train process died before the run was finished."), fix=further if folder.has_checkpoint() else again
     )
     folder.append("state", state="failed", problem=problem.pack())

@@ -1,0 +1,117 @@
+"""What is told about a run's curves, and what has to be known of the run to tell it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from playground.settings import TrainSettings
+from playground.words import Sentence
+
+Severity = Literal["error", "warning", "info", "good"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One thing that the curves say."""
+
+    code: str
+    severity: Severity
+    message: Sentence
+    """What is seen, with the numbers of this run."""
+    why: Sentence
+    """Why it matters."""
+    advice: Sentence
+    """What to try."""
+    change: dict[str, Any] = field(default_factory=dict)
+    """Settings for the next run, by TrainSettings' names, that one button sets; {} where no setting would help."""
+    step: int | None = None
+    """The step that it is about."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name; sentences stay sentences, to be said in the reader's language."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "why": self.why,
+            "advice": self.advice,
+            "change": dict(self.change),
+            "step": self.step,
+        }
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run, as far as its curves do not tell it."""
+
+    state: str = "running"
+    """queued, running, done, stopped or failed."""
+    planned_steps: int = 0
+    """Steps that it was to take; 0 where that is not known yet."""
+    rows: int = 0
+    """Rows that it trains on; 0 where that is not known."""
+    held_out_rows: int = 0
+    rows_per_step: float = 4.0
+    """Rows in one optimiser step, accumulation included; more than a batch with packing."""
+    learning_rate: float = TrainSettings.learning_rate
+    """Its peak, as set."""
+    lr_scheduler_type: str = TrainSettings.lr_scheduler_type
+    warmup_steps: int = TrainSettings.warmup_steps
+    max_steps: int = TrainSettings.max_steps
+    num_train_epochs: float = TrainSettings.num_train_epochs
+    time_budget_s: float = 0.0
+    held_out: float = TrainSettings.held_out
+    r: int = TrainSettings.r
+    lora_alpha: int = TrainSettings.lora_alpha
+    max_grad_norm: float = TrainSettings.max_grad_norm
+    cut_by_budget: bool = False
+    """Whether fewer steps were planned, or made, than asked for because of the time."""
+    scales: Mapping[str, Any] = field(default_factory=dict)
+    """As Backend.run has them; {} where they were not measured."""
+    not_finite_at: int | None = None
+    """Step whose loss was no number, where that ended the run before its row was written."""
+
+    @classmethod
+    def of(cls, settings: TrainSettings, **known: Any) -> Self:
+        """From a run's settings and whatever else is known of it, by the names of the fields."""
+        rows_per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        return cls(**{**{name: getattr(settings, name) for name in _SHARED}, "rows_per_step": rows_per_step, **known})
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("done", "stopped", "failed")
+
+    def epochs(self, steps: float) -> float:
+        """How often each row is seen in so many steps; 0 where the rows are not known."""
+        return steps * self.rows_per_step / self.rows if self.rows > 0 else 0.0
+
+    def mean(self, moment: str, scale: str) -> float | None:
+        """Loss on a scale (train, held_out, general) before or after, in nats; None where it was not measured."""
+        return _number(_inside(self.scales, moment, scale, "loss"))
+
+    def interval(self, scale: str) -> tuple[float, float] | None:
+        """95 % interval of the change on a scale, in nats; None where it was not measured."""
+        low = _number(_inside(self.scales, "change", scale, "low"))
+        high = _number(_inside(self.scales, "change", scale, "high"))
+        return None if low is None or high is None else (low, high)
+
+
+_SHARED = (
+    *("learning_rate", "lr_scheduler_type", "warmup_steps", "max_steps"),
+    *("num_train_epochs", "time_budget_s", "held_out", "r", "lora_alpha", "max_grad_norm"),
+)
+"""Fields of Context that are TrainSettings' own."""
+
+
+def _inside(value: Any, *names: str) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _number(value: Any) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if usable else None

@@ -1,0 +1,317 @@
+"""The part of the backend that has to do with runs beside starting them: what one will take, whether it is needed, how
+it stands, going on, names, reports.
+
+Values in and out are JSON-like, text for people is `Sentence`s, a refusal is a `PlaygroundError`; see backend.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import orjson
+
+from playground import curve_reading, memory
+from playground.errors import InputError, PlaygroundError
+from playground.model_shape import ModelShape
+from playground.need import need
+from playground.planning import Plan, Speed, Work, make_plan, sentence
+from playground.presets import PRESETS
+from playground.records import Source, read_source
+from playground.runs import FINISHED, SPEEDS, Progress, RunStore
+from playground.settings import Limits, TrainSettings
+from playground.speed_book import SpeedBook, key_of
+from playground.words import say
+from playground.workers.chat_client import ChatClient
+from playground.workers.run_queue import RunQueue
+from playground.workers.sandbox import Sandbox
+
+_TITLE = 80
+"""Longest name of a run, in characters."""
+_LENGTHS_KEPT = 8
+"""Datasets whose lengths are remembered, so that turning at a setting does not render their rows again."""
+_REPORT_ROWS = 3
+
+
+class TrainingDesk(ABC):
+    """What a person can do with runs. Models and rows are the Backend's business."""
+
+    home: Path
+    limits: Limits
+    _sandbox: Sandbox
+    _store: RunStore
+    _queue: RunQueue
+    _chat: ChatClient
+
+    def __init__(self) -> None:
+        self._lengths: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._lengths_lock = Lock()
+
+    @abstractmethod
+    def _name(self, model: str) -> str:
+        """The model's name, "" being the default."""
+
+    @abstractmethod
+    def _tokenizer_folder(self, model: str) -> str:
+        """The folder with its tokenizer, fetched first where need be."""
+
+    @abstractmethod
+    def _base_of(self, run: str, model: str) -> tuple[dict[str, Any], Path | None]:
+        """The base model to ask, as the chat process takes it, and the run's adapter folder or None."""
+
+    # --- Before a run ---
+
+    def presets(self) -> list[dict[str, Any]]:
+        """[{name, title: Sentence, about: Sentence, settings}]."""
+        return [preset.to_dict() for preset in PRESETS]
+
+    def estimate(
+        self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What a run with these rows and settings will take, before it is started.
+
+        {plan: planning.Plan's fields, measured: whether this machine's speed with the model is known, line: Sentence,
+        memory: {parts: [{name: Sentence, bytes}], total, available: bytes or None, fits: bool or None, advice:
+        [{setting, value, message: Sentence, changes}], line: Sentence} or None where the model's size cannot be told}
+        """
+        asked = TrainSettings.from_dict(settings or {})
+        source = read_source(text, file, self.limits)
+        folder = self._tokenizer_folder(model)
+        found = self._row_lengths(folder, source, asked)
+        work = Work(found["train"], found["held_out"], found["scored_tokens"], found["probes"])
+        speed = self._speed(self._name(model), asked)
+        plan = make_plan(asked, work, speed)
+        return {
+            "plan": plan.to_dict(),
+            "measured": speed is not None,
+            "line": sentence(plan, asked, speed is not None),
+            "memory": self._memory(Path(folder), asked, plan, max(found["train"], default=1)),
+        }
+
+    def need(
+        self,
+        text: str = "",
+        file: str = "",
+        model: str = "",
+        settings: dict[str, Any] | None = None,
+        tell: Callable[[dict[str, Any]], None] = lambda news: None,
+    ) -> dict[str, Any]:
+        """What the base already does with the held-out rows, see need.need."""
+        asked = TrainSettings.from_dict(settings or {})
+        source = read_source(text, file, self.limits)
+        base, _ = self._base_of("", model)
+        return need(self._sandbox.run, self._chat, base, source, asked, self.limits, tell)
+
+    def _row_lengths(self, folder: str, source: Source, asked: TrainSettings) -> dict[str, Any]:
+        """{train: [tokens of each row], held_out, scored_tokens, probes}."""
+        # What does not change the rows is put aside, so that turning at it finds the lengths again.
+        options = asked.dataset_options()
+        shape: list[Any] = [
+            options.max_length,
+            options.truncation_mode,
+            options.train_on,
+            options.template,
+            options.clock,
+        ]
+        shape += [options.template_kwargs, options.system_prompt, options.mapping, options.edits, options.held_out]
+        shape += [options.shuffle_dataset, options.seed, asked.general_ability, asked.probe_prompts]
+        shape += [bool(asked.probe_max_new_tokens), folder, source.name]
+        digest = hashlib.blake2b(source.raw, digest_size=16)
+        digest.update(json.dumps(shape, sort_keys=True, default=str).encode())
+        key = digest.hexdigest()
+        with self._lengths_lock:
+            if key in self._lengths:
+                self._lengths.move_to_end(key)
+                return self._lengths[key]
+        found: dict[str, Any] = self._sandbox.run(
+            "row_lengths", folder, source, asked, self.limits, seconds=self.limits.dataset_s
+        )
+        with self._lengths_lock:
+            self._lengths[key] = found
+            while len(self._lengths) > _LENGTHS_KEPT:
+                self._lengths.popitem(last=False)
+        return found
+
+    def _speed(self, model: str, asked: TrainSettings) -> Speed | None:
+        device = self._chat.device
+        if not device:
+            return None
+        quantised = asked.quantization != "none" and device["quantised"]
+        kind = ("fp4" if asked.quantization == "fp4" else "nf4") if quantised else "none"
+        return SpeedBook(self.home / SPEEDS).get(key_of(model, kind, device, asked))
+
+    def _memory(self, folder: Path, asked: TrainSettings, plan: Plan, longest: int) -> dict[str, Any] | None:
+        device = self._chat.device
+        if not device:
+            return None
+        try:
+            shape = ModelShape.from_config(orjson.loads((folder / "config.json").read_bytes()))
+        except (PlaygroundError, OSError, ValueError):
+            return None
+        quantised = asked.quantization != "none" and device["quantised"]
+        given = (plan.per_device_train_batch_size, longest, device["kind"], device["dtype_bytes"], quantised)
+        needed = memory.estimate(shape, asked, *given)
+        return {
+            "parts": needed.parts(),
+            "total": needed.total,
+            "available": device["free"],
+            "fits": memory.fits(needed, device["free"]),
+            "advice": memory.advise(shape, asked, *given, device["free"]),
+            "line": memory.memory_line(needed, device["free"], device["kind"]),
+        }
+
+    # --- While it goes and afterwards ---
+
+    def run(self, run: str) -> dict[str, Any]:
+        """How a run stands. Cheap, for polling every second.
+
+        {run, state: queued|running|done|stopped|failed, position: int (0 when running), wait_s: float or None, step,
+        steps, eta_s: float or None, metrics: [a row a step with runs.METRICS' names, None where there is no value;
+        eval_loss also stands at step 0], phase: Sentence (what happens now), notes: [Sentence], plan: planning.Plan's
+        fields or {}, probes: [{prompt, expected, source}], answers: [{step, answers: [{text, ended}]}], scales: {} or
+        {before, after, change} (training/scales.py), readings: [curve_reading.Reading as a dict], verdict: {} or
+        training/verdict.py's, memory: {peak, estimated, available, device} or {}, best_step, can_resume, error:
+        PlaygroundError or None, settings, model, title, start_from, rows, held_out_rows, trained_tokens, has_adapter,
+        created, started, ended: epoch seconds}
+        """
+        folder = self._store.open(run)
+        asked = folder.settings()
+        progress = self._store.progress(folder)
+        position, wait_s = self._queue.position(folder)
+        counts = asked["counts"]
+        report = (folder.report() or {}) if progress.state in FINISHED else {}
+        return {
+            "run": folder.id,
+            "state": progress.state,
+            "position": position,
+            "wait_s": round(wait_s) if position else None,
+            "step": progress.step,
+            "steps": progress.steps,
+            "eta_s": progress.eta_s,
+            "metrics": sorted(progress.metrics, key=lambda row: row["step"]),
+            "phase": progress.phase,
+            "notes": progress.notes,
+            "plan": progress.plan,
+            "probes": folder.probes(),
+            "answers": progress.answers,
+            "scales": progress.scales,
+            "readings": readings(progress, asked),
+            "verdict": progress.verdict,
+            "memory": _memory_used(progress, asked, report),
+            "best_step": progress.best_step,
+            "can_resume": progress.state in ("stopped", "failed") and folder.has_checkpoint(),
+            "error": progress.error,
+            "settings": asked["settings"],
+            "model": asked["model"],
+            "title": folder.title(),
+            "start_from": asked["settings"].get("start_from", ""),
+            "rows": counts["usable_rows"],
+            "held_out_rows": counts["held_out_rows"],
+            "trained_tokens": counts["trained_tokens"],
+            "has_adapter": folder.has_adapter(),
+            "created": asked["created"],
+            "started": progress.started,
+            "ended": progress.ended,
+            **{name: report[name] for name in ("versions", "device", "dtype", "quantization") if name in report},
+        }
+
+    def stop(self, run: str) -> dict[str, Any]:
+        """Ask a run to end after the step in hand and keep its adapter: {state}."""
+        folder = self._store.open(run)
+        self._queue.stop(folder)
+        return {"state": self._store.progress(folder).state}
+
+    def resume(self, run: str) -> dict[str, Any]:
+        """Let a stopped or failed run go on from its checkpoint: {run, state, position}."""
+        folder = self._store.open(run)
+        state = self._store.progress(folder).state
+        if state not in ("stopped", "failed") or not folder.has_checkpoint():
+            raise InputError(
+                say("The run cannot go on."),
+                say("A run goes on that was stopped or failed after its first look at the held-out rows."),
+                say("Start a new run with the same settings."),
+            )
+        self._queue.check_room()
+        self._queue.resume(folder)
+        return {"run": folder.id, "state": "queued", "position": self._queue.position(folder)[0]}
+
+    def rename(self, run: str, title: str) -> dict[str, Any]:
+        """Give a run a name; "" takes it away: {}."""
+        folder = self._store.open(run)
+        words = " ".join(title.split()) if isinstance(title, str) else ""
+        if len(words) > _TITLE:
+            raise InputError(
+                say("The name has {length} characters.", length=len(words)),
+                say("The limit here is {limit} characters.", limit=_TITLE),
+            )
+        folder.rename(words)
+        return {}
+
+    def delete(self, run: str) -> dict[str, Any]:
+        """Remove a run and all that it left: {}."""
+        folder = self._store.open(run)
+        if self._store.progress(folder).state not in FINISHED:
+            raise InputError(
+                say("The run is still going."),
+                say("Only a run that has ended can be deleted."),
+                say("Stop it first."),
+            )
+        self._store.delete(folder)
+        return {}
+
+    def log(self, run: str) -> str:
+        """The end of what the train process printed."""
+        return self._store.open(run).log()
+
+    def report(self, run: str, language: str = "en") -> Path:
+        """One self-contained HTML file about a run, in its folder."""
+        from playground.ui.report_page import report_html  # noqa: PLC0415  Pure HTML, but ui/ comes after this module.
+
+        folder = self._store.open(run)
+        rows = folder.path / "rows.jsonl"
+        lines = rows.read_bytes().splitlines()
+        about = {
+            "fingerprint": hashlib.sha256(rows.read_bytes()).hexdigest(),
+            "train_rows": len(lines) - folder.settings()["counts"]["held_out_rows"],
+            "samples": [orjson.loads(line)["messages"] for line in lines[:_REPORT_ROWS]],
+        }
+        path = folder.path / ("report-ja.html" if language == "ja" else "report-en.html")
+        path.write_text(report_html(self.run(run), about, language), encoding="utf-8")
+        return path
+
+
+def readings(progress: Progress, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the curves say."""
+    settings = TrainSettings.from_dict(asked["settings"])
+    counts, plan = asked["counts"], progress.plan
+    known: dict[str, Any] = {
+        "state": progress.state,
+        "planned_steps": progress.steps,
+        "rows": counts.get("train_rows", counts["usable_rows"] - counts["held_out_rows"]),
+        "held_out_rows": counts["held_out_rows"],
+        "scales": progress.scales,
+        "cut_by_budget": plan.get("bound_by") == "time",
+        "not_finite_at": progress.not_finite_at,
+    }
+    if plan and plan.get("epochs") and plan.get("steps"):
+        known["rows_per_step"] = plan["epochs"] * known["rows"] / plan["steps"]  # Also where rows are packed.
+    context = curve_reading.Context.of(settings, **known)
+    return [reading.to_dict() for reading in curve_reading.read(progress.metrics, context)]
+
+
+def _memory_used(progress: Progress, asked: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    known = asked.get("memory") or {}
+    if progress.peak is None and not known:
+        return {}
+    return {
+        "peak": progress.peak,
+        "estimated": known.get("total"),
+        "available": known.get("available"),
+        "device": report.get("device") or known.get("device") or "cpu",
+    }
