@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import torch
 
+from playground.memory import peak_needed
 from playground.planning import Speed, fit_speed
 
 Measured = tuple[float, float]
@@ -29,6 +31,9 @@ class Meter:
     peak: int = 0
     """Most memory seen, in bytes."""
 
+    mapped: int = 0
+    """Bytes of weights that are read from their file in every step."""
+
     @contextmanager
     def timing(self, kind: list[Measured], count: float) -> Iterator[None]:
         """Add (`count`, seconds of the block) to `kind`."""
@@ -44,7 +49,13 @@ class Meter:
 
     def memory(self) -> int:
         """Bytes that this process has used at most: on a GPU of its memory, otherwise of the machine's."""
-        on_gpu = torch.cuda.is_available()
-        now = torch.cuda.max_memory_reserved() if on_gpu else psutil.Process().memory_info().rss
-        self.peak = max(self.peak, now)
+        self.peak = max(self.peak, self._used())
         return self.peak
+
+    def _used(self) -> int:
+        if torch.cuda.is_available():
+            return int(torch.cuda.max_memory_reserved())
+        status = Path("/proc/self/status")
+        if status.is_file():
+            return peak_needed(status.read_text(), self.mapped)
+        return int(psutil.Process().memory_info().rss)

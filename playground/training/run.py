@@ -19,13 +19,12 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from playground.device_facts import processor_name
 from playground.devices import Choice
 from playground.planning import Plan, make_plan
 from playground.settings import TrainSettings
-from playground.speed_book import SpeedBook, key_of
+from playground.speed_book import SpeedBook
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of
-from playground.training.measuring import measure, work_of
+from playground.training.measuring import measure, speed_key_here, work_of
 from playground.training.rows import Rows
 from playground.training.scales import changes, figures, share_that_ends
 from playground.training.trainer import RunTrainer, build_trainer
@@ -118,6 +117,9 @@ class Run:
         model = self.load_model()
         trainer = build_trainer(model, self.tokenizer, rows, settings, self.choice, self.folder, plan)
         trainer.meter.load_s = time.monotonic() - self.started
+        trainer.meter.mapped = sum(
+            w.nbytes for w in model.parameters() if w.is_floating_point() and not w.requires_grad
+        )
         return trainer
 
     def _plan(self, trainer: RunTrainer, rows: Rows, probes: Probes, settings: TrainSettings) -> Plan:
@@ -160,9 +162,7 @@ class Run:
         return plan
 
     def _speed_key(self) -> str:
-        name = torch.cuda.get_device_name() if self.choice.device == "cuda" else processor_name()
-        device = {"dtype_bytes": self.choice.dtype.itemsize, "name": name, "cores": torch.get_num_threads()}
-        return key_of(self.model_name, self.choice.quantization, device, self.settings)
+        return speed_key_here(self.model_name, self.choice, self.settings)
 
     def _finish(self, trainer: RunTrainer, watch: Watch, plan: Plan) -> Outcome:
         """Look a last time, then measure the adapter that is offered."""
@@ -174,8 +174,7 @@ class Run:
                 trainer.save_checkpoint(self.folder)
         if watch.best_step is not None and watch.best_step != step:
             load_adapter(trainer.model, self.folder / "adapters" / f"step-{watch.best_step}")
-        if self.book is not None and (speed := trainer.meter.speed(plan.gradient_accumulation_steps, None)):
-            self.book.learn(self._speed_key(), speed)
+        self._remember_speed(trainer, plan)
         after = watch.measure_after()
         evidence = Evidence(
             finite=_is_finite(trainer.model),
@@ -188,6 +187,13 @@ class Run:
             wants_general=self.settings.general_ability,
         )
         return Outcome(watch.was_stopped, step, watch.best_step, evidence, trainer.meter.memory())
+
+    def _remember_speed(self, trainer: RunTrainer, plan: Plan) -> None:
+        if self.book is None:
+            return
+        key = self._speed_key()
+        if speed := trainer.meter.speed(plan.gradient_accumulation_steps, self.book.get(key)):
+            self.book.learn(key, speed)
 
 
 def read_probes(folder: Path) -> Probes:
