@@ -1,0 +1,171 @@
+"""The file of speeds: what it keeps, and what it survives."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import stat
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playground import speed_book
+from playground.planning import Speed
+from playground.speed_book import SpeedBook, plans_alike, speed_key
+
+SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
+TWICE = Speed(*(2 * value for value in asdict(SPEED).values()))
+KEY = "model | nf4"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> SpeedBook:
+    return SpeedBook(tmp_path / "home" / "speeds.json")
+
+
+def test_a_speed_is_kept(book: SpeedBook) -> None:
+    assert book.get(KEY) is None
+    assert book.learn(KEY, SPEED)
+    assert SpeedBook(book.path).get(KEY) == SPEED
+    assert book.get("another") is None
+
+
+def test_the_same_speed_measured_again_changes_nothing(book: SpeedBook) -> None:
+    book.learn(KEY, SPEED)
+    before = book.path.read_bytes()
+    again = Speed(*(1.15 * value for value in asdict(SPEED).values()))
+    assert not book.learn(KEY, again)
+    assert book.path.read_bytes() == before
+
+
+def test_another_speed_takes_its_place(book: SpeedBook) -> None:
+    book.learn(KEY, SPEED)
+    assert book.learn(KEY, TWICE)
+    assert book.get(KEY) == TWICE
+    assert book.learn(KEY, SPEED)
+    assert book.get(KEY) == SPEED
+
+
+def test_short_and_long_rows_both_count() -> None:
+    by_step, by_token = replace(SPEED, step_s=1.424, token_s=0.0), replace(SPEED, step_s=0.0, token_s=0.0055625)
+    assert not plans_alike(SPEED, by_step)
+    assert not plans_alike(SPEED, by_token)
+    assert not plans_alike(SPEED, replace(SPEED, step_s=8.592, token_s=0.0))  # The same with long rows.
+    assert plans_alike(SPEED, replace(SPEED, step_s=0.45))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"", b"{", b"null", b"[1, 2]", b'"x"', b"\xff\xfe", b'{"model | nf4": 3}', b'{"model | nf4": {"step_s": 1}}',
+        json.dumps({KEY: {"time": 1, **asdict(SPEED), "step_s": -1}}).encode(),
+        json.dumps({KEY: {"time": 1, **asdict(SPEED), "token_s": "fast"}}).encode(),
+        json.dumps({KEY: {"time": 1, **asdict(SPEED), "load_s": True}}).encode(),
+        json.dumps({KEY: {"time": "today", **asdict(SPEED)}}).encode(),
+    ],
+)  # fmt: skip
+def test_a_broken_file_counts_as_empty_and_is_replaced(book: SpeedBook, broken: bytes) -> None:
+    book.path.parent.mkdir()
+    book.path.write_bytes(broken)
+    assert book.get(KEY) is None
+    assert book.learn(KEY, SPEED)
+    assert book.get(KEY) == SPEED
+
+
+def test_one_broken_entry_takes_no_other_with_it(book: SpeedBook) -> None:
+    book.path.parent.mkdir()
+    book.path.write_text(json.dumps({"bad": 3, KEY: {"time": 1, **asdict(SPEED)}}))
+    assert book.get(KEY) == SPEED
+    book.learn("new", SPEED)
+    assert book.get(KEY) == SPEED
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_in_the_file_raise(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("book") / "speeds.json"
+    path.write_bytes(content)
+    assert SpeedBook(path).get(KEY) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1])
+def test_what_is_no_speed_is_not_learnt(book: SpeedBook, value: float) -> None:
+    assert not book.learn(KEY, replace(SPEED, token_s=value))
+    assert not book.path.exists()
+
+
+def test_the_oldest_go_first(book: SpeedBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed_book, "ENTRIES", 3)
+    now = iter(range(100, 200))
+    monkeypatch.setattr(speed_book.time, "time", lambda: next(now))
+    for name in ("a", "b", "c"):
+        book.learn(name, SPEED)
+    book.learn("a", TWICE)  # Now the newest.
+    book.learn("d", SPEED)
+    assert [book.get(name) is not None for name in "abcd"] == [True, False, True, True]
+
+
+def test_a_disk_that_takes_nothing_leaves_the_old_file(book: SpeedBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    book.learn(KEY, SPEED)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(speed_book.os, "fsync", full)
+    assert not book.learn(KEY, TWICE)
+    assert book.get(KEY) == SPEED
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    book = SpeedBook(tmp_path / "file" / "speeds.json")
+    assert not book.learn(KEY, SPEED)
+    assert book.get(KEY) is None
+
+
+def test_the_lock_is_for_its_owner_alone(book: SpeedBook) -> None:
+    book.learn(KEY, SPEED)
+    assert stat.S_IMODE(os.stat(f"{book.path}.lock").st_mode) == 0o600
+    assert sorted(path.name for path in book.path.parent.iterdir()) == ["speeds.json", "speeds.json.lock"]
+
+
+def _learn_many(path: Path, process: int) -> None:
+    for number in range(20):
+        assert SpeedBook(path).learn(f"{process}-{number}", SPEED)
+
+
+def test_processes_lose_none_of_each_others_speeds(book: SpeedBook) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_learn_many, args=(book.path, number)) for number in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert all(book.get(f"{process}-{number}") for process in range(4) for number in range(20))
+
+
+def test_a_key_tells_apart_what_changes_the_speed() -> None:
+    usual = {
+        "model": "m",
+        "quantization": "nf4",
+        "device": "2 CPU cores",
+        "r": 16,
+        "target_modules": "all-linear",
+        "gradient_checkpointing": False,
+        "packing": False,
+    }
+    others: list[dict[str, object]] = [
+        {"model": "n"}, {"quantization": "none"}, {"device": "GPU"}, {"r": 8}, {"target_modules": "q_proj"},
+        {"gradient_checkpointing": True}, {"packing": True},
+    ]  # fmt: skip
+    keys = {speed_key(**{**usual, **other}) for other in [{}, *others]}  # type: ignore[arg-type]
+    assert len(keys) == 8
+
+
+def test_the_order_of_modules_makes_no_other_key() -> None:
+    one, two = (speed_key("m", "nf4", "cpu", 8, names, False, False) for names in ("q_proj, v_proj", "v_proj,q_proj"))
+    assert one == two
