@@ -89,8 +89,6 @@ def _object(text: str) -> dict[str, Any]:
         line, column = problem.lineno, problem.colno
         where = say("The file is not JSON: line {line}, character {column}.", line=line, column=column)
         raise InputError(where, _expected(), say("Look there for a missing comma, quote or bracket.")) from None
-    except RecursionError:
-        raise _refused(say("The file's JSON is nested too deeply.")) from None
     if not isinstance(given, dict):
         raise _refused(say("The file's JSON is {kind}.", kind=json_kind(given)))
     return given

@@ -9,17 +9,23 @@ import gradio as gr
 
 from playground.backend import Backend
 from playground.errors import PlaygroundError
-from playground.ui.events import PAGE, STREAM
+from playground.ui.estimate_view import estimate_view, no_estimate
+from playground.ui.events import LIVE, PAGE, QUICK, STREAM
 from playground.ui.header import Header
 from playground.ui.heading import heading
+from playground.ui.history import History
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import refusal, waiting
+from playground.ui.need_panel import NeedPanel
 from playground.ui.own_runs import remembered, with_run
 from playground.ui.rows_edits import Changes
+from playground.ui.rows_findings import pressable
 from playground.ui.rows_options import rows_settings
 from playground.ui.rows_panel import RowsPanel
 from playground.ui.run_panel import RunPanel, html
 from playground.ui.settings_form import SettingsForm
+from playground.ui.settings_live import ESTIMATE, estimate_look
+from playground.ui.start_from import StartFrom
 from playground.words import say
 
 # A refusal stays where the button is; only a run that started is worth moving the page for.
@@ -32,44 +38,77 @@ class FinetuneTab:
         """`template`: what the template tab hands on, see `RunTemplate`."""
         self.backend = backend
         self.rows = RowsPanel(backend, template)
-        with gr.Column(elem_classes="card"):
+        with gr.Column(elem_classes="card", elem_id="settings-card"):
             heading(
                 label("Settings"),
-                label("The values here suit a first run; change one at a time to see what it does."),
+                label("A preset and how long it may take are enough for a first run."),
                 "2",
             )
             self.settings = SettingsForm()
+            self.need = NeedPanel(backend)
+            self.look = estimate_look("estimate-look")
+            self.estimated = pressable("estimate", ["apply"])
+            self.start_from = StartFrom()
             with gr.Row(elem_classes="actions"):
                 self.start = gr.Button(label("Start training"), variant="primary", elem_id="start")
             self.error = html("start-error")
         self.run = RunPanel(backend)
+        self.history = History(backend)
+
+    @property
+    def given(self) -> list[Any]:
+        """What `asked` reads, in its order: whatever a run depends on."""
+        return [self.start_from.run, *self.rows.given, *self.settings.widgets]
 
     def wire(
         self, page: gr.Blocks, header: Header, runs: gr.BrowserState, tabs: gr.Tabs, compared: gr.Dropdown
     ) -> None:
         self.rows.wire(page, header, self.settings)
+        self.settings.wire()
+        self._wire_estimate(header)
         self.run.wire(runs, compared)
         self.run.look_after(
             page.load(self.run.find_again, runs, [self.run.chosen, compared, tabs], show_progress="hidden", **PAGE)
         )
         started = self.start.click(
             self.begin,
-            [header.model, self.rows.source.example, runs, *self.rows.given, *self.settings.widgets],
+            [header.model, self.rows.source.example, runs, *self.given],
             [self.error, runs, self.run.chosen],
             trigger_mode="once",
             **STREAM,
         )
-        self.run.look_after(started).then(None, None, None, js=_SHOW_RUN, **PAGE)
+        begun = self.run.look_after(started)
+        begun.then(None, None, None, js=_SHOW_RUN, **PAGE)
+        self.history.look_after(begun)
+        self._wire_others(page, header, runs, compared)
         self.run.compare.click(
             self.to_compare, self.run.chosen, [compared, tabs], queue=False, show_progress="hidden", **PAGE
         )
 
-    def begin(
+    def _wire_others(self, page: gr.Blocks, header: Header, runs: gr.BrowserState, compared: gr.Dropdown) -> None:
+        self.need.wire([header.model, *self.given], self.asked_of)
+        self.start_from.wire()
+        self.history.wire(page, runs, self.run, compared, self.start_from)
+        # What a reading advises, and what an earlier run was set to, goes into the form.
+        for wanting, wanted in ((self.run.wanting, self.run.wanted), (self.history.taken_over, self.history.wanted)):
+            self.settings.set_by(wanting.then(self.settings.updates, wanted, self.settings.apply_outputs, **QUICK))
+
+    def asked_of(self, model: str | None, *given: Any) -> tuple[str, str, str, dict[str, Any]]:
+        """(text, file, model, settings)."""
+        text, file, settings = self.asked(*given)
+        return text, file, model or "", settings
+
+    def _wire_estimate(self, header: Header) -> None:
+        """Anew when a setting was changed (the look follows these by itself), when the rows' check says something
+        else, and when the model is another one."""
+        others = [self.rows.view.change, header.model.input, header.ready.change]
+        gr.on(others, None, None, None, js=ESTIMATE, **PAGE)
+        self.look.input(self.estimate, [header.model, *self.given], self.estimated, **LIVE)
+        self.settings.take_from(self.estimated.apply)
+
+    def asked(
         self,
-        request: gr.Request,
-        model: str | None,
-        example: str,
-        stored: Any,
+        earlier: str | None,
         pasted: str | None,
         file: str | None,
         template: dict[str, Any] | None,
@@ -78,18 +117,39 @@ class FinetuneTab:
         assistant: str | None,
         system: str | None,
         *given: Any,
+    ) -> tuple[str, str, dict[str, Any]]:
+        """(text, file, settings) as `Backend.train` and `Backend.estimate` take them; `given`: the form's widgets."""
+        added = rows_settings(pasted, file, template, changes, (user, assistant, system))
+        return (
+            "" if file else pasted or "",
+            file or "",
+            {**self.settings.values(given), **added, "start_from": earlier or ""},
+        )
+
+    def estimate(self, request: gr.Request, model: str | None, *given: Any) -> str:
+        """What such a run would take, or the refusal that it would meet."""
+        language = reader_language(request)
+        text, file, settings = self.asked(*given)
+        if not text.strip() and not file:
+            return no_estimate(language)
+        try:
+            return estimate_view(self.backend.estimate(text, file, model or "", settings), language)
+        except PlaygroundError as error:
+            return refusal(error, language)
+
+    def begin(
+        self, request: gr.Request, model: str | None, example: str, stored: Any, *given: Any
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Queue a run. The backend reads all rows first, and fetches the model if need be, so say so meanwhile."""
         language = reader_language(request)
-        added = rows_settings(pasted, file, template, changes, (user, assistant, system))
-        settings = {**self.settings.values(given), **added}
+        text, file, settings = self.asked(*given)
         yield waiting(say("Reading the rows and putting the run in the queue."), language), gr.skip(), gr.skip()
         try:
-            queued = self.backend.train("" if file else pasted or "", file or "", model or "", settings)
+            queued = self.backend.train(text, file, model or "", settings)
         except PlaygroundError as error:
             yield refusal(error, language), gr.skip(), gr.skip()
             return
-        example, name = self.rows.source.names(pasted or "", file, example)
+        example, name = self.rows.source.names(text, file, example)
         entries = with_run(remembered(stored), queued["run"], example, name)
         offered = self.run.offered(entries, language)
         yield "", entries, gr.update(choices=offered, value=queued["run"], visible=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from playground.backend import Backend
@@ -48,6 +49,11 @@ def with_run(entries: list[Entry], run: str, example: str, file: str) -> list[En
     return [{"run": run, "number": number, "example": example, "file": file}, *entries][:KEPT]
 
 
+def without(entries: list[Entry], runs: Collection[str]) -> list[Entry]:
+    """The entries without those runs. The others keep their numbers: a run is called by it."""
+    return [entry for entry in entries if entry["run"] not in runs]
+
+
 def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
     """Each entry whose run the backend still has, with how it stands."""
     found = []
@@ -59,11 +65,25 @@ def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, dict[str,
     return found
 
 
-def title(entry: Entry, titles: dict[str, Sentence], language: str) -> str:
-    """What the run was trained on, as the person would call it. `titles` are those of the examples."""
+def title(entry: Entry, run: dict[str, Any], titles: dict[str, Sentence], language: str) -> str:
+    """What the run is called: the name that a person gave it, or what it was trained on, as the person would say.
+
+    `titles` are those of the examples.
+    """
+    if run.get("title"):
+        return str(run["title"])
     if entry["example"] in titles:
         return titles[entry["example"]].to(language)
     return entry["file"] or say("Your rows").to(language)
+
+
+def numbered(entry: Entry, run: dict[str, Any], titles: dict[str, Sentence], language: str) -> str:
+    """Number and name: "3. Pirate". Names may be equal, numbers of one browser are not."""
+    return f"{entry['number']}. {title(entry, run, titles, language)}"
+
+
+def example_titles(backend: Backend) -> dict[str, Sentence]:
+    return {example["name"]: example["title"] for example in backend.examples()}
 
 
 def run_choices(
@@ -71,6 +91,6 @@ def run_choices(
 ) -> list[tuple[str, str]]:
     """(name, id) for a dropdown, newest first."""
     return [
-        (f"{entry['number']}. {title(entry, titles, language)} · {state_word(run['state']).to(language)}", entry["run"])
+        (f"{numbered(entry, run, titles, language)} · {state_word(run['state']).to(language)}", entry["run"])
         for entry, run in runs
     ]

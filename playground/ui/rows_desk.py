@@ -97,6 +97,8 @@ class Desk:
     """Changes that no longer count because the rows became other ones; the next report says so."""
     asked_columns_for: str = ""
     """Mark of the rows for which the columns were opened without being asked for."""
+    kept: dict[str, Any] | None = None
+    """`rows_kept.Rest` as the browser was last given it."""
     fetching: int = 0
     """Number of the newest fetch from the Hub."""
 

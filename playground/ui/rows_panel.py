@@ -20,6 +20,7 @@ from playground.ui.rows_columns import Columns, column_buttons
 from playground.ui.rows_desk import Asked, Desk, Report
 from playground.ui.rows_edits import KNOWN, Changes, Edit, edits_for, source_mark, with_edit, without_last
 from playground.ui.rows_findings import pressable
+from playground.ui.rows_kept import KEEP, RESTORED, KeptRows, is_kept, rest_of, restored
 from playground.ui.rows_live import ASK, followed, rows_look
 from playground.ui.rows_options import FORMED, check_options, rows_settings
 from playground.ui.rows_report import nothing_given, report_view
@@ -54,6 +55,7 @@ class RowsPanel:
                     self.progress = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="rows-progress")
                     self.view = pressable("check", ["fix", "undo", "undo_all", "go"])
             self.browser = RowsBrowser(backend, self.desk, self.changes)
+        self.kept: KeptRows | None = None
 
     @property
     def paste(self) -> gr.Textbox:
@@ -68,7 +70,9 @@ class RowsPanel:
         """What `rows_options.rows_settings` reads, in its order."""
         return [self.paste, self.file, self.template.chosen, self.changes, *self.columns.boxes]
 
-    def wire(self, page: gr.Blocks, header: Header, settings: SettingsForm) -> None:
+    def wire(self, page: gr.Blocks, header: Header, settings: SettingsForm, kept: KeptRows | None = None) -> None:
+        """`kept`: where the browser keeps the rows; without it a reload forgets them."""
+        self.kept = kept
         fields = [settings.fields[name] for name in FORMED]
         self.source.wire(page)
         self.template.wire()
@@ -93,16 +97,42 @@ class RowsPanel:
         self.look.input(
             self.check,
             [self.look, self.desk, header.model, *self.given, *fields],
-            [self.view, self.progress, self.changes, self.columns.panel, self.columns.buttons, *self.browser.drawn],
+            [
+                *(self.view, self.progress, self.changes, self.columns.panel, self.columns.buttons),
+                *self.browser.drawn,
+                *([kept.rest] if kept else []),
+            ],
             trigger_mode="multiple",
             **STREAM,
         )
+        if kept:
+            self._wire_kept(page, settings, kept)
         for event, handler in (
             (self.view.fix, self.fix),
             (self.view.undo, self.undo),
             (self.view.undo_all, self.undo_all),
         ):
             event(handler, [self.changes, self.desk], self.changes, **QUEUED).then(None, None, None, js=ASK, **PAGE)
+
+    # ---- a reload of the page -----------------------------------------------------------------------------------
+
+    def _wire_kept(self, page: gr.Blocks, settings: SettingsForm, kept: KeptRows) -> None:
+        self.look.input(None, [self.paste, kept.text], kept.text, js=KEEP, **PAGE)
+        loaded = page.load(
+            lambda *given: self.bring_back(settings, *given),
+            [kept.text, kept.rest, self.paste],
+            [self.paste, self.changes, self.source.example, *self.columns.boxes, *settings.apply_outputs],
+            **QUEUED,
+        )
+        settings.set_by(loaded).then(None, None, None, js=RESTORED, **PAGE)
+
+    def bring_back(self, settings: SettingsForm, text: Any, rest: Any, pasted: str | None) -> list[Any]:
+        """The rows that the browser kept, unless somebody was quicker and put in others."""
+        back = restored(text, rest)
+        chosen = settings.updates(back.settings) if back.settings else [gr.skip()] * len(settings.apply_outputs)
+        if not back.text or (pasted or "").strip():
+            return [gr.skip()] * (3 + len(self.columns.boxes)) + chosen
+        return [back.text, back.changes, self.source.example_with(back.text), *back.columns, *chosen]
 
     # ---- the check ---------------------------------------------------------------------------------------------
 
@@ -143,6 +173,7 @@ class RowsPanel:
             settings = SettingsForm.chosen(FORMED, given)
             settings.update(rows_settings(pasted, file, template, changes, columns))
             asked = Asked("" if file else pasted or "", file or "", model or "", check_options(settings), mark)
+            kept = rest_of(pasted, file, edits_for(changes, mark), columns, settings)
         except PlaygroundError as error:
             yield self._refused(desk, error, language)
             return
@@ -150,6 +181,9 @@ class RowsPanel:
         if changes and changes["source"] != mark:
             desk.taken_back += len(changes["edits"])
             yield {self.changes: {}}
+        if self.kept and kept != desk.kept:
+            desk.kept = kept
+            yield {self.kept.rest: kept}
         for kind, item in self._work(desk, number, asked):
             if kind == "waiting" and item >= _SHOWN_AFTER_S and is_new:
                 yield {self.progress: _progress(None, None, language)}
@@ -197,8 +231,9 @@ class RowsPanel:
         desk.report = Report(report)
         desk.refresh_only()
         file, taken_back, desk.taken_back = Path(asked.file).name if asked.file else "", desk.taken_back, 0
+        forgets = self.kept is not None and not is_kept(asked.text, asked.file)
         yield {
-            self.view: report_view(report, file, edits, taken_back, language),
+            self.view: report_view(report, file, edits, taken_back, language, forgets=forgets),
             self.progress: "",
             self.columns.panel: gr.update(open=True) if needs_columns else gr.skip(),
             self.columns.buttons: column_buttons(report["columns"], language),

@@ -9,6 +9,7 @@ from playground.ui.length_plot import length_plot
 from playground.ui.markup import callout, empty, escape, stat
 from playground.ui.rows_edits import Edit
 from playground.ui.rows_findings import changes_bar, kinds_list
+from playground.ui.rows_kept import MOST_BYTES
 from playground.words import localise, say
 
 _FORMATS = {
@@ -38,8 +39,18 @@ def shape_word(shape: str, language: str) -> str:
     return words[shape].to(language) if shape in words else shape
 
 
-def report_view(report: dict[str, Any], file: str, edits: Sequence[Edit], taken_back: int, language: str) -> str:
-    """`taken_back`: changes that belonged to other rows and no longer count, to be said."""
+def report_view(
+    report: dict[str, Any],
+    file: str,
+    edits: Sequence[Edit],
+    taken_back: int,
+    language: str,
+    *,
+    forgets: bool = False,
+) -> str:
+    """`taken_back`: changes that belonged to other rows and no longer count, to be said. `forgets`: a reload loses the
+    rows.
+    """
     notice = ""
     if taken_back == 1:
         notice = callout("info", say("The rows are other ones now, so your change was taken back.").to(language))
@@ -49,8 +60,24 @@ def report_view(report: dict[str, Any], file: str, edits: Sequence[Edit], taken_
     return (
         f"{notice}{_source(report, file, language)}{_counts(report, language)}{_facts(report, language)}"
         f"{length_plot(report['lengths'], report['max_length'], _cut_rows(report), language)}"
-        f'<div id="check-findings">{changes_bar(edits, language)}{kinds_list(report, language)}</div>'
+        f'<div id="check-findings">{changes_bar(edits, language)}{_forgets(forgets, file, edits, language)}'
+        f"{kinds_list(report, language)}</div>"
     )
+
+
+def _forgets(forgets: bool, file: str, edits: Sequence[Edit], language: str) -> str:
+    """What is lost with a reload, said where there is work in it: a file alone is chosen again."""
+    if not forgets or (file and not edits):
+        return ""
+    told = (
+        say("A reload of the page forgets the file and what you changed: download the cleaned rows to keep them.")
+        if file
+        else say(
+            "A reload of the page forgets rows of more than {limit} kB: download the cleaned rows to keep them.",
+            limit=MOST_BYTES // 1000,
+        )
+    )
+    return f'<p class="hint forgets">{escape(told.to(language))}</p>'
 
 
 def _cut_rows(report: dict[str, Any]) -> int:
@@ -114,11 +141,8 @@ def _facts(report: dict[str, Any], language: str) -> str:
     if not report["usable_rows"]:
         return ""
     split, epochs, padding = report["split"], report["epochs"], report["padding"]
-    held = _rows(split["held_out"], language)
     rows = [
-        (say("Held out"), say("{rows}, drawn with seed {seed}", rows=held, seed=split["seed"]).to(language))
-        if split["held_out"]
-        else (say("Held out"), say("none").to(language)),
+        (say("Held out"), _held_out(split, language)),
         (
             say("Each row is seen"),
             say("{times} times in {steps} steps", times=f"{epochs['seen']:g}", steps=f"{epochs['steps']:,}").to(
@@ -132,6 +156,15 @@ def _facts(report: dict[str, Any], language: str) -> str:
         + "".join(f"<div><dt>{escape(name.to(language))}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
         + "</dl>"
     )
+
+
+def _held_out(split: dict[str, Any], language: str) -> str:
+    if not split["held_out"]:
+        return say("none").to(language)
+    rows = _rows(split["held_out"], language)
+    if split["seed"] is None:
+        return say("{rows}, the last ones", rows=rows).to(language)
+    return say("{rows}, drawn with seed {seed}", rows=rows, seed=split["seed"]).to(language)
 
 
 def _padding(padding: dict[str, Any], language: str) -> str:

@@ -93,6 +93,16 @@ class RowsSource:
         # With both there would be two sets of rows; the box keeps its text for when the file is removed.
         return gr.update(interactive=not file)
 
+    def example_with(self, text: str) -> str:
+        """The name of the example that this text is, "" where it is none."""
+        for example in self.backend.examples():
+            try:
+                if self.backend.example_text(example["name"]).strip() == text.strip():
+                    return str(example["name"])
+            except PlaygroundError:
+                continue
+        return ""
+
     def names(self, pasted: str, file: str | None, example: str) -> tuple[str, str]:
         """(example, file) names for a run's title: the example only while the box still holds it."""
         if file:

@@ -1,4 +1,4 @@
-"""How a run stands, as HTML: state, progress, figures, notes, verdict. Pure functions of the backend's answer."""
+"""How a run stands, as HTML: state, progress, figures, outcome, facts. Pure functions of the backend's answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from playground.ui.header import parameters
 from playground.ui.markup import duration, empty, escape, icon, refusal, stat
 from playground.ui.own_runs import ACTIVE, state_word
+from playground.ui.run_plan import gigabytes, planned
+from playground.ui.verdict_view import verdict_view
 from playground.words import localise, say
 
 _MARKS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}
@@ -65,22 +67,23 @@ def _progress(run: dict[str, Any], language: str) -> str:
 
 
 def figures(run: dict[str, Any], language: str) -> str:
-    """Step, losses, speed, time left. A figure that is not known yet shows a dash, so that nothing jumps later."""
+    """Step, losses, speed, memory, time left. A figure that is not known yet shows a dash, so that nothing jumps."""
     metrics = run["metrics"]
-    speed = _latest(metrics, "tokens_per_s")
     left = duration(run["eta_s"], language) if run.get("eta_s") is not None else "–"
+    memory = latest(metrics, "memory")
     cells = [
         stat(say("Step"), f"{run['step']} / {run['steps']}" if run["steps"] else "–", "", language),
-        stat(say("Training loss"), _number(_latest(metrics, "loss"), 3), "", language),
-        stat(say("Held-out loss"), _number(_latest(metrics, "eval_loss"), 3), "", language),
-        stat(say("Tokens per second"), _number(speed, 0), "", language),
+        stat(say("Training loss"), _number(latest(metrics, "loss"), 3), "", language),
+        stat(say("Held-out loss"), _number(latest(metrics, "eval_loss"), 3), "", language),
+        stat(say("Tokens per second"), _number(latest(metrics, "tokens_per_s"), 0), "", language),
+        stat(say("Memory"), "–" if memory is None else gigabytes(memory), "", language),
     ]
     if run["state"] in ACTIVE:
         cells.append(stat(say("Time left"), left, "", language))
     return f'<dl class="stats">{"".join(cells)}</dl>'
 
 
-def _latest(metrics: list[dict[str, Any]], name: str) -> float | None:
+def latest(metrics: list[dict[str, Any]], name: str) -> float | None:
     return next((row[name] for row in reversed(metrics) if row.get(name) is not None), None)
 
 
@@ -89,19 +92,16 @@ def _number(value: float | None, places: int) -> str:
 
 
 def outcome(run: dict[str, Any], language: str) -> str:
-    """Error, verdict and notes."""
-    parts = []
-    if run.get("error"):
-        parts.append(refusal(run["error"], language))
-    if run.get("verdict"):
-        parts.append(
-            f'<div class="verdict" id="verdict"><h3>{escape(say("Verdict").to(language))}</h3>'
-            f"<p>{escape(localise(run['verdict']['message'], language))}</p></div>"
-        )
+    """What came of it: the error first, then the verdict."""
+    error = f'<div class="run-failure">{refusal(run["error"], language)}</div>' if run.get("error") else ""
+    return f"{error}{verdict_view(run, language)}"
+
+
+def about(run: dict[str, Any], language: str) -> str:
+    """What was trained on what, what was planned and what it took, memory, and what the run noted."""
     notes = "".join(f"<li>{escape(localise(note, language))}</li>" for note in run["notes"])
-    if notes:
-        parts.append(f'<ul class="notes">{notes}</ul>')
-    return "".join(parts)
+    listed = f'<ul class="run-notes">{notes}</ul>' if notes else ""
+    return f"{facts(run, language)}{planned(run, language)}{listed}"
 
 
 def facts(run: dict[str, Any], language: str) -> str:
@@ -131,6 +131,7 @@ def parameters_or_count(count: int) -> str:
 
 
 def curve_mark(run: dict[str, Any]) -> list[Any]:
-    """Changes when the curve does; spares sending it again each second."""
+    """Changes when the curves do; spares sending them again each second."""
     metrics = run["metrics"]
-    return [run["run"], len(metrics), run["steps"], _latest(metrics, "loss"), _latest(metrics, "eval_loss")]
+    tail = [latest(metrics, name) for name in ("loss", "eval_loss", "token_accuracy", "memory")]
+    return [run["run"], len(metrics), run["steps"], run.get("best_step"), *tail]

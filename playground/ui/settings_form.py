@@ -1,7 +1,8 @@
-"""The settings of a run as widgets: four in plain sight, the rest behind "Advanced".
+"""The settings of a run as widgets: a preset and how long in plain sight, the rest behind "Advanced".
 
 Every field of `TrainSettings` has its widget here, but for those that `rows_options.rows_settings` adds: the template,
-the mapping of columns and the edits. Values travel under TRL's and PEFT's names.
+the mapping of columns and the edits. Values travel under TRL's and PEFT's names. What decides how long a run takes is
+no setting of its own: it follows from the three numbers, of which those that do not count are hidden and switched off.
 """
 
 from __future__ import annotations
@@ -12,190 +13,173 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from playground.settings import TrainSettings
-from playground.ui.i18n import label
+from playground import presets
+from playground.ui import settings_fields as group
+from playground.ui.events import LIVE, PAGE, QUICK
+from playground.ui.i18n import label, reader_language
+from playground.ui.rows_findings import pressable
+from playground.ui.settings_fields import DEFAULTS, FieldMaker
+from playground.ui.settings_file import SettingsFile
+from playground.ui.settings_live import CHANGED, SET, settings_look
+from playground.ui.settings_summary import summary
+from playground.ui.settings_values import completed, decided_by, from_widget, to_widget
 
-_DEFAULTS = TrainSettings()
+_DURATION = ("time_budget_s", "num_train_epochs", "max_steps")
+_FIRST_STEPS = 30
+"""Steps to begin with where somebody chooses by steps."""
 
 
 class SettingsForm:
-    """Builds the widgets where it is called; `values` turns what they hold into `settings` for the backend."""
+    """Builds the widgets where it is called; `values` turns what they hold into `settings` for the backend.
+
+    For others that set them: `updates(settings)` goes to `apply_outputs`, followed by `set_by(event)`; or, for an event
+    of a `pressable` whose buttons carry `change={name: value}`, all of it is `take_from(listener)`.
+    """
 
     def __init__(self) -> None:
         self.fields: dict[str, gr.components.Component] = {}
-        with gr.Row(elem_classes="settings-row"):
-            self._main()
-        with (
-            gr.Accordion(label("Advanced"), open=False, elem_id="advanced"),
-            gr.Row(elem_classes="settings-row"),
-        ):
-            self._data()
-            self._optimiser()
-            self._adapter()
-            self._system_prompt()
+        make = FieldMaker(self.fields)
+        self.look = settings_look("settings-look")
+        self.preset = gr.Radio(
+            [(I18nData(preset.title.template), preset.name) for preset in presets.PRESETS],
+            value=presets.PRESETS[0].name,
+            label=label("Preset"),
+            info=label("A choice sets the widgets below; all of them can be changed afterwards."),
+            elem_id="preset",
+            elem_classes="pick",
+        )
+        self.summary = pressable("preset-view", ["back"])
+        self.by = gr.Radio(
+            [(label("By time"), "time"), (label("By epochs"), "epochs"), (label("By steps"), "steps")],
+            value="time",
+            label=label("How long"),
+            info=label("By time, as many steps are planned as this machine can do in it."),
+            elem_id="choose-by",
+            elem_classes="pick",
+        )
+        with gr.Row(elem_classes="settings-row", elem_id="duration"):
+            group.duration(make)
+        with gr.Accordion(label("Advanced"), open=False, elem_id="advanced"):
+            self.file = SettingsFile()
+            self._advanced(make)
+
+    def _advanced(self, make: FieldMaker) -> None:
+        groups = (
+            (label("What is trained"), "trained", (group.trained, group.system_prompt)),
+            (label("Batches and stopping"), "steps", (group.steps,)),
+            (label("Optimiser"), "optimiser", (group.optimiser,)),
+            (label("Adapter"), "adapter", (group.adapter,)),
+            (label("Memory"), "memory", (group.memory,)),
+            (label("Evaluation and probes"), "evaluation", (group.evaluation, group.probes)),
+        )
+        for title, name, parts in groups:
+            with gr.Accordion(title, open=False, elem_id=f"settings-{name}", elem_classes="settings-group"):
+                for part in parts:
+                    with gr.Row(elem_classes="settings-row"):
+                        part(make)
 
     @property
     def widgets(self) -> list[gr.components.Component]:
         return list(self.fields.values())
 
-    def values(self, given: list[Any] | tuple[Any, ...]) -> dict[str, Any]:
+    @property
+    def apply_outputs(self) -> list[gr.components.Component]:
+        """What `updates` is for, in its order."""
+        return [*self.widgets, self.by, self.preset]
+
+    # ---- values ------------------------------------------------------------------------------------------------
+
+    def values(self, given: Sequence[Any]) -> dict[str, Any]:
         """`settings` from the widgets' values, in their order. An emptied widget means the default."""
-        settings = self.chosen(list(self.fields), given)
-        if "time_budget_s" in settings:
-            settings["time_budget_s"] = settings["time_budget_s"] * 60
-        return settings
+        return {name: from_widget(name, value) for name, value in self.chosen(list(self.fields), given).items()}
 
     @staticmethod
     def chosen(names: Sequence[str], given: Sequence[Any]) -> dict[str, Any]:
         """The values by name, without those of emptied widgets."""
         return {name: value for name, value in zip(names, given, strict=True) if value not in (None, "")}
 
-    def _main(self) -> None:
-        self._number(
-            "time_budget_s",
-            label("Time budget (minutes)"),
-            label("Training is planned to end within it. 0: no limit."),
-            step=1,
-            value=_DEFAULTS.time_budget_s / 60,
-        )
-        self._number(
-            "learning_rate",
-            label("Learning rate"),
-            label("Size of each update. Too high and the loss jumps, too low and nothing is learnt."),
-            step=0.0001,
-        )
-        self._number(
-            "num_train_epochs",
-            label("Epochs"),
-            label("How often every row is seen, if the time budget allows."),
-            step=1,
-        )
-        self._number("r", label("Rank"), label("LoRA rank: room in the adapter for what is learnt."), whole=True)
+    def defaults(self) -> dict[str, Any]:
+        return {name: getattr(DEFAULTS, name) for name in self.fields}
 
-    def _data(self) -> None:
-        self._choice(
-            "train_on",
-            label("Train on"),
-            label("Which tokens are supervised."),
-            [
-                (label("All assistant turns"), "assistant"),
-                (label("The last assistant turn"), "last"),
-                (label("All tokens"), "all"),
-            ],
-        )
-        self._number(
-            "max_length",
-            label("Longest row (tokens)"),
-            label("What stands after is cut off; the preview shows it."),
-            whole=True,
-        )
-        self._choice(
-            "truncation_mode",
-            label("Longer rows"),
-            label("What is left of a row that is too long."),
-            [
-                (label("Keep the start"), "keep_start"),
-                (label("Keep the end"), "keep_end"),
-                (label("Leave the row out"), "drop"),
-            ],
-        )
-        self._number(
-            "held_out",
-            label("Held-out share"),
-            label("Rows kept out of training, to see what the model makes of new ones."),
-            step=0.05,
-        )
-        self._flag("shuffle_dataset", label("Shuffle the rows"), label("Otherwise the last rows are held out."))
-        self._number("eval_steps", label("Steps between evaluations"), label("0: about eight in a run."), whole=True)
-        self._number("seed", label("Seed"), label("Equal seeds give equal runs on one machine."), whole=True)
+    def with_preset(self, name: str | None) -> dict[str, Any]:
+        """All settings of the form as they are with a preset and nothing changed."""
+        return {**self.defaults(), **presets.preset(name).settings}
 
-    def _system_prompt(self) -> None:
-        self.fields["system_prompt"] = gr.Textbox(
-            _DEFAULTS.system_prompt,
-            label=label("System prompt"),
-            info=label("Put in front of rows that have none of their own."),
-            lines=1,
-            max_lines=6,
-            elem_id="setting-system_prompt",
+    def updates(self, settings: dict[str, Any]) -> list[Any]:
+        """Updates for `apply_outputs` that set what `settings` name (`TrainSettings`' values) and leave the rest.
+
+        Names without a widget are passed over. Where "how long" is changed, the numbers that then count are shown.
+        """
+        change = completed(settings)
+        made = {name: {"value": to_widget(name, value)} for name, value in change.items()}
+        by: Any = gr.skip()
+        if "max_steps" in change:
+            by = decided_by(change)
+            for name, more in _shown(by, change).items():
+                made[name] = {**made.get(name, {}), **more}
+        same = presets.matching(settings)
+        return [
+            *(gr.update(**made[name]) if name in made else gr.skip() for name in self.fields),
+            by,
+            same.name if same else gr.skip(),
+        ]
+
+    # ---- events ------------------------------------------------------------------------------------------------
+
+    def wire(self) -> None:
+        changes = [widget.change for widget in self.widgets]
+        gr.on(changes, None, None, None, js=CHANGED, **PAGE)
+        self.look.input(self.draw, [self.preset, *self.widgets], self.summary, **{**LIVE, "show_progress": "hidden"})
+        given = {"outputs": self.apply_outputs, **QUICK}
+        self.set_by(self.preset.input(self.choose, self.preset, **given))
+        self.set_by(self.by.input(self.turn, [self.by, self.preset], **given))
+        self.set_by(self.summary.back(self.back, self.preset, **given))
+        self.file.wire(self)
+
+    def set_by(self, event: Any) -> Any:
+        """Have the page look at its rows and its estimate again once `event` has set widgets."""
+        return event.then(None, None, None, js=SET, **PAGE)
+
+    def take_from(self, listener: Any) -> Any:
+        """Set what a button carries as `change`, see `rows_findings.button_for`; `listener`: its event."""
+        return self.set_by(listener(self.take, None, self.apply_outputs, **QUICK))
+
+    def take(self, pressed: gr.EventData) -> list[Any]:
+        return self.updates(pressed._data.get("change") or {})
+
+    def draw(self, request: gr.Request, preset: str | None, *given: Any) -> str:
+        """What the preset stands for and what was changed since."""
+        settings = {**self.defaults(), **self.values(given)}
+        return summary(presets.preset(preset), settings, self.with_preset(preset), reader_language(request))
+
+    def choose(self, preset: str | None) -> list[Any]:
+        return self.updates(presets.preset(preset).settings)
+
+    def turn(self, by: str, preset: str | None) -> list[Any]:
+        """How long was chosen anew: by time begins with the preset's."""
+        budget = presets.preset(preset).settings["time_budget_s"]
+        return self.updates(
+            {
+                "time_budget_s": budget if by == "time" else 0.0,
+                "max_steps": _FIRST_STEPS if by == "steps" else -1,
+            }
         )
 
-    def _optimiser(self) -> None:
-        self._number("max_steps", label("Largest number of steps"), label("-1: the epochs decide."), whole=True)
-        self._number(
-            "per_device_train_batch_size", label("Rows in a step"), label("More is steadier, and slower."), whole=True
-        )
-        self._number(
-            "gradient_accumulation_steps",
-            label("Gradient accumulation"),
-            label("Batches added up before one update."),
-            whole=True,
-        )
-        self._choice(
-            "lr_scheduler_type",
-            label("Learning rate schedule"),
-            label("How the rate goes on after warm-up."),
-            [(label("Cosine"), "cosine"), (label("Linear"), "linear"), (label("Constant"), "constant")],
-        )
-        self._number(
-            "warmup_steps", label("Warm-up steps"), label("Steps over which the rate rises from 0."), whole=True
-        )
-        self._number("weight_decay", label("Weight decay"), label("Pulls the weights towards 0."), step=0.01)
-        self._number(
-            "max_grad_norm", label("Largest gradient"), label("Longer gradients are scaled back to it."), step=0.1
-        )
+    def back(self, preset: str | None, pressed: gr.EventData) -> list[Any]:
+        """Undo the change of the settings named, or of all where none are."""
+        reference = self.with_preset(preset)
+        names = set(pressed._data.get("names") or reference)
+        if names & set(_DURATION):
+            names |= set(_DURATION)
+        return self.updates({name: value for name, value in reference.items() if name in names})
 
-    def _adapter(self) -> None:
-        self._number(
-            "lora_alpha", label("LoRA alpha"), label("Scale: the adapter counts alpha / rank times."), whole=True
-        )
-        self._number("lora_dropout", label("LoRA dropout"), label("Share of its inputs dropped."), step=0.05)
-        self.fields["target_modules"] = gr.Textbox(
-            _DEFAULTS.target_modules,
-            label=label("Target modules"),
-            info=label("all-linear, or names such as q_proj,v_proj."),
-            elem_id="setting-target_modules",
-            max_lines=1,
-        )
-        self._choice(
-            "quantization",
-            label("Base weights"),
-            label("4-bit saves memory (QLoRA)."),
-            [(label("Automatic"), "auto"), (label("4-bit (NF4)"), "nf4"), (label("16 or 32 bit"), "none")],
-        )
 
-    def _number(
-        self,
-        name: str,
-        title: I18nData,
-        info: I18nData,
-        *,
-        step: float = 1,
-        whole: bool = False,
-        value: float | None = None,
-    ) -> None:
-        # No bounds here: TrainSettings knows them, and its refusal names the setting and what it may be.
-        self.fields[name] = gr.Number(
-            getattr(_DEFAULTS, name) if value is None else value,
-            label=title,
-            info=info,
-            precision=0 if whole else None,
-            step=step,
-            min_width=150,
-            elem_id=f"setting-{name}",
-        )
-
-    def _flag(self, name: str, title: I18nData, info: I18nData) -> None:
-        self.fields[name] = gr.Checkbox(
-            getattr(_DEFAULTS, name), label=title, info=info, min_width=150, elem_id=f"setting-{name}"
-        )
-
-    def _choice(self, name: str, title: I18nData, info: I18nData, choices: list[tuple[I18nData, str]]) -> None:
-        self.fields[name] = gr.Dropdown(
-            choices,
-            value=getattr(_DEFAULTS, name),
-            label=title,
-            info=info,
-            filterable=False,
-            min_width=150,
-            elem_id=f"setting-{name}",
-        )
+def _shown(by: str, change: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Which of the three numbers are drawn: those that count. A time limit on a number of steps counts too."""
+    epochs = label("Epochs at most") if by == "time" else label("Epochs")
+    has_budget = change.get("time_budget_s", 0) > 0
+    return {
+        "time_budget_s": {"visible": True if by == "time" or has_budget else "hidden"},
+        "num_train_epochs": {"visible": "hidden" if by == "steps" else True, "label": epochs},
+        "max_steps": {"visible": True if by == "steps" else "hidden"},
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta
 
 from playground.errors import InputError, NotFoundError
+from playground.ui.report_page import report_html
 from playground.words import Sentence
 
 from .fake_rows import FakeRows
@@ -61,6 +63,19 @@ def a_run(**given: Any) -> dict[str, Any]:
         "held_out_rows": 2,
         "trained_tokens": 1234,
         "has_adapter": True,
+        "created": 1_790_000_000.0,
+        "plan": {},
+        "probes": [],
+        "answers": [],
+        "scales": {},
+        "readings": [],
+        "memory": {},
+        "best_step": 2,
+        "can_resume": False,
+        "title": "",
+        "start_from": "",
+        "started": 1_790_000_001.0,
+        "ended": None,
     }
     return {**run, **given}
 
@@ -248,6 +263,46 @@ class FakeBackend(FakeRows):
             yield {"base": answer("Ans", "stop"), "tuned": answer("Ans", "length"), "waiting": None}
         finally:
             self.closed += 1
+
+    def estimate(self, *given: Any) -> dict[str, Any]:
+        """Of an installation that has measured nothing yet; fake_settings.py has one that has."""
+        plan = {
+            "steps": 4,
+            "per_device_train_batch_size": 4,
+            "gradient_accumulation_steps": 1,
+            "eval_steps": 1,
+            "epochs": 1.0,
+            "seconds": None,
+            "bound_by": "epochs",
+            **dict.fromkeys(("train_s", "look_s", "other_s")),
+        }
+        memory = {"parts": [], "total": 10**9, "available": None, "fits": None, "advice": [], "line": Sentence("1 GB.")}
+        return {"plan": plan, "measured": False, "line": Sentence("4 steps."), "memory": memory}
+
+    def resume(self, run: str) -> dict[str, Any]:
+        self._note("resume", run)
+        self.runs[run] = {**self.runs[run], "state": "queued", "position": 1, "can_resume": False}
+        return {"run": run, "state": "queued", "position": 1}
+
+    def log(self, run: str) -> str:
+        self._note("log", run)
+        return "Traceback <most> recent call last"
+
+    def report(self, run: str, language: str) -> Path:
+        self._note("report", run, language)
+        path = Path(tempfile.mkdtemp()) / "report.html"
+        path.write_text(report_html(self.run(run), None, language), encoding="utf-8")
+        return path
+
+    def rename(self, run: str, title: str) -> dict[str, Any]:
+        self._note("rename", run, title)
+        self.runs[run] = {**self.run(run), "title": title}
+        return {}
+
+    def delete(self, run: str) -> dict[str, Any]:
+        self._note("delete", run)
+        self.runs.pop(run, None)
+        return {}
 
     def export(self, run: str, kind: str = "adapter") -> str:
         return f"/tmp/{run}-{kind}"

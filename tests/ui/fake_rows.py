@@ -180,7 +180,7 @@ class FakeRows:
             "split": {
                 "train": len(usable) - len(held_out),
                 "held_out": len(held_out),
-                "seed": options["seed"],
+                "seed": options["seed"] if options.get("shuffle_dataset", True) else None,
                 "held_out_rows": held_out,
             },
             "epochs": {"steps": 16, "seen": 8.0},

@@ -10,7 +10,7 @@ from playground.ui.i18n import reader_language, told
 from playground.ui.run_template import template_settings
 from playground.words import Sentence
 
-from .fake_backend import FakeBackend, a_run
+from .fake_backend import FakeBackend
 
 REFUSED = InputError(Sentence("No."), None, Sentence("Do <that>."))
 SAMPLING = ("", 0, 1, 64, 0)
@@ -77,38 +77,6 @@ def test_a_refused_start_changes_nothing_else(backend):
     backend.refuse = REFUSED
     *_, last = begun(finetune, "")
     assert "No." in last[0] and is_skip(last[1]) and is_skip(last[2])
-
-
-def test_a_second_without_news_sends_no_curve(backend):
-    panel = tab(FinetuneTab, backend).run
-    first = panel.look("abc", {}, [PRIVATE], None)
-    second = panel.look("abc", first[6], [PRIVATE], None)
-    assert "<svg" in first[2] and first[5].active
-    assert is_skip(second[2]) and is_skip(second[5]) and is_skip(second[10])
-
-
-def test_looking_stops_when_the_run_ends(backend):
-    panel = tab(FinetuneTab, backend).run
-    seen = panel.look("abc", {}, [PRIVATE], None)[6]
-    backend.runs["abc"] = a_run(state="done", step=4)
-    ended = panel.look("abc", seen, [PRIVATE], None)
-    assert not ended[5].active
-    assert [button["visible"] for button in ended[7:10]] == [False, True, True]
-    assert ended[11]["value"] == "abc", "the run that ended is the one to compare"
-
-
-def test_an_unknown_run_says_so_and_is_not_looked_at_again(backend):
-    shown = tab(FinetuneTab, backend).run.look("gone", {}, [], None)
-    assert "There is no run gone." in shown[0] and not shown[5].active
-
-
-def test_a_reload_finds_the_newest_run_and_shows_it_while_it_goes(backend):
-    panel = tab(FinetuneTab, backend).run
-    chosen, _, tabs = panel.find_again([PRIVATE], None)
-    assert chosen["value"] == "abc" and tabs.selected == "finetune"
-    backend.runs["abc"] = a_run(state="done")
-    assert is_skip(panel.find_again([PRIVATE], None)[2])
-    assert is_skip(panel.find_again([], None)[0])
 
 
 def test_an_answer_streams_and_is_kept(backend):

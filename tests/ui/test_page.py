@@ -20,7 +20,8 @@ IDS = {
     "copy-python", "copy-link", "share", "undo-fix", "look", "fine-tune-on-this", "template-examples", "examples",
     "paste", "upload", "check", "start", "start-error", "my-runs", "run-state", "run-figures", "curve", "run-outcome",
     "stop", "compare-this-run", "download", "compare-run", "message", "send", "stop-answer", "regenerate", "clear",
-    "questions", "newest", "history", "compare-error",
+    "questions", "newest", "history", "compare-error", "run-scales", "run-readings", "wanted-note", "run-probes",
+    "run-facts", "run-log", "resume", "download-report", "estimate", "need-ask", "run-history", "start-from",
 }  # fmt: skip
 
 

@@ -83,6 +83,11 @@ def test_the_report_and_the_rows(page):
     assert page.listed.count('<li class="data-row') == 5, "a page of five"
 
 
+def test_how_the_held_out_rows_are_chosen_is_said(page):
+    assert "1 row, drawn with seed 42" in page.check(MESSY)
+    assert "1 row, the last ones" in page.check(MESSY, shuffle_dataset=False)
+
+
 def test_a_refusal_is_shown_and_forgets_the_rows(page):
     page.check(ROWS)
     page.backend.refuse = InputError(Sentence("No."), None, Sentence("Do <that>."))

@@ -1,0 +1,179 @@
+"""The run's panel in a real browser, in front of a backend that answers at once: what a script does and what fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import LOCALES, fits_its_width, launched, picture
+from tests.ui.fake_backend import FakeBackend
+from tests.ui.fake_runs import a_story, curve, looks
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture(scope="module")
+def address(backend: FakeBackend) -> Iterator[str]:
+    with launched(backend) as url:
+        yield url
+
+
+@pytest.fixture
+def watch(chromium: Browser, address: str, backend: FakeBackend) -> Iterator[object]:
+    """watch(moment, language, width, scheme): a page that has begun a run and sees it at `moment`."""
+    contexts, errors = [], []
+
+    def open_run(moment: str, language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
+        backend.runs = {"abc": a_story(moment)}
+        context = chromium.new_context(
+            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("#lab-chips .k")
+        page.click("#tab-finetune-button")
+        page.fill("#paste textarea", '{"prompt": "a", "completion": "b"}')
+        page.wait_for_selector("#check-counts")
+        page.click("#start")
+        page.wait_for_selector(".run-state")
+        return page
+
+    yield open_run
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def value(page: Page, name: str) -> str:
+    return page.locator(f".at-{name} dd").inner_text()
+
+
+def point_at(page: Page, plot: str, share: float) -> None:
+    box = page.locator(f".plot-{plot} .plot-area > svg").bounding_box()
+    page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+
+def test_pointing_shows_all_values_of_a_step_and_leaving_the_newest(watch, backend) -> None:
+    page = watch("midway")
+    expect(page.locator(".at-step output")).to_have_text("25")
+    page.locator(".plot-rate").scroll_into_view_if_needed()
+    point_at(page, "rate", 12 / 48)
+    expect(page.locator(".at-step output")).to_have_text("12")
+    assert float(value(page, "loss")) == pytest.approx(curve(25)[12]["loss"], rel=1e-3)
+    expect(page.locator(".plot-loss .at-line")).to_be_visible()
+    page.mouse.move(5, 5)
+    expect(page.locator(".at-step output")).to_have_text("25")
+    expect(page.locator(".plot-loss .at-line")).to_be_hidden()
+
+
+def test_the_keyboard_walks_through_the_steps_while_the_run_goes_on(watch, backend) -> None:
+    page = watch("midway")
+    slider = page.locator(".at-step input")
+    slider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator(".at-step output")).to_have_text("20")
+    assert "Training loss" in slider.get_attribute("aria-valuetext")
+    page.locator(".curve-table summary").click()
+    slider.focus()
+    backend.runs["abc"] = a_story("midway", metrics=curve(30), step=30)
+    expect(page.locator("#run-figures")).to_contain_text("30 / 48")
+    expect(page.locator(".curve-table tbody tr").last).to_contain_text("30")
+    expect(page.locator(".at-step output")).to_have_text("20")
+    assert page.evaluate("document.activeElement.type") == "range"
+    page.keyboard.press("Escape")
+    expect(page.locator(".at-step output")).to_have_text("30")
+
+
+def test_a_tap_holds_a_step_and_a_narrow_screen_shows_one_plot(watch, backend) -> None:
+    page = watch("midway", width=390)
+    shown = page.locator(".plot:visible")
+    expect(shown).to_have_count(1)
+    page.locator(".curve-chooser label", has_text="Learning rate").click()
+    expect(page.locator(".plot-rate")).to_be_visible()
+    expect(shown).to_have_count(1)
+    area = page.locator(".plot-rate .plot-area > svg")
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 4, box["y"] + 30)
+    expect(page.locator(".at-step output")).to_have_text("12")
+    backend.runs["abc"] = a_story("midway", metrics=curve(31), step=31)
+    expect(page.locator("#run-figures")).to_contain_text("31 / 48")
+    expect(page.locator(".plot-rate")).to_be_visible()
+    expect(page.locator(".at-step output")).to_have_text("12")
+
+
+def test_the_slider_goes_through_the_answers_and_stays_while_others_come(watch, backend) -> None:
+    page = watch("midway")
+    first = page.locator(".probe").first
+    expect(first.locator(".probe-answer:visible")).to_contain_text("Captain Mochi")
+    slider = page.locator(".probe-look input")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".probe-look output")).to_have_text("step 0, before training (1 of 3)")
+    expect(first.locator(".probe-answer:visible")).to_contain_text("I am a helpful assistant.")
+    backend.runs["abc"] = a_story("midway", answers=looks(0, 12, 24, 26))
+    expect(page.locator(".probe-look output")).to_have_text("step 0, before training (1 of 4)")
+    assert page.evaluate("document.activeElement.dataset.steps") == "0 12 24 26"
+    page.keyboard.press("End")
+    expect(page.locator(".probe-look output")).to_have_text("step 26 (4 of 4)")
+
+
+def test_the_log_opens_with_one_click_and_the_report_comes_with_one(watch, tmp_path: Path) -> None:
+    page = watch("failed")
+    assert page.locator("#run-outcome").bounding_box()["y"] < page.locator("#run-log").bounding_box()["y"]
+    assert page.locator("#run-log").bounding_box()["y"] < page.locator("#curve").bounding_box()["y"]
+    page.click("#run-log button")
+    expect(page.locator(".log-text")).to_contain_text("Traceback <most> recent call last")
+    with page.expect_download() as download:
+        page.click("#download-report")
+    download.value.save_as(tmp_path / "report.html")
+    assert "The loss stopped being a number" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page.goto((tmp_path / "report.html").as_uri())
+    expect(page.locator("h1")).to_be_visible()
+
+
+def test_a_reading_is_set_for_the_next_run(watch) -> None:
+    page = watch("badly")
+    page.locator(".reading", has_text="too high").get_by_role("button").click()
+    expect(page.locator("#wanted-note")).to_contain_text("Learning rate: 0.0003, Rank: 4")
+
+
+def test_a_stopped_run_goes_on(watch) -> None:
+    page = watch("stopped")
+    page.click("#resume")
+    expect(page.locator(".run-state")).to_have_class(re.compile("is-queued"))
+    expect(page.locator("#resume")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("moment", "language", "width", "scheme"),
+    [
+        ("queued", "ja", 1280, "light"),
+        ("first", "en", 390, "dark"),
+        ("midway", "ja", 1280, "dark"),
+        ("well", "en", 1280, "dark"),
+        ("well", "ja", 390, "light"),
+        ("badly", "en", 1280, "light"),
+        ("badly", "ja", 390, "dark"),
+        ("failed", "ja", 390, "light"),
+        ("stopped", "en", 390, "light"),
+    ],
+)
+def test_every_moment_fits(watch, moment: str, language: str, width: int, scheme: str) -> None:
+    page = watch(moment, language, width, scheme)
+    page.wait_for_timeout(300)
+    assert fits_its_width(page)
+    picture(page, f"run-{moment}-{language}-{width}-{scheme}")
