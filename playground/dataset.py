@@ -8,7 +8,6 @@ Runs in the sandbox, since rendering runs the template.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import merge
@@ -22,12 +21,13 @@ from playground.edits import Edits, check_edits
 from playground.errors import InputError, PlaygroundError
 from playground.findings import Finding, finding_of
 from playground.json_repair_bounds import Budget
-from playground.linter import LintFacts, LintRow, lint
+from playground.linter import LintFacts, LintRow, digest_of, lint
 from playground.records import Parsed, Record
 from playground.rendering import Renderer
 from playground.row_rendering import Ids, Mask, TokenRow, render_rows
 from playground.settings import DatasetOptions
 from playground.shapes import check_mapping, to_conversation
+from playground.split import held_out_places
 from playground.words import say
 
 Report = Callable[[float], None]
@@ -120,8 +120,7 @@ def prepare(
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
     prepared.findings += reader.refusals(refused)
-    places = held_out_places(len(prepared.examples), options.held_out, options.seed, shuffle=options.shuffle_dataset)
-    prepared.held_out = set(places)
+    prepared.held_out = _held_out(prepared.examples, parsed, options)
     prepared.findings += _lint(prepared, reader, lambda part: report(_RENDERING_SHARE + part * (1 - _RENDERING_SHARE)))
     prepared.findings = [
         finding
@@ -273,6 +272,20 @@ def example_of(
     return example
 
 
+def _held_out(examples: list[Example], parsed: Parsed, options: DatasetOptions) -> set[int]:
+    """Places of the examples that are kept out of training: see split.py."""
+    arrived: dict[int, Any] = {**parsed.broken, **{record.row: record.data for record in parsed.records}}
+    return set(
+        held_out_places(
+            [digest_of(arrived[example.row]) for example in examples],
+            [digest_of(example.conversation.messages) for example in examples],
+            options.held_out,
+            options.seed,
+            shuffle=options.shuffle_dataset,
+        )
+    )
+
+
 def _lint(prepared: Prepared, reader: RowReader, report: Report) -> list[Finding]:
     rows = []
     for place, example in enumerate(prepared.examples):
@@ -294,23 +307,10 @@ def _lint(prepared: Prepared, reader: RowReader, report: Report) -> list[Finding
         max_length=options.max_length,
         control_tokens=tuple(reader.control_tokens),
         rows_per_step=options.rows_per_step,
-        steps=options.steps(training),
+        steps=options.max_steps if options.max_steps > 0 else None,
         epochs=options.seen(training),
     )
     return lint(rows, facts, report)
-
-
-def held_out_places(count: int, share: float, seed: int, *, shuffle: bool = True) -> list[int]:
-    """Places of the rows kept out of training: `share` of `count`, at least 1 where share is above 0, never all.
-
-    Sorted; the same for the same count, share and seed on every machine. Without `shuffle` the last ones.
-    """
-    if share <= 0 or count < 2:
-        return []
-    held_out = min(max(round(count * share), 1), count - 1)
-    if not shuffle:
-        return list(range(count - held_out, count))
-    return sorted(random.Random(seed).sample(range(count), held_out))
 
 
 def require_trainable(prepared: Prepared) -> None:

@@ -48,8 +48,8 @@ def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
 
     summary() and {source: {file_format, encoding}, shapes: [{shape, rows, reason}], columns, mapping, max_length,
     lengths: {bins: [{start, end, rows}], median, p95, max} or None, padding: {batch, shuffled, grouped} (shares of the
-    tokens of a batch), split: {train, held_out, seed, held_out_rows: [row, ...]}, epochs: {steps, seen}, codes: [{code,
-    severity, count, rows: [row, ...], message, why, fix, edits}]}
+    tokens of a batch), split: {train, held_out, seed (None where the last rows are held out), held_out_rows: [row,
+    ...]}, epochs: {steps, seen}, codes: [{code, severity, count, rows: [row, ...], message, why, fix, edits}]}
     """
     options = prepared.options
     reasons = {example.conversation.shape: example.conversation.reason for example in reversed(prepared.examples)}
@@ -68,7 +68,7 @@ def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
         "split": {
             "train": len(training),
             "held_out": len(prepared.held_out),
-            "seed": options.seed,
+            "seed": options.seed if options.shuffle_dataset else None,
             "held_out_rows": [prepared.examples[place].row for place in sorted(prepared.held_out)],
         },
         "epochs": {

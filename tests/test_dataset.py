@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from playground.dataset import as_row, held_out_places, prepare, require_trainable
+from playground import dataset
+from playground.dataset import RowReader, as_row, prepare, require_trainable
 from playground.dataset_report import summary
 from playground.errors import InputError
 from playground.reading import parse
 from playground.records import Source
 from playground.rendering import Renderer
-from playground.settings import DatasetOptions, Limits, RenderOptions
+from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
+from playground.workers import jobs
 
 pytest_plugins = ["tests.tiny"]
 
@@ -32,9 +33,13 @@ def row(prompt="Hi", completion="Ahoy", **more):
     return {"prompt": prompt, "completion": completion, **more}
 
 
-def prepared(renderer, *rows, **options):
+def read(*rows):
     text = "\n".join(item if isinstance(item, str) else json.dumps(item) for item in rows)
-    return prepare(parse(Source(text.encode(), ""), Limits()), renderer, DatasetOptions(**options))
+    return parse(Source(text.encode(), ""), Limits())
+
+
+def prepared(renderer, *rows, **options):
+    return prepare(read(*rows), renderer, DatasetOptions(**options))
 
 
 def codes(found):
@@ -99,13 +104,15 @@ def test_a_long_row_is_cut_at_its_end_or_its_beginning_or_left_out(renderer, mod
     if mode == "drop":
         assert rows_used(found) == [2]
         assert codes(found) == [("too_long", 1)]
+        assert told(found, 1).severity == "warning"
         assert f"{whole.length} tokens" in told(found, 1).message and str(limit) in told(found, 1).message
         return
     kept = slice(0, limit) if mode == "keep_start" else slice(5, whole.length)
     assert found.truncated == 1
     assert found.examples[0].kept_ids.tolist() == whole.input_ids[kept].tolist()
     assert found.examples[0].labels.tolist() == whole.labels[kept].tolist()
-    assert ("answer_cut", 1) in codes(found) or mode == "keep_end"
+    assert (("answer_cut", 1) in codes(found)) == (mode == "keep_start")
+    assert found.examples[1].kept_ids.tolist() == prepared(renderer, row()).examples[0].input_ids.tolist()
 
 
 def test_a_row_that_is_just_as_long_as_allowed_is_not_truncated(renderer):
@@ -162,7 +169,7 @@ def test_an_empty_answer_is_warned_of(renderer, blank):
 
 
 def test_dropped_rows_are_gone_and_counted_and_the_others_keep_their_numbers(renderer):
-    found = prepared(renderer, row("a", "b"), BROKEN, row("c", "d"), edits=[{"do": "drop", "rows": [1, 2]}])
+    found = prepared(renderer, row("a", "b"), BROKEN, row("c", "d"), edits=[{"do": "drop", "rows": [1, 2, 99]}])
     assert rows_used(found) == [3]
     assert (found.rows, found.dropped, codes(found)) == (3, 2, [])
 
@@ -196,10 +203,30 @@ def test_the_edits_that_are_offered_for_a_refused_row_are_those_that_make_it_usa
     assert rows_used(mended) == [1, 3]
 
 
+def test_a_repair_is_offered_for_what_the_edits_so_far_have_left(renderer):
+    twice = {"messages": [*({"role": role, "content": "a"} for role in ("human", "bot")), {"role": "human"}]}
+    assert told(prepared(renderer, twice, row()), 1).edits == ["drop"]
+    found = prepared(renderer, twice, row(), edits=[{"do": "roles", "rows": [1]}])
+    assert told(found, 1).edits == ["drop_empty", "drop"]
+
+
+def test_of_very_many_refused_rows_the_first_have_their_repairs_tried(renderer, monkeypatch):
+    monkeypatch.setattr(dataset, "_REPAIRS_TRIED", 2)
+    human = {"messages": [{"role": "human", "content": "Hi"}, {"role": "bot", "content": "Ahoy"}]}
+    found = prepared(renderer, *[human] * 3)
+    assert [finding.edits for finding in found.findings if finding.code == "unusable"] == [["roles", "drop"]] * 2 + [
+        ["drop"]
+    ]
+
+
 def test_a_system_prompt_is_added_where_there_is_none(renderer):
     own = {"messages": [{"role": role, "content": role} for role in ("system", "user", "assistant")]}
     found = prepared(renderer, row(), own, system_prompt="Be brief.")
     assert [example.conversation.messages[0]["content"] for example in found.examples] == ["Be brief.", "system"]
+    told = {"messages": [{"role": role, "content": role} for role in ("developer", "user", "assistant")]}
+    reader = RowReader(read(told), renderer, DatasetOptions(system_prompt="Be brief."))
+    [record] = reader.records()
+    assert [message["role"] for message in reader.conversation(record).messages] == ["developer", "user", "assistant"]
     assert prepared(renderer, row(), system_prompt=" ").examples[0].conversation.messages[0]["role"] == "user"
 
 
@@ -229,28 +256,99 @@ def test_usable_rows_written_and_read_again_are_the_same_tokens(renderer):
 # --- The held-out part ---
 
 
-@given(count=st.integers(2, 500), share=st.floats(0.001, 0.5), seed=st.integers(0, 2**32 - 1))
-def test_held_out_rows_are_at_least_one_and_never_all_and_always_the_same(count, share, seed):
-    places = held_out_places(count, share, seed)
-    assert places == held_out_places(count, share, seed)
-    assert places == sorted(set(places))
-    assert 1 <= len(places) < count
-    assert set(places) <= set(range(count))
-    assert abs(len(places) - count * share) <= 1
+DOUBLED = [row(f"Question {n}?", f"Answer {n}.") for n in range(18)]
 
 
-@pytest.mark.parametrize(("count", "share"), [(10, 0), (1, 0.1), (0, 0.5)])
-def test_nothing_is_held_out_where_nothing_is_asked_for_or_to_spare(count, share):
-    assert held_out_places(count, share, 0) == []
+def held_rows(found):
+    return [found.examples[place].row for place in sorted(found.held_out)]
 
 
-def test_the_seed_decides_which_rows_are_held_out():
-    assert len({tuple(held_out_places(100, 0.1, seed)) for seed in range(20)}) == 20
-    assert held_out_places(20, 0.1, 42) == [0, 3]  # On every machine, or a run could not be done again.
+@pytest.mark.parametrize("edit", [{"do": "trim"}, {"do": "replace", "data": row("Other?", "Words.")}, {"do": "mask"}])
+def test_rows_that_are_mended_change_no_side(renderer, edit):
+    rows = [*DOUBLED, row(" padded ", " ann@library.org ")]
+    before = prepared(renderer, *rows, held_out=0.3)
+    for number in (1, 19):
+        after = prepared(renderer, *rows, held_out=0.3, edits=[{**edit, "rows": [number]}])
+        assert held_rows(after) == held_rows(before)
+
+
+def test_a_dropped_row_moves_one_other_at_most(renderer):
+    before = held_rows(prepared(renderer, *DOUBLED, held_out=0.3))
+    assert len(before) == 5
+    for number in range(1, 19):
+        after = held_rows(prepared(renderer, *DOUBLED, held_out=0.3, edits=[{"do": "drop", "rows": [number]}]))
+        assert len(after) == 5 and len(set(before) - {number} - set(after)) == 0
+
+
+def test_a_repaired_row_is_drawn_by_what_arrived(renderer):
+    broken = '{"prompt": "Who?", "completion": "Mochi",}'
+    rows, mend = [*DOUBLED, broken], {"do": "repair_json", "rows": [19]}
+    sides = {seed: held_rows(prepared(renderer, *rows, held_out=0.3, seed=seed, edits=[mend])) for seed in range(20)}
+    assert 0 < sum(19 in held for held in sides.values()) < 20
+    for seed, held in sides.items():
+        trimmed = prepared(renderer, *rows, held_out=0.3, seed=seed, edits=[mend, {"do": "trim", "rows": [19]}])
+        assert held_rows(trimmed) == held
+
+
+def test_a_run_holds_out_the_rows_that_the_page_names(tiny_folder, tmp_path):
+    source = Source("\n".join(json.dumps(item) for item in [*DOUBLED, *DOUBLED[:3]]).encode(), "")
+    edits = [{"do": "drop", "rows": [4]}]
+    for number, shuffle in enumerate((True, False)):
+        settings = TrainSettings(held_out=0.3, seed=7, shuffle_dataset=shuffle, edits=edits)
+        told = jobs.check_dataset(str(tiny_folder), source, settings.dataset_options(), Limits())["split"]
+        destination = tmp_path / str(number)
+        destination.mkdir()
+        jobs.write_rows(str(tiny_folder), source, settings, str(destination), Limits())
+        table = pq.read_table(destination / "rendered.parquet").to_pydict()
+        held = [row for row, out in zip(table["row"], table["held_out"], strict=True) if out]
+        assert held == told["held_out_rows"] and len(held) == 6
+
+
+def test_copies_stand_on_one_side_so_that_nothing_leaks(renderer):
+    for seed in range(20):
+        found = prepared(renderer, *DOUBLED, *DOUBLED[:4], held_out=0.3, seed=seed)
+        assert len(found.held_out) == 7
+        assert "held_out_in_training" not in {code for code, _ in codes(found)}
+
+
+def test_a_held_out_row_that_stands_in_training_is_named(renderer):
+    found = prepared(renderer, *DOUBLED, DOUBLED[0], held_out=0.05, shuffle_dataset=False)
+    assert held_rows(found) == [19]
+    assert ("held_out_in_training", 19) in codes(found)
+
+
+def test_how_often_rows_are_seen_is_counted_over_the_training_rows(renderer):
+    def seen(**options):
+        found = prepared(renderer, *DOUBLED, held_out=0.5, **options)
+        return next(
+            ((finding.message, finding.fix) for finding in found.findings if finding.code == "seen_often"), None
+        )
+
+    assert seen(max_steps=23) == (  # 23 * 4 / 9, over all rows it were 5.
+        "The run sees each training row about 10 times.",
+        "Lower the number of steps to about 22, or add rows.",
+    )
+    assert seen(num_train_epochs=40.0)[1] == "Lower the number of epochs to 10 or less, or add rows."
+    assert seen(max_steps=20) is None and seen(num_train_epochs=7.0) is None
+
+
+def test_how_far_the_work_is_never_falls_and_ends_at_all(renderer):
+    told = []
+    prepare(read(*DOUBLED, *[BROKEN] * 3, *[{"what": "?"}] * 3), renderer, DatasetOptions(), told.append)
+    assert told == sorted(told) and 0 <= told[0] < 0.1 and told[-1] == 1 and len(told) > 10
+    told.clear()
+    prepare(read(*[row(str(n), str(n)) for n in range(600)]), renderer, DatasetOptions(), told.append)
+    assert {round(part, 3) for part in told if part < 0.7} == {round(0.7 * n / 600, 3) for n in (0, 256, 512)}
+
+
+def test_rows_that_the_maximum_length_leaves_out_are_not_among_the_held_out(renderer):
+    rows = [*DOUBLED, row("Long?", "Ahoy " * 60)]
+    found = prepared(renderer, *rows, held_out=0.5, max_length=80, truncation_mode="drop")
+    assert len(found.examples) == 18 and len(found.held_out) == 9
+    assert held_rows(found) == held_rows(prepared(renderer, *DOUBLED, held_out=0.5))
 
 
 def test_without_shuffling_the_last_rows_are_held_out(renderer):
-    assert held_out_places(10, 0.2, 42, shuffle=False) == [8, 9]
     found = prepared(renderer, *[row(str(n), str(n)) for n in range(10)], held_out=0.2, shuffle_dataset=False)
     assert found.held_out == {8, 9}
 

@@ -59,6 +59,17 @@ def test_every_row_is_in_one_bin_and_the_maximum_is_an_edge(lengths, limit):
     assert found["max"] == max(lengths)
 
 
+def test_the_middle_and_the_long_end_are_told():
+    lengths = [*range(1, 100), 1000]
+    found = _lengths(np.array(lengths, dtype=np.int32), 8192)
+    assert (found["median"], found["p95"], found["max"]) == (50, 95, 1000)
+
+
+def test_a_row_of_each_length_stands_in_the_bin_that_names_it():
+    found = _lengths(np.array([1, 2, 3], dtype=np.int32), 512)["bins"]
+    assert [(part["start"], part["end"], part["rows"]) for part in found] == [(1, 1, 1), (2, 2, 1), (3, 3, 1)]
+
+
 def test_without_rows_there_are_no_lengths():
     assert _lengths(np.array([], dtype=np.int32), 512) is None
 
@@ -81,11 +92,39 @@ def test_batches_of_like_length_waste_less(renderer):
     assert given_order["grouped"] > found["grouped"]
 
 
+def test_padding_counts_what_a_run_is_given(renderer):
+    """Training rows alone, as they are cut, in batches of the size that was chosen."""
+    short, long = row("Hi", "Ahoy"), row("Hi", "Ahoy " * 60)
+    one = report_of(renderer, *[short] * 9, long, held_out=0.1, shuffle_dataset=False)["padding"]
+    assert one == {"batch": 4, "shuffled": 0, "grouped": 0}
+    cut = report_of(renderer, *[short, long] * 5, held_out=0, max_length=40, per_device_train_batch_size=2)
+    assert cut["lengths"]["max"] > 40 and cut["padding"] == {"batch": 2, "shuffled": 0, "grouped": 0}
+
+
+def test_padding_in_the_given_order_is_that_of_neighbours(renderer):
+    rows = [row(str(n), "Ahoy " * (1 + 30 * (n >= 8))) for n in range(16)]
+    given_order = report_of(renderer, *rows, held_out=0, shuffle_dataset=False)["padding"]
+    assert given_order["grouped"] < 0.1 < given_order["shuffled"]
+    # A lot is fifty batches: of many rows each batch has neighbours in length, but not in all rows at once.
+    assert report_of(renderer, *rows, held_out=0)["padding"]["grouped"] == given_order["grouped"]
+
+
+def test_padding_is_drawn_with_the_seed_of_the_run(renderer):
+    rows = [row(str(n), "Ahoy " * (1 + 3 * (n % 7))) for n in range(30)]
+    shares = {report_of(renderer, *rows, held_out=0, seed=seed)["padding"]["shuffled"] for seed in range(6)}
+    assert len(shares) > 2
+
+
 def test_the_split_names_its_rows_and_each_row_is_seen_so_often(renderer):
     found = report_of(renderer, *[row(str(n), str(n)) for n in range(20)], max_steps=9)
     assert found["split"]["train"] == 18
-    assert found["split"]["held_out_rows"] == [1, 4]  # Places 0 and 3, as a run draws them with this seed.
+    assert found["split"]["held_out_rows"] == [14, 20]  # As a run draws them with this seed, on every machine.
+    assert found["split"]["seed"] == 42
     assert found["epochs"] == {"steps": 9, "seen": 2.0}
+    more = report_of(renderer, *[row(str(n), str(n)) for n in range(22)])  # 20 to train on, five batches.
+    assert more["epochs"] == {"steps": 40, "seen": 8.0}
+    last = report_of(renderer, *[row(str(n), str(n)) for n in range(20)], shuffle_dataset=False)["split"]
+    assert (last["held_out_rows"], last["seed"]) == ([19, 20], None)  # Nothing was drawn.
 
 
 # --- Shapes and findings ---
@@ -101,6 +140,26 @@ def test_shapes_columns_and_source_are_told(renderer):
     assert {column["name"] for column in found["columns"]} == {"prompt", "completion", "question", "answer"}
     assert found["source"] == {"file_format": "jsonl", "encoding": "utf-8"}
     assert found["format"] == "mixed"
+    two = report_of(
+        renderer, {"question": "Q", "answer": "A"}, {"query": "Q", "response": "A"}, {"問い": "Q", "答え": "A"}
+    )
+    assert [shape["reason"] for shape in two["shapes"]] == ["It has the question in question and the answer in answer."]
+
+
+def test_what_was_chosen_is_told_back(renderer):
+    mapping = {"user": "{a}", "assistant": "{b}"}
+    parsed = parse(Source("a,b\nÜber,Wort\nx,y\n".encode("cp1252"), "a.csv"), Limits())
+    found = full_report(parsed, prepare(parsed, renderer, DatasetOptions(mapping=mapping, max_length=77)))
+    assert (found["mapping"], found["max_length"]) == (mapping, 77)
+    assert found["source"]["file_format"] == "csv" and found["source"]["encoding"] == parsed.encoding != "utf-8"
+
+
+def test_tokens_are_those_that_are_left_after_the_cut(renderer):
+    found = report_of(renderer, row("Hi", "Ahoy " * 60), row(), max_length=50)
+    parsed = read(row("Hi", "Ahoy " * 60), row())
+    examples = prepare(parsed, renderer, DatasetOptions(max_length=50)).examples
+    assert found["tokens"] == 50 + examples[1].length
+    assert (found["truncated_rows"], found["rows"], found["usable_rows"]) == (1, 2, 2)
 
 
 def test_findings_of_a_kind_stand_together_gravest_first_with_the_rows_that_an_edit_helps():

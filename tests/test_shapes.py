@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +108,9 @@ WRITERS = {
         "system": apart(m)[0],
         "conversations": as_sharegpt([one for one in m if one["role"] != SYSTEM]),
     },
+    "messages as Python prints them": lambda m: {"messages": repr(m)},
+    "messages as NumPy prints them": lambda m: {"messages": str(np.array(m, dtype=object)), "id": "3"},
+    "sharegpt as Python prints it": lambda m: {"conversations": repr(as_sharegpt(m))},
     "from and value in messages": lambda m: {"messages": as_sharegpt(m)},
     "alpaca": as_alpaca,
     "alpaca in a table": lambda m: {"input": None, "history": None, "messages": "", **as_alpaca(m)},
@@ -319,7 +323,7 @@ def test_rows_of_several_shapes_stand_side_by_side():
         ({"question": "Hi", "answer": None}, "nothing in the column 'answer'"),
         ({"question": None, "answer": "Ahoy"}, "nothing in the column 'question'"),
         ({"text": None}, "nothing in the column 'text'"),
-        ({"messages": "[{'role': 'user'}]"}, "messages begins with [ but is not JSON"),
+        ({"messages": "[{'role': 'user'"}, "messages begins with [ but is not JSON"),
         ({"conversations": [{"from": "gpt", "value": None}]}, "message 1: content is null"),
         ({"conversations": [{"from": "narrator", "value": "x"}]}, "message 1 has the role 'narrator'"),
         ({"conversations": []}, "has no messages"),

@@ -28,9 +28,9 @@ from playground.linter.duplicates import duplicates
 from playground.linter.languages import other_language
 from playground.linter.privacy import private_data
 from playground.linter.roles import role_order
-from playground.linter.rows import LintFacts, LintRow, Report, View, words_of
+from playground.linter.rows import LintFacts, LintRow, Report, View, digest_of, words_of
 
-__all__ = ["LintFacts", "LintRow", "lint", "words_of"]
+__all__ = ["LintFacts", "LintRow", "digest_of", "lint", "words_of"]
 
 
 def lint(rows: Sequence[LintRow], facts: LintFacts, report: Report = lambda share: None) -> list[Finding]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 
 from playground.findings import Finding
 from playground.linter.near import LONGEST, THRESHOLD, Search, search
-from playground.linter.rows import Report, View, identity
+from playground.linter.rows import Report, View, digest_of
 from playground.words import say
 
 _DROP = ["drop", "keep"]
@@ -20,7 +19,7 @@ def duplicates(views: Sequence[View], contradicting: set[int], report: Report) -
     """
     equal: dict[bytes, list[View]] = {}
     for view in views:
-        equal.setdefault(blake2b(identity(view.messages).encode(), digest_size=16).digest(), []).append(view)
+        equal.setdefault(digest_of(view.messages), []).append(view)
     different: list[View] = []
     leaked: set[int] = set()
     for group in equal.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -128,9 +129,9 @@ def _packed(value: Any) -> str:
         return _encodable(repr(value))
 
 
-def identity(messages: list[Message]) -> str:
-    """Text that is equal for conversations that are equal in everything, and only for those."""
-    return _packed(messages)
+def digest_of(value: Any) -> bytes:
+    """16 bytes that are equal for conversations, or other JSON-like values, that are equal in everything."""
+    return blake2b(_packed(value).encode(), digest_size=16).digest()
 
 
 def _encodable(text: str) -> str:

@@ -5,6 +5,7 @@
 
     archives -> formats (what is it?) -> encodings -> json_rows | tables | plain_text
                                       -> parquet | xlsx
+    rows that are messages -> message_rows
 
 A module reads one format and returns Parsed. Content decides what it is, the file's name only where content leaves it
 open. A row that cannot be read becomes a finding and costs no other row.

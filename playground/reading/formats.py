@@ -7,6 +7,7 @@ the same.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -18,6 +19,7 @@ from playground.reading import json_rows, plain_text, tables
 from playground.reading.archives import is_workbook, unpack
 from playground.reading.bounds import note
 from playground.reading.encodings import Decoded, decode
+from playground.reading.message_rows import join_messages
 from playground.reading.parquet import read_parquet
 from playground.reading.workbooks import read_workbook
 from playground.records import SUFFIXES, Parsed, Source
@@ -25,6 +27,9 @@ from playground.settings import Limits
 from playground.words import say
 
 _LINES_LOOKED_AT = 50
+_LITERALS = re.compile(r"\[\s*(?:-?\d[\d.eE+-]{0,30}|true|false|null)\s*(?:,|\Z)|[\[{]\s*\Z")
+"""A list that begins with a number or the like, and another behind it; or a bracket and nothing else."""
+_UNQUOTED_KEY = re.compile(r"\{\s*[A-Za-z_]\w{0,40}\s*:\s*[\"'\[{]")
 _NAMES = {
     "json": "JSON",
     "jsonl": "JSON Lines",
@@ -45,7 +50,7 @@ def parse(source: Source, limits: Limits) -> Parsed:
     past the limit when it is unpacked.
     """
     inner, findings = unpack(source, limits)
-    parsed = _read(inner, limits)
+    parsed = join_messages(_read(inner, limits))
     return replace(parsed, findings=[*findings, *_mismatch(inner.name, parsed), *parsed.findings])
 
 
@@ -83,10 +88,12 @@ def _read_text(decoded: Decoded, suffix: str, limits: Limits) -> Parsed:
 def looks_like_json(text: str) -> bool:
     """Whether text is JSON or meant as such: a value as a whole, or lines most of which are objects.
 
-    "[1] A footnote" and "{name}, hello" are not; `{"a": 1` and `{'a': 1}` are, broken.
+    "[1] A footnote", "[1, 2] claim so" and "{name}, hello" are not; `{"a": 1`, `{'a': 1}` and "[1, 2" are, broken.
     """
     start = text[:200].lstrip()
     rest = start[1:].lstrip()
+    if _is_broken_off(start, text):
+        return True
     if start.startswith("{") and rest[:1] in ('"', "'", "}"):
         return True
     if start.startswith("[") and rest[:1] in ("{", "[", '"', "]"):
@@ -100,6 +107,15 @@ def looks_like_json(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_broken_off(start: str, text: str) -> bool:
+    """Whether text is a bracket that never closes, with nothing but numbers and the like behind it; or an object whose
+    keys have no quotation marks.
+    """
+    if _UNQUOTED_KEY.match(start):
+        return True
+    return _LITERALS.match(start) is not None and "]" not in text
 
 
 def _without_nul(decoded: Decoded) -> str:

@@ -1,4 +1,5 @@
-"""JSON to records: JSON Lines, an array of objects, one object, messages alone, or rows inside a wrapping object.
+"""JSON to records: JSON Lines, an array of objects, one object, several over several lines, messages alone, or rows
+inside a wrapping object.
 
     [{"role": "user", ...}, {"role": "assistant", ...}]     ->  one row {"messages": [...]}
     {"data": [{"prompt": ...}, ...], "version": 1}          ->  the rows under data
@@ -19,6 +20,8 @@ import orjson
 from playground.errors import InputError
 from playground.findings import Finding
 from playground.reading.bounds import Rows, excerpt, note
+from playground.reading.json_pieces import is_in_pieces, pieces
+from playground.reading.message_rows import conversation_column
 from playground.records import Parsed
 from playground.settings import Limits
 from playground.words import Sentence, say
@@ -57,6 +60,8 @@ def read_json(text: str, limits: Limits) -> Parsed:
         single = _loads(whole)
         if not isinstance(single, Sentence):
             return _read_object(single, whole, text, rows)
+        if is_in_pieces(whole):
+            return _read_pieces(whole, rows)
     return _read_lines(text, rows)
 
 
@@ -76,10 +81,12 @@ def _is_whole(text: str) -> bool:
 
 
 def _lines_of_lists(text: str, whole: str, problem: Sentence, rows: Rows) -> Parsed:
-    """JSON Lines whose lines are lists of messages; or a broken array, which is refused with its problem."""
+    """JSON Lines whose lines are lists of messages; or lists one after another; or a broken array, which is refused."""
     first = whole.split("\n", 1)[0]
     if first != whole and not isinstance(_loads(first), Sentence):
         return _read_lines(text, rows)
+    if is_in_pieces(whole):
+        return _read_pieces(whole, rows)
     raise InputError(
         say("The text starts with [ but is {problem}.", problem=problem),
         say("A JSON array of objects, or one JSON object a line."),
@@ -88,7 +95,7 @@ def _lines_of_lists(text: str, whole: str, problem: Sentence, rows: Rows) -> Par
 
 
 def _read_array(values: list[Any], whole: str, rows: Rows) -> Parsed:
-    one = _are_messages(values) or _are_turns(values)
+    one = (_are_messages(values) or _are_turns(values)) and conversation_column(values) is None
     if one:
         rows.findings.append(note("one_conversation", say("The list of messages is read as one row.")))
         rows.add(1, _as_row(values))
@@ -178,18 +185,42 @@ def _written(value: Any) -> str:
 
 
 def _read_lines(text: str, rows: Rows) -> Parsed:
+    has_commas = False
     # Not splitlines(): U+2028 and friends are ordinary characters inside a JSON string.
     for row, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         value = _loads(line)
+        if isinstance(value, Sentence) and not isinstance(inner := _loads(line.rstrip().removesuffix(",")), Sentence):
+            value, has_commas = inner, True  # What stood inside an array.
         if isinstance(value, Sentence):
             rows.refuse(row, line, _not_json(row, value, line))
             continue
         rows.add(row, value if isinstance(value, dict) else _as_row(value), line)
         for names in _repeated_in(line, value).values():
             rows.findings.append(_repeated_keys(row, names))
+    if has_commas:
+        rows.findings.append(note("commas", say("There are rows that end in a comma, which was left out.")))
     return rows.parsed("jsonl")
+
+
+def _read_pieces(whole: str, rows: Rows) -> Parsed:
+    """Values over several lines each: objects are rows, a list is one conversation or a list of rows."""
+    rows.findings.append(note("read_as", say("Read as JSON values one after another: each object is a row.")))
+    row = 0
+    for piece, _ in pieces(whole):
+        value = _loads(piece)
+        is_broken = isinstance(value, Sentence)
+        listed = value if isinstance(value, list) and not (_are_messages(value) or _are_turns(value)) else [value]
+        for inner in listed:
+            row += 1
+            if is_broken:
+                rows.refuse(row, piece, _not_json(row, inner, piece))
+            else:
+                rows.add(row, _as_row(inner), _written(inner))
+        for names in _repeated_in(piece, value).values() if isinstance(value, dict) else ():
+            rows.findings.append(_repeated_keys(row, names))
+    return rows.parsed("json")
 
 
 def _not_json(row: int, problem: Sentence, line: str) -> Finding:

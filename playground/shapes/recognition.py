@@ -17,8 +17,10 @@ from typing import Any
 from playground.errors import InputError
 from playground.records import json_kind
 from playground.shapes import names
+from playground.shapes.dialogues import read_dialogue
 from playground.shapes.mapping import as_text, words_in
 from playground.shapes.names import fold
+from playground.shapes.python_lists import is_python_list
 from playground.shapes.turns import decoded, from_sharegpt, is_from_value
 from playground.words import Sentence, say
 
@@ -85,13 +87,15 @@ def _turns(column: str, columns: dict[str, str], data: dict[str, Any], where: Se
             return None
         return _refuse_list(where, column, value)
     system = _first(columns, names.SYSTEMS)
+    printed = isinstance(data[column], str) and is_python_list(data[column])
     if column == "messages" and not is_from_value(value):
-        return value, MESSAGES
+        return value, _printed(MESSAGES, column) if printed else MESSAGES
     turns = _with_system(data, system, from_sharegpt(value), where)
     chosen = data.get(columns.get("chosen", ""))
     if isinstance(chosen, dict):  # A preference row as LLaMA-Factory has them: the list ends with the question.
         turns = [*turns, *from_sharegpt([chosen])]
-    return turns, _turns_shape(column, is_from_value(value), all(isinstance(turn, str) for turn in value))
+    shape = _turns_shape(column, is_from_value(value), all(isinstance(turn, str) for turn in value))
+    return turns, _printed(shape, column) if printed else shape
 
 
 @lru_cache(maxsize=256)
@@ -101,6 +105,12 @@ def _turns_shape(column: str, from_value: bool, texts: bool) -> Shape:
     if from_value:
         return Shape("sharegpt", say("It has {column} with from and value, as ShareGPT has.", column=column))
     return Shape("sharegpt", say("It has {column} with role and content.", column=column))
+
+
+@lru_cache(maxsize=256)
+def _printed(shape: Shape, column: str) -> Shape:
+    reason = say("{reason} {column} is text, a list as Python or NumPy prints it.", reason=shape.reason, column=column)
+    return Shape(shape.name, reason)
 
 
 def _refuse_list(where: Sentence, column: str, value: Any) -> Read:
@@ -255,10 +265,12 @@ def _preference(
     question: str | None, chosen: str, system: str | None, data: dict[str, Any], where: Sentence
 ) -> Read | None:
     """The chosen side, after the prompt unless it already begins with it."""
-    answer = _side(data, chosen, "assistant", (question or chosen, chosen), where)
     asked = (
         [] if question is None or data[question] is None else _side(data, question, "user", (question, chosen), where)
     )
+    if isinstance(data[chosen], str) and (dialogue := _dialogue(asked, data[chosen])):
+        return _with_system(data, system, dialogue, where), _dialogue_shape(chosen, is_chosen=True)
+    answer = _side(data, chosen, "assistant", (question or chosen, chosen), where)
     if not asked and len(answer) < 2:
         return None
     first = answer[0] if answer and isinstance(answer[0], dict) else {}
@@ -267,5 +279,27 @@ def _preference(
     return _with_system(data, system, messages, where), Shape("prompt_completion", reason)
 
 
+def _dialogue(asked: list[Any], answer: str) -> list[Any] | None:
+    """The messages of a dialogue that is one text, or ends as a prompt with "Assistant:" and goes on in the answer."""
+    found = read_dialogue(answer)
+    first = asked[0].get("content") if len(asked) == 1 and isinstance(asked[0], dict) else None
+    if found is None and isinstance(first, str) and first.rstrip().endswith("Assistant:"):
+        return read_dialogue(f"{first} {answer}")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _dialogue_shape(column: str, *, is_chosen: bool) -> Shape:
+    reason = say(
+        "{column} holds a whole dialogue in one text, with Human: and Assistant: before the turns.", column=column
+    )
+    if is_chosen:
+        reason = say("{reason} It is learnt, the rejected one is not.", reason=reason)
+    return Shape("prompt_completion" if is_chosen else "text", reason)
+
+
 def _text(column: str, shape: Shape, data: dict[str, Any], where: Sentence) -> Read:
-    return [{"role": "assistant", "content": words_in(data, column, where)}], shape
+    words = words_in(data, column, where)
+    if dialogue := read_dialogue(words):
+        return dialogue, _dialogue_shape(column, is_chosen=False)
+    return [{"role": "assistant", "content": words}], shape

@@ -14,11 +14,13 @@ import orjson
 
 from playground.errors import InputError
 from playground.shapes.names import ROLES, fold
+from playground.shapes.python_lists import read_python_list
 from playground.words import Sentence, say
 
 
 def decoded(value: Any, where: Sentence, column: str) -> Any:
-    """The list that a text cell holds as JSON (all that CSV has is text); any other value as it is.
+    """The list that a text cell holds, as JSON or as Python prints it (all that CSV has is text); any other value as it
+    is.
 
     Raises InputError where the text begins like a list and is none.
     """
@@ -27,6 +29,9 @@ def decoded(value: Any, where: Sentence, column: str) -> Any:
     try:
         return orjson.loads(value)
     except (ValueError, RecursionError):
+        found = read_python_list(value)
+        if found is not None:
+            return found
         raise InputError(
             say("{where}: {column} begins with [ but is not JSON.", where=where, column=column),
             say("It must be a list of messages, each with a role and content."),

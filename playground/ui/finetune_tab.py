@@ -67,6 +67,7 @@ class FinetuneTab:
         self.settings.wire()
         self._wire_estimate(header)
         self.run.wire(runs, compared)
+        self._wire_others(page, header, runs, compared)
         self.run.look_after(
             page.load(self.run.find_again, runs, [self.run.chosen, compared, tabs], show_progress="hidden", **PAGE)
         )
@@ -80,7 +81,6 @@ class FinetuneTab:
         begun = self.run.look_after(started)
         begun.then(None, None, None, js=_SHOW_RUN, **PAGE)
         self.history.look_after(begun)
-        self._wire_others(page, header, runs, compared)
         self.run.compare.click(
             self.to_compare, self.run.chosen, [compared, tabs], queue=False, show_progress="hidden", **PAGE
         )
@@ -120,11 +120,8 @@ class FinetuneTab:
     ) -> tuple[str, str, dict[str, Any]]:
         """(text, file, settings) as `Backend.train` and `Backend.estimate` take them; `given`: the form's widgets."""
         added = rows_settings(pasted, file, template, changes, (user, assistant, system))
-        return (
-            "" if file else pasted or "",
-            file or "",
-            {**self.settings.values(given), **added, "start_from": earlier or ""},
-        )
+        settings = {**self.settings.values(given), **added, "start_from": earlier or ""}
+        return "" if file else pasted or "", file or "", settings
 
     def estimate(self, request: gr.Request, model: str | None, *given: Any) -> str:
         """What such a run would take, or the refusal that it would meet."""

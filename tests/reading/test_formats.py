@@ -138,6 +138,33 @@ def test_lists_of_messages_may_stand_one_a_line():
     assert data(f"{json.dumps(MESSAGES)}\n{json.dumps(MESSAGES)}") == [{"messages": MESSAGES}] * 2
 
 
+def test_rows_that_end_in_a_comma_are_read_and_it_is_said_once():
+    found = read('{"a": 1},\n{"a": 2},  \n{"a": 3}\n{"a": },')
+    assert [record.data for record in found.records] == [{"a": 1}, {"a": 2}, {"a": 3}]
+    assert codes(found) == [("commas", None), ("not_json", 4)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2", "[1", "[-1.5e3,\n2,", "[true, fal", "[ null , {", "[", "{", '{\n  prompt: "Hi",\n  answer: "Ahoy"\n'],
+)
+def test_text_that_begins_as_json_is_told_as_broken_json(text):
+    try:
+        found = read(text)
+    except InputError as problem:
+        assert "is not JSON" in str(problem)
+    else:
+        assert not found.records and {code for code, _ in codes(found)} == {"not_json"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1] A footnote.", "[1, 2] claim so.", "[2024] and [2025, 3]", "{name}, hello", "[Smith, 2024] says", "[x"],
+)
+def test_text_with_brackets_is_text(text):
+    assert data(text) == [{"text": text}]
+
+
 def test_a_row_with_a_list_of_objects_is_no_wrapper():
     for row in ({"conversations": [{"from": "human", "value": "Hi"}]}, {"prompt": "a", "data": [{"b": 1}]}):
         assert data(json.dumps(row)) == [row]

@@ -43,7 +43,7 @@ def begun(finetune, pasted="rows", file=None, template=None, changes=None, colum
     """What pressing Start sends to the page, one update after the other."""
     given = [widget.value for widget in finetune.settings.widgets]
     return list(
-        finetune.begin(None, "org/model", "", [], pasted, file, template or {}, changes or {}, *columns, *given)
+        finetune.begin(None, "org/model", "", [], "", pasted, file, template or {}, changes or {}, *columns, *given)
     )
 
 

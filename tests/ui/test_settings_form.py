@@ -290,7 +290,7 @@ def test_only_a_file_with_more_than_settings_is_said_to_have_it():
 
 def asked(finetune, pasted, file=None, change=None):
     given = held(finetune.settings, finetune.settings.updates(change or {}))
-    return finetune.estimate(None, "org/model", pasted, file, {}, {}, "", "", "", *given)
+    return finetune.estimate(None, "org/model", "", pasted, file, {}, {}, "", "", "", *given)
 
 
 def test_an_estimate_is_asked_for_what_a_run_would_get(finetune):
