@@ -27,6 +27,7 @@ from playground.records import Source, read_source
 from playground.runs import FINISHED, SPEEDS, Progress, RunStore
 from playground.settings import Limits, TrainSettings
 from playground.speed_book import SpeedBook, key_of
+from playground.ui.report_page import report_html
 from playground.words import say
 from playground.workers.chat_client import ChatClient
 from playground.workers.run_queue import RunQueue
@@ -271,8 +272,6 @@ class TrainingDesk(ABC):
 
     def report(self, run: str, language: str = "en") -> Path:
         """One self-contained HTML file about a run, in its folder."""
-        from playground.ui.report_page import report_html  # noqa: PLC0415  Pure HTML, but ui/ comes after this module.
-
         folder = self._store.open(run)
         rows = folder.path / "rows.jsonl"
         lines = rows.read_bytes().splitlines()
@@ -282,7 +281,7 @@ class TrainingDesk(ABC):
             "samples": [orjson.loads(line)["messages"] for line in lines[:_REPORT_ROWS]],
         }
         path = folder.path / ("report-ja.html" if language == "ja" else "report-en.html")
-        path.write_text(report_html(self.run(run), about, language), encoding="utf-8")
+        path.write_text(report_html({**(folder.report() or {}), **self.run(run)}, about, language), encoding="utf-8")
         return path
 
 

@@ -84,6 +84,14 @@ def test_what_was_not_measured_is_unknown_and_never_passed(found: Evidence, unkn
     assert judge(found)["code"] == code
 
 
+def test_of_a_stopped_run_nothing_is_claimed() -> None:
+    stopped = replace(GOOD, change={}, after={}, divergence=None, ends=None, stopped=True)
+    assert judge(stopped)["code"] == "unchecked"
+    assert list(states(stopped).values()) == ["passed", "passed", "unknown", "unknown", "unknown", "unknown"]
+    assert judge(replace(stopped, changed=False))["code"] == "nothing_learned"
+    assert judge(replace(stopped, finite=False))["code"] == "broken"
+
+
 def test_a_change_that_may_be_chance_is_named_with_its_interval() -> None:
     check = judge(with_change("held_out", change(-0.02, -0.3, 0.26)))["checks"][3]
     assert "may be chance" in str(check["message"]) and "-0.30" in str(check["message"])

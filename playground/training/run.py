@@ -167,11 +167,11 @@ class Run:
     def _finish(self, trainer: RunTrainer, watch: Watch, plan: Plan) -> Outcome:
         """Look a last time, then measure the adapter that is offered."""
         step = trainer.state.global_step
+        if watch.was_stopped:
+            return self._keep(trainer, watch)
         self.emit("phase", phase=say("Measuring what was learned."))
         if step:
             watch.look(step, is_last=True)
-            if watch.was_stopped:
-                trainer.save_checkpoint(self.folder)
         if watch.best_step is not None and watch.best_step != step:
             load_adapter(trainer.model, self.folder / "adapters" / f"step-{watch.best_step}")
         self._remember_speed(trainer, plan)
@@ -187,6 +187,16 @@ class Run:
             wants_general=self.settings.general_ability,
         )
         return Outcome(watch.was_stopped, step, watch.best_step, evidence, trainer.meter.memory())
+
+    def _keep(self, trainer: RunTrainer, watch: Watch) -> Outcome:
+        """Whoever stops a run waits for it: what it has is saved, and nothing is measured any more."""
+        step = trainer.state.global_step
+        if step:
+            watch.keep(step)
+            trainer.save_checkpoint(self.folder)
+        changed = _has_changed(trainer.model, self.folder)
+        evidence = Evidence(_is_finite(trainer.model), changed, None, before=figures(watch.before), stopped=True)
+        return Outcome(True, step, watch.best_step, evidence, trainer.meter.memory())
 
     def _remember_speed(self, trainer: RunTrainer, plan: Plan) -> None:
         if self.book is None:

@@ -39,6 +39,8 @@ class Evidence:
     ends: float | None = None
     """scales.share_that_ends, after."""
     wants_general: bool = True
+    stopped: bool = False
+    """Whether somebody stopped the run: it then ends at once, and nothing is measured after training."""
 
 
 Check = dict[str, Any]
@@ -49,9 +51,26 @@ def judge(found: Evidence) -> dict[str, Any]:
 
     code: learned, partly, not_better, nothing_learned, forgot, broken or unchecked.
     """
+    if found.stopped:
+        return _judge_stopped(found)
     checks = [_finite(found), _changed(found), _logits(found), _held_out(found), _general(found), _stops(found)]
     states = {check["code"]: check["state"] for check in checks}
     code = _code(states, found)
+    return {"code": code, "message": _message(code, found), "checks": checks}
+
+
+def _judge_stopped(found: Evidence) -> dict[str, Any]:
+    unmeasured = say("The run was stopped before this was measured.")
+    resume = say("Resume the run and let it end, or compare its answers yourself.")
+    checks = [_finite(found), _changed(found)]
+    checks += [_check(code, None, unmeasured, resume) for code in ("logits", "held_out", "general", "stops")]
+    if not found.finite:
+        code = "broken"
+    elif not found.changed:
+        code = "nothing_learned"
+    else:
+        message = say("The run was stopped: its adapter was kept, and what it learned was not measured.")
+        return {"code": "unchecked", "message": message, "checks": checks}
     return {"code": code, "message": _message(code, found), "checks": checks}
 
 

@@ -180,6 +180,15 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if is_last or (self.plan.probe_steps and step % self.plan.probe_steps == 0):
             self.answer(step)
 
+    def keep(self, step: int) -> None:
+        """Save the adapter as it stands. It is offered where no look has found a better one."""
+        save_adapter(self.trainer.model, self.folder, step)
+        if self.best_step is None or not len(self._looked_at):
+            self.best_step = step
+            offer_adapter(self.folder, step)
+            self.emit("best", step=step)
+        self._remember()
+
     def _remember(self) -> None:
         """What a run that goes on from here must know beside Trainer's checkpoint: looks.json."""
         known = {

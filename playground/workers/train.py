@@ -114,6 +114,8 @@ def _run(folder: RunFolder) -> None:
             "verdict": verdict,
             "steps": outcome.steps,
             "best_step": outcome.best_step,
+            "eval_loss_before": _held_out(outcome.evidence.before),
+            "eval_loss_after": _held_out(outcome.evidence.after),
             "choice": choice.line,
             "device": choice.device,
             "quantization": choice.quantization,
@@ -124,6 +126,11 @@ def _run(folder: RunFolder) -> None:
         }
     )
     folder.append("state", state="stopped" if outcome.stopped else "done", verdict=verdict, peak=outcome.peak)
+
+
+def _held_out(figures: dict[str, Any]) -> float | None:
+    found = figures.get("held_out")
+    return found["loss"] if found else None
 
 
 def _load(folder: Path, name: str, choice: devices.Choice) -> PreTrainedModel:

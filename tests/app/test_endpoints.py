@@ -23,6 +23,9 @@ pytest_plugins = ["tests.tiny"]
 CONVERSATION = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 ENDPOINTS = {"/preview", "/check_dataset", "/train", "/run", "/stop", "/reply", "/export"}
 
+CHEAP = {"general_ability": False, "probe_max_new_tokens": 2}
+"""What is measured beside the steps is tested elsewhere."""
+
 
 @pytest.fixture(scope="module")
 def client(app: App) -> Client:
@@ -43,7 +46,7 @@ def finished(client: Client, run: str) -> dict[str, Any]:
 def run(client: Client) -> str:
     """A short finished run of the real model."""
     rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:24])
-    settings = {"max_steps": 4, "eval_steps": 2, "per_device_train_batch_size": 2}
+    settings = {"max_steps": 4, "eval_steps": 2, "per_device_train_batch_size": 2, **CHEAP}
     started = client.predict(text=rows, settings=settings, api_name="/train")
     assert started["state"] == "queued"
     assert finished(client, started["run"])["state"] == "done"
@@ -134,10 +137,10 @@ def test_export_gives_safetensors_and_a_card_that_names_the_base(client: Client,
 
 def test_a_waiting_run_knows_its_place_and_can_be_stopped(tiny_app: App) -> None:
     client = Client(tiny_app.url, verbose=False)
-    rows, settings = bundled("pirate-voice").text(), {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0}
+    rows, settings = bundled("pirate-voice").text(), {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0, **CHEAP}
     first = client.predict(text=rows, settings=settings, api_name="/train")["run"]
-    second = client.predict(text=rows, settings={"max_steps": 1}, api_name="/train")
-    third = client.predict(text=rows, settings={"max_steps": 1}, api_name="/train")
+    second = client.predict(text=rows, settings={"max_steps": 1, **CHEAP}, api_name="/train")
+    third = client.predict(text=rows, settings={"max_steps": 1, **CHEAP}, api_name="/train")
     try:
         assert third["position"] > second["position"] >= 1
         assert client.predict(second["run"], api_name="/stop")["state"] == "stopped"

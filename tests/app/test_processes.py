@@ -25,7 +25,7 @@ from tests.conftest import ROOT, App, free_port, wait_for
 
 pytest_plugins = ["tests.tiny"]
 
-LONG = {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0}
+LONG = {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0, "general_ability": False, "probe_max_new_tokens": 0}
 
 
 def workers(app: App, module: str) -> list[psutil.Process]:

@@ -33,12 +33,14 @@ def set_number(page: Page, setting: str, value: str) -> None:
 
 
 def start(page: Page, steps: int) -> None:
-    if not page.locator("#setting-max_steps").is_visible():
-        page.click("#advanced button")
-        # Gradio writes the first value into a number a moment after it has drawn it, over what a test is quick to type.
-        page.wait_for_timeout(500)
+    page.locator("#choose-by label").nth(2).click()
+    page.click("#advanced > button")
+    page.click("#settings-evaluation > button")
+    # Gradio writes the first value into a number a moment after it has drawn it, over what a test is quick to type.
+    page.wait_for_timeout(500)
     set_number(page, "max_steps", str(steps))
     set_number(page, "eval_steps", "3")
+    set_number(page, "probe_max_new_tokens", "6")
     # The page says how many steps these settings come to: then the server has them.
     expect(page.locator("#check-facts")).to_contain_text(re.compile(rf"\b{steps} (steps|ステップ)"))
     page.click("#start")
@@ -64,11 +66,14 @@ def test_paste_train_reload_and_compare(visit: Visit) -> None:
     page.reload()
     page.wait_for_selector(".run-state.is-running", timeout=30_000)
     page.wait_for_function(
-        "before => document.querySelectorAll('#curve svg title').length > before", arg=seen, timeout=60_000
+        "before => JSON.parse(document.querySelector('#curve [data-points]')?.dataset.points || '{\"steps\": []}')"
+        ".steps.length > before",
+        arg=seen,
+        timeout=60_000,
     )
     picture(page, "finetune-running-en-1280")
 
-    page.wait_for_selector(".run-state.is-done", timeout=120_000)
+    page.wait_for_selector(".run-state.is-done", timeout=180_000)
     expect(page.locator("#verdict")).to_be_visible()
     picture(page, "finetune-en-1280")
     with page.expect_download() as download:

@@ -72,6 +72,13 @@ def test_the_chosen_are_ticked_and_wear_their_colour():
     assert "checked" not in row_of(html, "live")
 
 
+def test_an_error_cannot_become_html():
+    backend = FakeHistory()
+    backend.runs["failed"]["error"] = InputError(Sentence("{what}", what=HOSTILE))
+    assert "<img" not in table(backend)
+    assert "<img" not in verdict_sides([Side("one", 0, backend.runs["failed"])], "en")
+
+
 def test_names_cannot_become_html():
     html = table(FakeHistory(), {"stopped": 0})
     assert "<img" not in html and "${" not in html and "{{" not in html
@@ -182,8 +189,8 @@ def test_each_run_has_a_line_in_both_pictures_and_a_place_in_the_legend():
 
 def test_the_offered_step_is_ringed():
     html = overlay([line(best=1)], "step", "en")
-    assert html.count("is-best") == 1
-    assert "step 1" in html[html.index("is-best") :][:200]
+    assert re.findall(r"is-best[^>]*><title>one, step (\d)", html) == ["1"]
+    assert "is-best" not in overlay([line(best=None)], "step", "en")
 
 
 def test_by_share_runs_of_different_lengths_end_where_their_plans_do():
@@ -296,6 +303,14 @@ def test_checks_stand_in_one_row_for_all_runs():
     assert kept.count("Passed") == 1 and "Not passed" in kept and "Train for fewer steps" in kept
     assert kept.endswith("–"), "a failed run has no checks"
     assert "It forgot other things" in rows[2] and "stopped being a number" in rows[2]
+
+
+def test_what_to_do_is_said_where_a_check_did_not_pass():
+    for state, is_said in (("passed", False), ("failed", True), ("unknown", True)):
+        check = {"code": "general", "state": state, "message": Sentence("M."), "fix": Sentence("Do it.")}
+        verdict = {"code": "learned", "message": Sentence("V."), "checks": [check]}
+        html = verdict_sides([Side("one", 0, {**story("well", "one"), "verdict": verdict})], "en")
+        assert ("Do it." in html) is is_said
 
 
 def test_an_unknown_check_or_verdict_is_shown_as_it_is():
@@ -413,6 +428,12 @@ def test_a_choice_that_comes_late_changes_nothing(page):
     late = SimpleNamespace(_data={"runs": ["failed"], "number": 1})
     page.see(page.history.choose(page.desk, page.stored, "step", REQUEST, late))
     assert list(page.desk.slots) == ["well", "badly"]
+
+
+def test_an_answer_to_a_choice_is_whole(page):
+    page.choose("well")
+    again = page.choose("well")
+    assert {page.history.table, page.history.curves, page.history.settings, page.history.acts} <= set(again)
 
 
 def test_more_runs_than_colours(page):

@@ -77,7 +77,7 @@ def asked_of_both(pasted, changes, columns):
     formed = [ODD[name] for name in rows_options.FORMED]
     rows = (pasted, None, TEMPLATE, changes, *columns)
     list(finetune.rows.check(None, 1, Desk(), "org/model", *rows, *formed))
-    list(finetune.begin(None, "org/model", "", [], *rows, *given))
+    list(finetune.begin(None, "org/model", "", [], "", *rows, *given))
     return next(call[4] for call in backend.asked if call[0] == "check_dataset"), backend.asked[-1][4]
 
 

@@ -297,7 +297,7 @@ def test_an_estimate_is_asked_for_what_a_run_would_get(finetune):
     rows = '{"prompt": "a", "completion": "b"}\n'
     asked(finetune, rows, change=ODD)
     given = held(finetune.settings, finetune.settings.updates(ODD))
-    list(finetune.begin(None, "org/model", "", [], rows, None, {}, {}, "", "", "", *given))
+    list(finetune.begin(None, "org/model", "", [], "", rows, None, {}, {}, "", "", "", *given))
     backend = finetune.backend
     assert backend.asked_last("estimate")[1:] == backend.asked_last("train")[1:]
 
