@@ -118,8 +118,10 @@ def test_a_long_row_is_cut_at_its_end_or_its_beginning_or_left_out(renderer, mod
 def test_a_row_that_is_just_as_long_as_allowed_is_not_truncated(renderer):
     length = prepared(renderer, row()).examples[0].length
     for mode in ("keep_start", "keep_end", "drop"):
-        found = prepared(renderer, row(), max_length=length, truncation_mode=mode)
-        assert (found.truncated, codes(found), len(found.examples)) == (0, [], 1)
+        for limit in (length, length + 1, length + 9):
+            found = prepared(renderer, row(), max_length=limit, truncation_mode=mode)
+            assert (found.truncated, codes(found), len(found.examples)) == (0, [], 1)
+            assert len(found.examples[0].kept_ids) == length
 
 
 def test_a_row_without_a_supervised_token_is_refused_with_the_length_that_it_needs(renderer):
@@ -324,10 +326,12 @@ def test_how_often_rows_are_seen_is_counted_over_the_training_rows(renderer):
             ((finding.message, finding.fix) for finding in found.findings if finding.code == "seen_often"), None
         )
 
+    options = DatasetOptions(num_train_epochs=40.0)
     assert seen(max_steps=23) == (  # 23 * 4 / 9, over all rows it were 5.
         "The run sees each training row about 10 times.",
         "Lower the number of steps to about 22, or add rows.",
     )
+    assert seen(num_train_epochs=40.0)[0] == f"The run sees each training row about {options.seen(9):.0f} times."
     assert seen(num_train_epochs=40.0)[1] == "Lower the number of epochs to 10 or less, or add rows."
     assert seen(max_steps=20) is None and seen(num_train_epochs=7.0) is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -109,6 +110,11 @@ def test_padding_in_the_given_order_is_that_of_neighbours(renderer):
     assert report_of(renderer, *rows, held_out=0)["padding"]["grouped"] == given_order["grouped"]
 
 
+def test_the_longest_rows_come_first_so_that_what_is_left_over_is_short(renderer):
+    rows = [row("a", "Ahoy"), *[row("a", "Ahoy " * 30)] * 4]
+    assert report_of(renderer, *rows, held_out=0)["padding"]["grouped"] == 0
+
+
 def test_padding_is_drawn_with_the_seed_of_the_run(renderer):
     rows = [row(str(n), "Ahoy " * (1 + 3 * (n % 7))) for n in range(30)]
     shares = {report_of(renderer, *rows, held_out=0, seed=seed)["padding"]["shuffled"] for seed in range(6)}
@@ -203,12 +209,21 @@ def test_a_very_long_row_is_shown_where_it_is_kept(renderer, mode):
     shown = chips(example, renderer, options)
     assert len(shown["tokens"]) == 600
     assert shown["left_out"] == example.length - 600
+    assert shown["left_out_before"] == (example.length - 600 if mode == "keep_end" else 0)
     assert [chip["id"] for chip in shown["tokens"] if not chip["cut"]] == example.kept_ids.tolist()
+
+
+def test_the_colours_are_the_labels_and_not_worked_out_again(renderer):
+    options = DatasetOptions()
+    [example] = prepare(read(row()), renderer, options).examples
+    other = replace(example, loss_mask=1 - example.loss_mask)
+    shown = [chip["trained"] for chip in chips(other, renderer, options)["tokens"]]
+    assert shown == [bool(mask) for mask in other.loss_mask] != [bool(mask) for mask in example.loss_mask]
 
 
 # --- Pages ---
 
-MIXED = (row("apple", "red"), '{"broken', row("banana", "yellow"), {"what": "?"}, row("CHERRY", 'dark\n"red"'))
+MIXED = (row("apple", "red"), '{"BROKEN"', row("banana", "yellow"), {"what": "?"}, row("CHERRY", 'dark\n"red"'))
 
 
 def numbers(found):
@@ -220,7 +235,7 @@ def test_pages_go_through_all_rows_in_order_the_unusable_with_their_reason(rende
     first = page(parsed, renderer, options, 1, 2)
     assert (first["page"], first["pages"], first["total"], numbers(first)) == (1, 3, 5, [1, 2])
     assert first["rows"][0]["messages"][0]["content"] == "apple" and first["rows"][0]["finding"] is None
-    assert first["rows"][1]["text"] == '{"broken' and first["rows"][1]["finding"]["code"] == "not_json"
+    assert first["rows"][1]["text"] == '{"BROKEN"' and first["rows"][1]["finding"]["code"] == "not_json"
     second = page(parsed, renderer, options, 2, 2)
     assert numbers(second) == [3, 4]
     assert second["rows"][1]["data"] == {"what": "?"} and second["rows"][1]["finding"]["code"] == "unusable"
@@ -228,11 +243,32 @@ def test_pages_go_through_all_rows_in_order_the_unusable_with_their_reason(rende
     assert numbers(page(parsed, renderer, options, -1, 2)) == [1, 2]
 
 
-@pytest.mark.parametrize(("query", "expected"), [("RED", [1, 5]), ("cherry", [5]), ("broken", [2]), ('"red"', [5]), ("", [1, 2, 3, 4, 5]), ("no such", [])])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize(("query", "expected"), [("RED", [1, 5]), ("cherry", [5]), ("broken", [2]), (" red\n", [1, 5]), ("?", [4]), ("redassistant", []), ('"red"', [5]), ("", [1, 2, 3, 4, 5]), ("no such", [])])  # fmt: skip  # noqa: E501
 def test_rows_are_found_by_their_words(renderer, query, expected):
     found = page(read(*MIXED), renderer, DatasetOptions(), 1, 10, query)
     assert numbers(found) == expected
     assert found["total"] == len(expected)
+
+
+def test_where_nothing_is_found_there_is_one_empty_page(renderer):
+    found = page(read(*MIXED), renderer, DatasetOptions(), 3, 2, "no such")
+    assert (found["page"], found["pages"], found["total"], found["rows"]) == (1, 1, 0, [])
+
+
+def test_the_names_of_tools_are_found(renderer):
+    tools = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
+    assert numbers(page(read({**row(), "tools": tools}, row()), renderer, DatasetOptions(), query="LOOK_UP")) == [1]
+
+
+def test_each_broken_row_has_its_own_reason_and_the_repair_that_helps(renderer):
+    half = '{"prompt": "Who?", "completion": "Mochi"'
+    parsed = read(row(), "null", half, "[" + "x" * 5_000)
+    [_, first, second, last] = page(parsed, renderer, DatasetOptions())["rows"]
+    assert (first["finding"]["code"], second["finding"]["code"]) == ("not_an_object", "not_json")
+    assert (first["finding"]["edits"], second["finding"]["edits"]) == (["drop"], ["repair_json", "drop"])
+    assert len(last["text"]) == 2_000
+    mended = page(parsed, renderer, DatasetOptions(edits=[{"do": "repair_json", "rows": [3]}]))
+    assert numbers(mended) == [1, 2, 3, 4] and mended["rows"][2]["messages"][1]["content"] == "Mochi"
 
 
 def test_what_an_edit_took_out_of_a_row_is_not_found_any_more(renderer):

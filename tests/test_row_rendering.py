@@ -123,6 +123,13 @@ def test_rows_with_calls_are_each_worked_out_by_themselves(tokenizer):
         )
 
 
+def test_a_row_whose_answer_cannot_be_told_is_named_by_its_number(tokenizer):
+    template = "{{ messages | length }}{% for m in messages %}{{ m.content | length }}\n{% endfor %}"
+    lists = [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "Ahoy"}]] * 2
+    found = list(render_rows(rows_of(lists), Renderer(tokenizer, template), DatasetOptions()))
+    assert [str(refusal).split(":")[0] for refusal in found] == ["Row 1", "Row 2"]
+
+
 def test_no_rows_are_no_rows(tokenizer):
     assert list(render_rows([], Renderer(tokenizer), DatasetOptions())) == []
 

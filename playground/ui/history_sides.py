@@ -174,7 +174,7 @@ def _check(check: dict[str, Any] | None, language: str) -> str:
     mark = _CHECK_ICONS.get(check["state"], "info")
     word = state_name(check["state"]).to(language)
     fix = localise(check.get("fix"), language)
-    more = f'<span class="check-fix">{escape(fix)}</span>' if fix and check["state"] == "failed" else ""
+    more = f'<span class="check-fix">{escape(fix)}</span>' if fix and check["state"] != "passed" else ""
     return (
         f'<div class="check-cell is-{mark}">{icon(mark)}<div><strong>{escape(word)}</strong> '
         f"{escape(localise(check.get('message') or '', language))}{more}</div></div>"

@@ -33,8 +33,13 @@ KEPT_SETTINGS = (
 
 # Before the rows are back there is nothing to keep: the first look at an empty box would forget them.
 RESTORED = "() => { window.sftRowsRestored = true; }"
-KEEP = f"""(text, kept) => !window.sftRowsRestored ? kept
-  : new Blob([text || ""]).size <= {MOST_BYTES} ? text || "" : "" """
+# An object, since Gradio writes no empty text into the store; the same one where nothing changed, since each new one is
+# encrypted anew.
+KEEP = f"""(pasted, kept) => {{
+  if (!window.sftRowsRestored) return kept;
+  const text = new Blob([pasted || ""]).size <= {MOST_BYTES} ? pasted || "" : "";
+  return kept && kept.text === text ? kept : {{text}};
+}}"""
 
 Rest = dict[str, Any]
 """{source: mark of the text, edits: [...], columns: [user, assistant, system], settings: {name: value}}, each of them
@@ -42,10 +47,12 @@ only where there is something in it."""
 
 
 class KeptRows:
-    """Two places in the browser's store; made where the page is built. `secret` must outlive a restart."""
+    """Two places in the browser's store, {text} and `Rest`; made where the page is built. `secret` must outlive a
+    restart.
+    """
 
     def __init__(self, secret: str) -> None:
-        self.text = gr.BrowserState("", storage_key=TEXT_KEY, secret=secret)
+        self.text = gr.BrowserState({}, storage_key=TEXT_KEY, secret=secret)
         self.rest = gr.BrowserState({}, storage_key=REST_KEY, secret=secret)
 
 
@@ -84,8 +91,9 @@ def rest_of(
     return rest
 
 
-def restored(text: Any, rest: Any) -> Restored:
+def restored(kept: Any, rest: Any) -> Restored:
     """What is in the store, checked. Edits count for the text that they were made for, and for no other."""
+    text = kept.get("text") if isinstance(kept, dict) else None
     rest = rest if isinstance(rest, dict) else {}
     back = Restored(settings=_settings(rest.get("settings")))
     if not isinstance(text, str) or not text.strip() or not is_kept(text, None):

@@ -121,18 +121,22 @@ class RowsPanel:
         loaded = page.load(
             lambda *given: self.bring_back(settings, *given),
             [kept.text, kept.rest, self.paste],
-            [self.paste, self.changes, self.source.example, *self.columns.boxes, *settings.apply_outputs],
+            [
+                *(self.paste, self.changes, self.source.example, self.columns.panel, *self.columns.boxes),
+                *settings.apply_outputs,
+            ],
             **QUEUED,
         )
         settings.set_by(loaded).then(None, None, None, js=RESTORED, **PAGE)
 
-    def bring_back(self, settings: SettingsForm, text: Any, rest: Any, pasted: str | None) -> list[Any]:
+    def bring_back(self, settings: SettingsForm, kept: Any, rest: Any, pasted: str | None) -> list[Any]:
         """The rows that the browser kept, unless somebody was quicker and put in others."""
-        back = restored(text, rest)
+        back = restored(kept, rest)
         chosen = settings.updates(back.settings) if back.settings else [gr.skip()] * len(settings.apply_outputs)
         if not back.text or (pasted or "").strip():
-            return [gr.skip()] * (3 + len(self.columns.boxes)) + chosen
-        return [back.text, back.changes, self.source.example_with(back.text), *back.columns, *chosen]
+            return [gr.skip()] * (4 + len(self.columns.boxes)) + chosen
+        panel = gr.update(open=True) if any(back.columns) else gr.skip()
+        return [back.text, back.changes, self.source.example_with(back.text), panel, *back.columns, *chosen]
 
     # ---- the check ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,275 @@
+"""The history of runs and the look at the base in a real browser. The page around them is a small one, the backend the
+fake one: what they change elsewhere stands in plain boxes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route, expect
+
+from playground.ui.page import launch_options
+from tests.browser.conftest import LOCALES, fits_its_width, picture
+from tests.ui.fake_history import FakeHistory, build, some_runs
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def backend() -> FakeHistory:
+    return FakeHistory()
+
+
+@pytest.fixture(scope="module")
+def url(backend: FakeHistory) -> Iterator[str]:
+    page = build(backend).page
+    page.queue(default_concurrency_limit=None)
+    _, address, _ = page.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
+    yield address
+    page.close()
+
+
+@pytest.fixture
+def history(chromium: Browser, url: str, backend: FakeHistory) -> Iterator[Open]:
+    """history(language, width, context): the page of a browser that started all runs, or a further tab of one."""
+    backend.__init__()
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_page(
+        language: str = "en", width: int = 1280, scheme: str = "light", context: BrowserContext | None = None
+    ) -> Page:
+        if context is None:
+            context = chromium.new_context(
+                locale=LOCALES[language],
+                viewport={"width": width, "height": 900},
+                color_scheme=scheme,
+                timezone_id="Asia/Tokyo",
+            )
+            contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("#run-history table, #run-history .empty")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def choose(page: Page, *runs: str) -> None:
+    for run in runs:
+        page.check(f'#run-history input[data-run="{run}"]')
+    for run in runs:
+        expect(page.locator(f'#run-history tr.is-chosen input[data-run="{run}"]')).to_be_checked()
+
+
+def test_runs_are_chosen_compared_and_let_go(history: Open) -> None:
+    page = history()
+    expect(page.locator("#run-history tbody tr")).to_have_count(6)
+    expect(page.locator("#history-details")).to_be_hidden()
+    choose(page, "well", "badly")
+    expect(page.locator("#history-curves .run-key")).to_have_count(2)
+    expect(page.locator("#history-settings")).to_contain_text("num_train_epochs")
+    expect(page.locator("#history-verdicts")).to_contain_text("It forgot other things")
+    page.get_by_label("By share of the run").check()
+    expect(page.locator("#history-curves")).to_contain_text("100 %")
+    page.uncheck('#run-history input[data-run="well"]')
+    expect(page.locator("#history-curves .run-key")).to_have_count(1)
+    expect(page.locator("#history-curves .run-key")).to_have_class("run-key c1")  # It keeps its colour.
+    page.check("#run-history input[data-all]")
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(6)
+    page.uncheck("#run-history input[data-all]")
+    expect(page.locator("#history-details")).to_be_hidden()
+
+
+def test_boxes_that_are_clicked_quickly_are_all_chosen(history: Open) -> None:
+    page = history()
+    page.evaluate("document.querySelectorAll('#run-history input[data-run]').forEach((box) => box.click())")
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(6)
+    expect(page.locator("#run-history input[data-run]:checked")).to_have_count(6)
+
+
+def test_boxes_that_are_clicked_while_the_server_is_slow_are_all_chosen(history: Open, backend: FakeHistory) -> None:
+    page = history()
+    backend.slow_s = 0.1
+    for run in backend.runs:
+        page.click(f'#run-history input[data-run="{run}"]')
+        page.wait_for_timeout(150)
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(6, timeout=15_000)
+    expect(page.locator("#history-curves .run-key")).to_have_count(6)
+
+
+def test_answers_that_cross_on_their_way_are_mended(history: Open) -> None:
+    page = history()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_the_first(route: Route) -> None:
+        if '"runs":["well"]' in (route.request.post_data or "") and not held:
+            held.append((route, route.fetch()))  # The server has answered; the answer is on its way.
+        else:
+            route.continue_()
+
+    page.route("**/run/**", hold_the_first)
+    page.click('#run-history input[data-run="well"]')
+    page.wait_for_timeout(300)
+    assert held, "the test must hold the answer that it means to hold"
+    page.click('#run-history input[data-run="badly"]')
+    expect(page.locator("#history-curves .run-key")).to_have_count(2)
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    expect(page.locator("#history-curves .run-key")).to_have_count(1)
+    expect(page.locator("#run-history input[data-run]:checked")).to_have_count(2)
+    expect(page.locator("#history-curves .run-key")).to_have_count(2, timeout=10_000)
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(2)
+
+
+def test_a_choice_keeps_the_keyboard_where_it_was(history: Open) -> None:
+    page = history()
+    page.focus('#run-history input[data-run="badly"]')
+    page.keyboard.press("Space")
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(1)
+    assert page.evaluate("document.activeElement.dataset.run") == "badly"
+
+
+def test_times_are_the_readers_own(history: Open) -> None:
+    page = history()
+    expect(page.locator("#run-history time").nth(1)).to_have_text("Sep 21, 2026, 11:13 PM")  # 14:13 UTC, in Tokyo.
+
+
+def test_a_name_is_given_and_shown_everywhere(history: Open, backend: FakeHistory) -> None:
+    page = history()
+    choose(page, "badly")
+    page.fill("#history-name input, #history-name textarea", "Too <b>long</b>")
+    page.click("#history-save-name")
+    expect(page.locator("#history-notice")).to_contain_text("The name is saved.")
+    expect(page.locator("#run-history tr.is-chosen .run-title")).to_have_text("Too <b>long</b>")
+    page.click("#cmp input")
+    expect(page.get_by_role("option", name="4. Too <b>long</b> · Done")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(page.locator("#run-history")).to_contain_text("Too <b>long</b>")
+    assert backend.runs["badly"]["title"] == "Too <b>long</b>"
+
+
+def test_deleting_asks_and_is_remembered(history: Open, backend: FakeHistory) -> None:
+    page = history()
+    choose(page, "badly", "live")
+    page.click("#history-delete")
+    expect(page.locator("#history-question")).to_contain_text("Delete 2 runs for good?")
+    page.click("#history-keep")
+    expect(page.locator("#history-question")).to_be_hidden()
+    page.click("#history-delete")
+    page.click("#history-sure")
+    expect(page.locator("#history-notice")).to_contain_text("1 run was deleted.")
+    expect(page.locator("#history-notice")).to_contain_text("Stop it first.")
+    expect(page.locator("#run-history tbody tr")).to_have_count(5)
+    page.reload()
+    expect(page.locator("#run-history tbody tr")).to_have_count(5)
+    backend.runs["badly"] = some_runs()["badly"]
+    page.reload()  # Not only the server forgot it.
+    expect(page.locator("#run-history tbody tr")).to_have_count(5)
+
+
+def test_training_further_and_taking_it_back(history: Open) -> None:
+    page = history()
+    choose(page, "well")
+    page.click("#history-further")
+    expect(page.locator("#start-from")).to_contain_text("“Half the rate” further")
+    page.get_by_role("button", name="Begin a new adapter instead").click()
+    expect(page.locator(".start-from")).to_have_count(0)
+
+
+def test_settings_resuming_and_showing_reach_their_places(history: Open, backend: FakeHistory) -> None:
+    page = history()
+    choose(page, "stopped")
+    page.click("#history-use")
+    expect(page.locator("#history-notice")).to_contain_text("stand in the form")
+    page.wait_for_function("(document.querySelector('#form textarea, #form input').value || '').includes(\"'r': 8\")")
+    page.click("#history-resume")
+    expect(page.locator("#watched textarea, #watched input").first).to_have_value("stopped")
+    expect(page.locator("#run-history tr.is-chosen")).to_contain_text("Queued")
+    page.uncheck('#run-history input[data-run="stopped"]')
+    choose(page, "well")
+    page.click("#history-show")
+    expect(page.locator("#watched textarea, #watched input").first).to_have_value("well")
+
+
+def test_a_run_that_goes_on_is_followed(history: Open, backend: FakeHistory) -> None:
+    page = history()
+    backend.runs["live"]["step"] = 31
+    expect(page.locator("#run-history")).to_contain_text("31 / 48 steps", timeout=15_000)
+
+
+def test_two_tabs_keep_one_list(history: Open, backend: FakeHistory) -> None:
+    first = history()
+    second = history(context=first.context)
+    choose(first, "badly")
+    first.click("#history-delete")
+    first.click("#history-sure")
+    expect(first.locator("#run-history tbody tr")).to_have_count(5)
+    expect(second.locator("#run-history tbody tr")).to_have_count(5)
+    choose(second, "well")
+    second.click("#history-delete")
+    second.click("#history-sure")
+    expect(first.locator("#run-history tbody tr")).to_have_count(4)
+    first.reload()  # What the second tab wrote last did not bring back what the first had taken away.
+    expect(first.locator("#run-history tbody tr")).to_have_count(4)
+
+
+def test_names_are_words_and_nothing_else(history: Open) -> None:
+    page = history()
+    choose(page, "stopped", "waits")
+    page.click("#need-ask")
+    page.wait_for_selector("#need-result")
+    expect(page.locator("#history-curves .run-key").first).to_contain_text("<img src=x")
+    assert page.evaluate("window.hit") is None
+
+
+def test_an_empty_history_says_so(history: Open, backend: FakeHistory) -> None:
+    backend.runs = {}
+    page = history()
+    expect(page.locator("#run-history")).to_contain_text("No runs yet")
+
+
+def test_the_look_at_the_base_is_followed_and_cancelled(history: Open, backend: FakeHistory) -> None:
+    page = history()
+    backend.hold = threading.Event()
+    page.click("#need-ask")
+    expect(page.locator("#need-status")).to_contain_text("Scoring 6 rows.")
+    expect(page.locator("#need-ask")).to_be_disabled()
+    page.click("#need-cancel")
+    expect(page.locator("#need-status")).to_contain_text("cancelled")
+    assert backend.stopped.wait(10)
+    backend.hold = None
+    page.click("#need-ask")
+    expect(page.locator("#need-found")).to_contain_text("Examples help, and leave a gap")
+    expect(page.locator("#need-cancel")).to_be_hidden()
+    expect(page.locator("#need-status .callout")).to_have_count(0)
+
+
+def test_a_tab_that_closes_ends_the_look(history: Open, backend: FakeHistory) -> None:
+    page = history()
+    backend.hold = threading.Event()
+    page.click("#need-ask")
+    expect(page.locator("#need-status")).to_contain_text("Scoring 6 rows.")
+    page.close()
+    assert backend.stopped.wait(20)
+
+
+@pytest.mark.parametrize(("language", "width", "scheme"), [("ja", 390, "light"), ("en", 390, "dark")])
+def test_all_of_it_fits_a_phone(history: Open, language: str, width: int, scheme: str) -> None:
+    page = history(language, width, scheme)
+    page.click("#need-ask")
+    page.wait_for_selector("#need-result")
+    choose(page, "well", "badly", "stopped", "failed")
+    page.wait_for_selector("#history-settings .sides")
+    assert fits_its_width(page)
+    picture(page, f"history-{language}-{scheme}-{width}")

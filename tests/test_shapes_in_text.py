@@ -1,0 +1,217 @@
+"""Lists as Python and NumPy print them, and dialogues in one text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from playground.errors import InputError
+from playground.reading import parse
+from playground.records import Record, Source
+from playground.settings import Limits
+from playground.shapes import to_conversation
+from playground.shapes.dialogues import read_dialogue
+from playground.shapes.python_lists import LONGEST, is_python_list, read_python_list
+
+HI = [{"role": "user", "content": 'It\'s "me"'}, {"role": "assistant", "content": "Ahoy\n\t本"}]
+
+
+def read(**data):
+    return to_conversation(Record(3, data))
+
+
+# --- Lists as Python prints them ---
+
+# Half surrogate pairs are no JSON, and NaN neither.
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(value=st.lists(values, max_size=4))
+def test_any_list_that_python_prints_comes_back_equal(value):
+    assert read_python_list(repr(value)) == value
+    assert read_python_list(repr(tuple(value)).replace("(", "[", 1)[:-1] + "]") == value
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=st.lists(st.dictionaries(st.text(max_size=5), values, min_size=1, max_size=3), min_size=1, max_size=4))
+def test_any_list_of_objects_that_numpy_prints_comes_back_equal(value):
+    array = np.empty(len(value), dtype=object)
+    array[:] = value
+    assert read_python_list(str(array)) == value
+    nested = np.empty(1, dtype=object)
+    nested[0] = array
+    if len(value) > 1:
+        assert read_python_list(str(nested)) == [value]
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(alphabet="[](){},:'\"\\ax0u1 \nNoneTrue-.e", max_size=60))
+def test_other_text_is_a_list_or_none_and_never_an_error(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_python_list("[" + text)
+    assert found is None or json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "['a'",
+        "['a']]",
+        "[{'a': 1]}",
+        "[{'a' 'b'}]",
+        "['a': 'b']",
+        "['\\ud800']",
+        "['\\U00110000']",
+        "[{1: 2}]",
+        "['a'] + ['b']",
+        "['a' for x in y]",
+        "[open('x')]",
+        "[__import__('os').system('true')]",
+        "[lambda: 1]",
+        "['a' ... 'b']",
+        "{'a': 1}",
+        "'a'",
+        "",
+    ],
+)
+def test_what_is_no_list_is_none(text):
+    assert read_python_list(text) is None
+
+
+def test_nothing_is_evaluated(tmp_path):
+    before = sorted(os.listdir(tmp_path))
+    assert read_python_list(f"[open({str(tmp_path / 'x')!r}, 'w')]") is None
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("part", ["[", "'a',", "'a' ", "()", "array(", "[{'a':", "\\", "'", "((", "{'a':{"])
+def test_hostile_lists_are_looked_through_once(part):
+    text = "[" + part * (LONGEST // len(part) - 1)
+    read_python_list(text)
+    read_python_list(text[: LONGEST - 1] + "]")
+
+
+def test_a_list_too_long_to_be_looked_at_is_refused_with_words():
+    text = repr([{"role": "user", "content": "a" * LONGEST}])
+    assert read_python_list(text) is None
+    with pytest.raises(InputError, match="begins with"):
+        read(messages=text)
+
+
+def test_only_single_quotation_marks_say_that_python_printed_it():
+    assert is_python_list(repr(HI)) and is_python_list(" [ 'a']") and is_python_list("[array([{'a': 1}])]")
+    assert not is_python_list(json.dumps(HI)) and not is_python_list("it's [1]")
+
+
+def test_a_cell_with_a_printed_list_is_a_conversation_and_the_reason_says_so():
+    for text in (repr(HI), str(np.array(HI, dtype=object))):
+        found = read(messages=text)
+        assert (found.messages, found.shape) == (HI, "messages")
+        assert "role and content" in found.reason and "as Python or NumPy prints it" in found.reason
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ahoy"}]
+    found = read(conversations=repr(turns))
+    assert found.shape == "sharegpt" and "as Python or NumPy prints it" in found.reason
+    assert "Python" not in read(messages=json.dumps(HI)).reason and "Python" not in read(messages=HI).reason
+
+
+def test_a_table_with_printed_lists_is_read_through():
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerows([["messages", "id"], [repr(HI), 1], [str(np.array(HI, dtype=object)), 2], [json.dumps(HI), 3]])
+    parsed = parse(Source(table.getvalue().encode(), "a.csv"), Limits())
+    assert [to_conversation(record).messages for record in parsed.records] == [HI] * 3
+
+
+def test_sides_of_a_pair_may_be_printed_lists():
+    found = read(prompt=repr(HI[:1]), completion=repr(HI[1:]))
+    assert found.messages == HI
+
+
+# --- Dialogues in one text ---
+
+TALK = "\n\nHuman: Hi there\n\nAssistant: Ahoy.\nMore.\n\nHuman: And: you?\n\nAssistant: Fine"
+TURNS = [
+    {"role": "user", "content": "Hi there"},
+    {"role": "assistant", "content": "Ahoy.\nMore."},
+    {"role": "user", "content": "And: you?"},
+    {"role": "assistant", "content": "Fine"},
+]
+said = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=20).map(str.strip).filter(bool)
+
+
+@settings(max_examples=150, deadline=None)
+@given(words=st.lists(st.tuples(said, said), min_size=1, max_size=3), style=st.sampled_from(["\n\n", "### "]))
+def test_any_dialogue_in_one_text_comes_back_equal(words, style):
+    messages = [
+        {"role": role, "content": text}
+        for pair in words
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
+    names = {"user": "Human", "assistant": "Assistant"}
+    text = "".join(f"{style}{names[message['role']]}: {message['content']}" for message in messages)
+    assert read_dialogue(text) == messages
+
+
+def test_the_chosen_side_of_a_preference_row_in_one_text():
+    found = read(chosen=TALK, rejected=TALK + " No")
+    assert (found.messages, found.shape) == (TURNS, "prompt_completion")
+    assert "chosen holds a whole dialogue in one text" in found.reason and "rejected one is not" in found.reason
+
+
+def test_a_prompt_that_ends_where_the_assistant_is_to_speak():
+    prompt = "\n\nHuman: Hi there\n\nAssistant: Ahoy.\nMore.\n\nHuman: And: you?\n\nAssistant:"
+    assert read(prompt=prompt, chosen="Fine", rejected="No").messages == TURNS
+    assert read(prompt=prompt, chosen=" Fine", rejected="No").messages == TURNS
+    plain = read(prompt="Who is an Assistant?", chosen="Me", rejected="No")
+    assert plain.messages[0] == {"role": "user", "content": "Who is an Assistant?"}
+
+
+def test_a_text_column_with_a_dialogue():
+    for text in (TALK, "### Human: Hi there### Assistant: Ahoy.\nMore.### Human: And: you?### Assistant: Fine"):
+        found = read(text=text)
+        assert (found.messages, found.shape) == (TURNS, "text")
+        assert "whole dialogue" in found.reason
+    found = read(text="System: Be brief.\n\nHuman: Hi\n\nAssistant: Ahoy")
+    assert [message["role"] for message in found.messages] == ["system", "user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Human: all of us.",
+        "They say:\n\nHuman: Hi\n\nAssistant: Ahoy",
+        "Assistant: Ahoy\n\nHuman: Hi",
+        "Humans: Hi\n\nAssistant: Ahoy",
+        "Human: Hi\nAssistant: Ahoy",
+        "",
+    ],
+)
+def test_text_that_is_no_dialogue_from_its_beginning_on_stays_text(text):
+    assert read_dialogue(text) is None
+    assert read(text=text).messages == [{"role": "assistant", "content": text}]
+
+
+def test_a_chosen_side_alone_that_is_no_dialogue_is_refused_as_before():
+    with pytest.raises(InputError, match="has the keys chosen, rejected"):
+        read(chosen="Ahoy", rejected="No")
+
+
+def test_a_hostile_dialogue_is_looked_through_once():
+    assert len(read_dialogue("Human:" + "\n\nAssistant:" * 100_000)) == 100_001
+    assert read_dialogue(" " * 1_000_000) is None
+    assert read_dialogue("\n" * 1_000_000) is None
