@@ -53,7 +53,7 @@ def test_every_requirement_is_pinned() -> None:
 
 @pytest.mark.parametrize("kind", ["Limits", "TrainSettings", "RenderOptions", "DatasetOptions", "Sampling"])
 def test_every_setting_has_a_docstring(kind: str) -> None:
-    source = (ROOT / "playground" / "settings.py").read_text()
+    source = "".join(path.read_text() for path in sorted((ROOT / "playground" / "settings").glob("*.py")))
     body = source.split(f"class {kind}")[1].split("\n@dataclass")[0]
     for field in fields(getattr(settings, kind)):
         assert re.search(rf'\n    {field.name}: [^\n]+\n    """', body), field.name

@@ -19,7 +19,7 @@ def duplicates(views: Sequence[View], contradicting: set[int], report: Report) -
     """
     equal: dict[bytes, list[View]] = {}
     for view in views:
-        equal.setdefault(digest_of(view.messages), []).append(view)
+        equal.setdefault(view.given.digest or digest_of(view.messages), []).append(view)
     different: list[View] = []
     leaked: set[int] = set()
     for group in equal.values():

@@ -112,6 +112,7 @@ class _Index:
         self.sketches: dict[int, RMinHash] = {}
         self.pairs: dict[int, Hashes] = {}
         self.group = list(range(len(views)))
+        self.held_out = [view.given.held_out for view in views]
 
     def take(self, start: int, views: Sequence[View]) -> None:
         places = []
@@ -137,8 +138,12 @@ class _Index:
             self.found.crowded += 1
         if not proposed:
             return
-        estimates = ((sketch.jaccard(self.sketches[other]), other) for other in proposed)
-        alike = sorted((-estimate, other) for estimate, other in estimates if estimate >= THRESHOLD - _SLACK)
+        sketches, least = self.sketches, THRESHOLD - _SLACK
+        # A list, built in one go: among rows of one kind this is asked dozens of times for each of them.
+        alike = [(-share, other) for other in proposed if (share := sketch.jaccard(sketches[other])) >= least]
+        if not alike:
+            return
+        alike.sort()
         ours: set[int] = set(hashes.tolist())
         tries = 0
         for _, other in alike:
@@ -154,9 +159,10 @@ class _Index:
                 tries += 1
 
     def _is_known(self, place: int, other: int) -> bool:
-        if self.views[place].given.held_out == self.views[other].given.held_out:
-            return self._root(place) == self._root(other)
-        return (place if self.views[place].given.held_out else other) in self.found.twins
+        if self.held_out[place] != self.held_out[other]:
+            return (place if self.held_out[place] else other) in self.found.twins
+        group = self.group
+        return group[place] == group[other] or self._root(place) == self._root(other)
 
     def _note(self, place: int, other: int, share: float) -> None:
         if self.views[place].given.held_out == self.views[other].given.held_out:

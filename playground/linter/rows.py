@@ -37,6 +37,8 @@ class LintRow:
     answer_cut: bool
     """The cut took supervised tokens."""
     held_out: bool
+    digest: bytes = b""
+    """`digest_of` its messages, where somebody knows it already."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 // the server has counted the click.
 const boxes = () => [...element.querySelectorAll("input[data-run]")];
 const counted = () => Number(element.querySelector("table")?.dataset.number || 0);
-let number = 0, ticked = [], pressed = null, waiting = 0;
+let number = 0, ticked = [], waiting = 0;
 
 const send = (tries) => {
   number = Math.max(number, counted()) + 1;
@@ -12,16 +12,15 @@ const send = (tries) => {
   clearTimeout(waiting);
   if (tries) waiting = setTimeout(() => { if (counted() < number) send(tries - 1); }, 3000);
 };
-const choose = (box) => {
+const choose = () => {
   ticked = boxes().filter((item) => item.checked).map((item) => item.dataset.run);
-  pressed = { run: box.dataset.run || "", at: Date.now() };
   send(3);
 };
 
 element.addEventListener("change", (event) => {
   const box = event.target;
   if (box.dataset.all !== undefined) boxes().forEach((item) => { item.checked = box.checked; });
-  if (box.dataset.all !== undefined || box.dataset.run !== undefined) choose(box);
+  if (box.dataset.all !== undefined || box.dataset.run !== undefined) choose();
 });
 
 // On a phone a run is a card: all of it chooses, not only the small box.
@@ -35,13 +34,15 @@ const clock = new Intl.DateTimeFormat(navigator.language, { dateStyle: "medium",
 const dress = () => {
   for (const time of element.querySelectorAll("time[datetime]"))
     time.textContent = clock.format(new Date(time.getAttribute("datetime")));
-  if (counted() < number) boxes().forEach((box) => { box.checked = ticked.includes(box.dataset.run); });
-  const marks = boxes(), all = element.querySelector("input[data-all]");
-  if (all) all.indeterminate = marks.some((box) => box.checked) && !marks.every((box) => box.checked);
-  if (!pressed || Date.now() - pressed.at > 20000) return;
-  if (document.activeElement && document.activeElement !== document.body) return;
-  const same = pressed.run ? marks.find((box) => box.dataset.run === pressed.run) : all;
-  same?.focus({ preventScroll: true });
+  // Gradio keeps the elements and changes what is in them: a tick would stay where another run now stands.
+  const isNew = counted() < number, marks = boxes();
+  for (const box of marks)
+    box.checked = isNew ? ticked.includes(box.dataset.run) : box.closest("tr").classList.contains("is-chosen");
+  const all = element.querySelector("input[data-all]"), some = marks.some((box) => box.checked);
+  if (all) {
+    all.checked = marks.every((box) => box.checked);
+    all.indeterminate = some && !all.checked;
+  }
 };
 watch("value", dress);
 dress();

@@ -126,7 +126,7 @@ def test_answers_that_cross_on_their_way_are_mended(history: Open) -> None:
     route, answer = held[0]
     route.fulfill(response=answer)
     expect(page.locator("#history-curves .run-key")).to_have_count(1)
-    expect(page.locator("#run-history input[data-run]:checked")).to_have_count(2)
+    assert page.locator("#run-history input[data-run]:checked").count() == 2, "what is ticked here wins meanwhile"
     expect(page.locator("#history-curves .run-key")).to_have_count(2, timeout=10_000)
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(2)
 
@@ -171,6 +171,9 @@ def test_deleting_asks_and_is_remembered(history: Open, backend: FakeHistory) ->
     expect(page.locator("#history-notice")).to_contain_text("1 run was deleted.")
     expect(page.locator("#history-notice")).to_contain_text("Stop it first.")
     expect(page.locator("#run-history tbody tr")).to_have_count(5)
+    assert page.eval_on_selector_all("#run-history input:checked", "all => all.map((box) => box.dataset.run)") == [
+        "live"
+    ]
     page.reload()
     expect(page.locator("#run-history tbody tr")).to_have_count(5)
     backend.runs["badly"] = some_runs()["badly"]
@@ -220,6 +223,7 @@ def test_two_tabs_keep_one_list(history: Open, backend: FakeHistory) -> None:
     second.click("#history-delete")
     second.click("#history-sure")
     expect(first.locator("#run-history tbody tr")).to_have_count(4)
+    backend.runs.update({run: some_runs()[run] for run in ("badly", "well")})
     first.reload()  # What the second tab wrote last did not bring back what the first had taken away.
     expect(first.locator("#run-history tbody tr")).to_have_count(4)
 
