@@ -8,7 +8,9 @@ Runs in the sandbox, since rendering runs the template.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from operator import itemgetter
@@ -107,6 +109,25 @@ def prepare(
     parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report = lambda fraction: None
 ) -> Prepared:
     """Render every row. A row that cannot be used becomes a finding, and the others stay."""
+    with _rare_collections():
+        return _prepare(parsed, renderer, options, report)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """The collector of cycles looks through all rows again and again, a sixth of the time, and there are none in them.
+
+    It still runs now and then, since a template's macros may make some.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 1_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _prepare(parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report) -> Prepared:
     prepared = Prepared(len(parsed.records) + len(parsed.broken), options)
     reader = RowReader(parsed, renderer, options)
     refused: list[tuple[Record, PlaygroundError]] = []
@@ -120,8 +141,11 @@ def prepare(
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
     prepared.findings += reader.refusals(refused)
-    prepared.held_out = _held_out(prepared.examples, parsed, options)
-    prepared.findings += _lint(prepared, reader, lambda part: report(_RENDERING_SHARE + part * (1 - _RENDERING_SHARE)))
+    digests = [digest_of(example.conversation.messages) for example in prepared.examples]
+    prepared.held_out = _held_out(prepared.examples, digests, parsed, options)
+    prepared.findings += _lint(
+        prepared, digests, reader, lambda part: report(_RENDERING_SHARE + part * (1 - _RENDERING_SHARE))
+    )
     prepared.findings = [
         finding
         for finding in prepared.findings
@@ -272,13 +296,13 @@ def example_of(
     return example
 
 
-def _held_out(examples: list[Example], parsed: Parsed, options: DatasetOptions) -> set[int]:
+def _held_out(examples: list[Example], digests: list[bytes], parsed: Parsed, options: DatasetOptions) -> set[int]:
     """Places of the examples that are kept out of training: see split.py."""
     arrived: dict[int, Any] = {**parsed.broken, **{record.row: record.data for record in parsed.records}}
     return set(
         held_out_places(
             [digest_of(arrived[example.row]) for example in examples],
-            [digest_of(example.conversation.messages) for example in examples],
+            digests,
             options.held_out,
             options.seed,
             shuffle=options.shuffle_dataset,
@@ -286,7 +310,7 @@ def _held_out(examples: list[Example], parsed: Parsed, options: DatasetOptions) 
     )
 
 
-def _lint(prepared: Prepared, reader: RowReader, report: Report) -> list[Finding]:
+def _lint(prepared: Prepared, digests: list[bytes], reader: RowReader, report: Report) -> list[Finding]:
     rows = []
     for place, example in enumerate(prepared.examples):
         trained = example.trained
@@ -299,6 +323,7 @@ def _lint(prepared: Prepared, reader: RowReader, report: Report) -> list[Finding
                 trained,
                 bool(trained < example.loss_mask.sum()),
                 place in prepared.held_out,
+                digests[place],
             )
         )
     options = prepared.options

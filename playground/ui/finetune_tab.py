@@ -81,6 +81,8 @@ class FinetuneTab:
         begun = self.run.look_after(started)
         begun.then(None, None, None, js=_SHOW_RUN, **PAGE)
         self.history.look_after(begun)
+        # The run that was begun has its adapter; the one after it begins a new one, unless that is asked for again.
+        started.then(self.begin_anew, self.error, [self.start_from.run, self.start_from.line], **QUICK)
         self.run.compare.click(
             self.to_compare, self.run.chosen, [compared, tabs], queue=False, show_progress="hidden", **PAGE
         )
@@ -90,6 +92,8 @@ class FinetuneTab:
         self.start_from.wire()
         self.history.wire(page, runs, self.run, compared, self.start_from)
         # What a reading advises, and what an earlier run was set to, goes into the form.
+        for pressed in (self.run.resume.click, self.run.stop.click):
+            self.history.look_after(pressed(None, None, None, **QUICK))
         for wanting, wanted in ((self.run.wanting, self.run.wanted), (self.history.taken_over, self.history.wanted)):
             self.settings.set_by(wanting.then(self.settings.updates, wanted, self.settings.apply_outputs, **QUICK))
 
@@ -120,7 +124,9 @@ class FinetuneTab:
     ) -> tuple[str, str, dict[str, Any]]:
         """(text, file, settings) as `Backend.train` and `Backend.estimate` take them; `given`: the form's widgets."""
         added = rows_settings(pasted, file, template, changes, (user, assistant, system))
-        settings = {**self.settings.values(given), **added, "start_from": earlier or ""}
+        settings = {**self.settings.values(given), **added}
+        if earlier:
+            settings["start_from"] = earlier
         return "" if file else pasted or "", file or "", settings
 
     def estimate(self, request: gr.Request, model: str | None, *given: Any) -> str:
@@ -150,6 +156,9 @@ class FinetuneTab:
         entries = with_run(remembered(stored), queued["run"], example, name)
         offered = self.run.offered(entries, language)
         yield "", entries, gr.update(choices=offered, value=queued["run"], visible=True)
+
+    def begin_anew(self, refused: str | None) -> tuple[Any, Any]:
+        return (gr.skip(), gr.skip()) if refused else self.start_from.taken_back()
 
     def to_compare(self, run: str | None) -> tuple[Any, Any]:
         return gr.update(value=run), gr.Tabs(selected="compare")

@@ -14,6 +14,7 @@ from playground.ui.compare_tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.header import Header
 from playground.ui.i18n import label, translations
+from playground.ui.own_runs_tabs import OtherTabs
 from playground.ui.template_tab import TemplateTab
 from playground.ui.theme import theme
 
@@ -32,6 +33,7 @@ def build_page(backend: Backend, browser_secret: str) -> gr.Blocks:
     """The page in front of `backend`. `browser_secret` must outlive a restart, or browsers forget their runs."""
     with gr.Blocks(title="SFT Playground", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
         runs = gr.BrowserState([], storage_key=RUNS_KEY, secret=browser_secret)
+        others = OtherTabs()
         header = Header(backend)
         with gr.Tabs(selected="template", elem_id="tabs") as tabs:
             with gr.Tab(label("Chat template"), id="template", elem_id="tab-template"):
@@ -40,6 +42,7 @@ def build_page(backend: Backend, browser_secret: str) -> gr.Blocks:
                 finetune = FinetuneTab(backend, template.template_for_training)
             with gr.Tab(label("Compare"), id="compare", elem_id="tab-compare"):
                 compare = CompareTab(backend)
+        others.wire(runs)
         header.wire(page)
         template.wire(page, header)
         template.hand_over(tabs, finetune.rows.paste, finetune.rows.file)

@@ -86,7 +86,14 @@ def test_runs_are_chosen_compared_and_let_go(history: Open) -> None:
     expect(page.locator("#history-curves .run-key")).to_have_class("run-key c1")  # It keeps its colour.
     page.check("#run-history input[data-all]")
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(6)
-    page.uncheck("#run-history input[data-all]")
+    page.uncheck('#run-history input[data-run="well"]')
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(5)
+    every = page.locator("#run-history input[data-all]")
+    assert every.evaluate("(box) => [box.checked, box.indeterminate]") == [False, True]
+    page.check('#run-history input[data-run="well"]')
+    expect(every).to_be_checked()
+    every.uncheck()
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(0)
     expect(page.locator("#history-details")).to_be_hidden()
 
 
