@@ -23,7 +23,7 @@ from playground.errors import InputError, LimitError, PlaygroundError
 from playground.examples import BUNDLED, bundled
 from playground.models import CATALOGUE, model_name
 from playground.records import read_source
-from playground.runs import SPEEDS, RunFolder, RunStore
+from playground.runs import RunFolder, RunStore
 from playground.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.template_lab import TemplateLab
 from playground.training_desk import TrainingDesk
@@ -94,10 +94,9 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
             self._chat.load({"folder": str(folder), "quantization": "auto"})
             while self._chat.state in ("waiting", "loading"):
                 time.sleep(_POLL_S)
-        except Exception:  # Nobody asked for anything yet; whoever does gets the reason (model_status).
-            self._queue.warm_up()
-            return
-        self._queue.warm_up({"model": self._name(""), "folder": str(folder), "book": str(self.home / SPEEDS)})
+        except Exception:  # noqa: S110  Nobody asked for anything yet; whoever does gets the reason (model_status).
+            pass
+        self._queue.warm_up()
 
     def _name(self, model: str) -> str:
         return model_name(model, self._local) if model else self._default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pyarrow.parquet as pq
@@ -343,6 +344,17 @@ def test_how_far_the_work_is_never_falls_and_ends_at_all(renderer):
     told.clear()
     prepare(read(*[row(str(n), str(n)) for n in range(600)]), renderer, DatasetOptions(), told.append)
     assert {round(part, 3) for part in told if part < 0.7} == {round(0.7 * n / 600, 3) for n in (0, 256, 512)}
+
+
+def test_the_collector_is_left_as_it_was_found(renderer):
+    def stop(fraction):
+        raise KeyError(fraction)
+
+    before, seen = gc.get_threshold(), []
+    prepare(read(*DOUBLED), renderer, DatasetOptions(), lambda fraction: seen.append(gc.get_threshold()))
+    with pytest.raises(KeyError):
+        prepare(read(*DOUBLED), renderer, DatasetOptions(), stop)
+    assert gc.get_threshold() == before != seen[0]
 
 
 def test_rows_that_the_maximum_length_leaves_out_are_not_among_the_held_out(renderer):

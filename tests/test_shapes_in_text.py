@@ -58,6 +58,15 @@ def test_any_list_of_objects_that_numpy_prints_comes_back_equal(value):
         assert read_python_list(str(nested)) == [value]
 
 
+def test_arrays_within_arrays_and_escapes_of_every_kind():
+    inner = [np.array([{"a": 1}], dtype=object), np.array([{"b": "x"}, {"c": 2}], dtype=object)]
+    outer = np.empty(2, dtype=object)
+    outer[:] = inner
+    expected = [[{"a": 1}], [{"b": "x"}, {"c": 2}]]
+    assert read_python_list(str(outer)) == read_python_list(str(inner)) == read_python_list(repr(inner)) == expected
+    assert read_python_list(r"['\101\x42\u0043\U00000044\q\n\'']") == ["ABCD\\q\n'"]
+
+
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(alphabet="[](){},:'\"\\ax0u1 \nNoneTrue-.e", max_size=60))
 def test_other_text_is_a_list_or_none_and_never_an_error(text):

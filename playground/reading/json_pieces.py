@@ -59,10 +59,9 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
     for line in text.split("\n"):
         bare = line.strip()
         if not bare:
-            lines += [line] if lines else []
             continue
         # In JSON a brace stands behind one of these or begins a value of its own.
-        if depth and line[:1] in ("{", "[") and before not in (",", ":", "[", "{"):
+        if depth and line[:1] in ("{", "[") and before not in (",", ":", "["):
             yield _piece(lines), False
             lines, depth = [], 0
         before = bare[-1]

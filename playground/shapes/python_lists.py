@@ -83,7 +83,7 @@ def _as_json(text: str) -> str:
 
 def _separate(parts: list[str], closing: list[str]) -> None:
     """A comma where NumPy left it out: between two items of a list."""
-    if closing and closing[-1] == "]" and parts[-1] not in ("[", ",", ""):
+    if closing and closing[-1] == "]" and parts[-1] not in ("[", ","):
         parts.append(",")
 
 

@@ -3,7 +3,6 @@
 Imports torch, transformers, TRL and PEFT: only the train process does this.
 """
 
-from playground.training.measuring import measure_model
 from playground.training.rows import Rows
 from playground.training.run import Outcome, Run, is_out_of_memory, read_probes
 from playground.training.trainer import RunTrainer, build_trainer
@@ -21,6 +20,5 @@ __all__ = [
     "build_trainer",
     "is_out_of_memory",
     "judge",
-    "measure_model",
     "read_probes",
 ]

@@ -55,16 +55,11 @@ class RunQueue:
                     _fail(folder)
         self._thread.start()
 
-    def warm_up(self, measure: dict[str, str] | None = None) -> None:
-        """Have a train process stand by. Called once other processes have done their imports.
-
-        `measure`: {model, folder, book}, to have it find out how fast this machine is with that model.
-        """
+    def warm_up(self) -> None:
+        """Have a train process stand by. Called once other processes have done their imports."""
         with self._changed:
             if self._spare is None and self._running is None and not self._closing:
                 self._spare = self._spawn()
-                if measure is not None:
-                    self._spare.send({"measure": measure})
 
     def check_room(self) -> None:
         """Raises LimitError when no more runs may wait."""

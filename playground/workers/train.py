@@ -4,9 +4,6 @@ It imports torch, transformers, TRL and PEFT, says {"ready": true}, and waits fo
 
     {"folder": the run's folder}
 
-Before that it may be told {"measure": {"model": name, "folder": its folder, "book": speeds.json}}, to find out how fast
-this machine is with that model while nobody waits.
-
 Then it trains, and ends. All that anybody needs to know stands in the run's folder: when the app goes away the run goes
 on, and when this process is killed what it had saved is there. SIGTERM is a request to stop, as the file `stop` is.
 """
@@ -42,15 +39,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _on_sigterm)
     sys.stdout.write('{"ready": true}\n')
     sys.stdout.flush()
-    order: dict[str, Any] = {}
-    while "folder" not in order:
-        line = sys.stdin.readline()
-        if not line.strip():
-            return
-        order = orjson.loads(line)
-        if "measure" in order:
-            _measure(**order["measure"])
-    folder = RunFolder(Path(order["folder"]))
+    line = sys.stdin.readline()
+    if not line.strip():
+        return
+    folder = RunFolder(Path(orjson.loads(line)["folder"]))
     with open(folder.path / "log.txt", "ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -66,26 +58,6 @@ def main() -> None:
 def _on_sigterm(_: int, __: FrameType | None) -> None:
     global _terminated  # noqa: PLW0603  A signal handler has nowhere else to put its news.
     _terminated = True
-
-
-def _measure(model: str, folder: str, book: str) -> None:
-    """Find out how fast this machine trains `model` with the usual settings, unless it is known."""
-    output = os.dup(1)
-    os.dup2(2, 1)  # The protocol has standard output for itself.
-    try:
-        choice = devices.choose()
-        training.measure_model(
-            lambda: _load(Path(folder), model, choice),
-            load_tokenizer(Path(folder)),
-            choice,
-            model,
-            SpeedBook(Path(book)),
-        )
-    except Exception as problem:  # Nobody asked for it yet: a run measures for itself, and says what is wrong.
-        print(f"The speed of {model} could not be measured: {problem}", file=sys.stderr)
-    finally:
-        os.dup2(output, 1)
-        os.close(output)
 
 
 def _run(folder: RunFolder) -> None:

@@ -59,8 +59,8 @@ def test_paste_train_reload_and_compare(visit: Visit) -> None:
     expect(page.locator("#check-counts")).to_contain_text("24")
     expect(page.locator("#check-preview .k.t").first).to_be_visible()
     start(page, 8)
-    page.wait_for_selector(".run-state.is-running", timeout=90_000)
-    page.wait_for_selector("#curve svg", timeout=60_000)
+    page.wait_for_selector(".run-state.is-running", timeout=120_000)
+    page.wait_for_selector("#curve svg", timeout=150_000)
     seen = points(page)
 
     page.reload()

@@ -300,3 +300,16 @@ def test_a_phone_has_room_for_all_of_it(rows: Rows, language: str) -> None:
     page.locator("#rows-source").get_by_role("tab").nth(2).click()
     page.wait_for_timeout(300)
     assert fits_its_width(page)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_arrow_of_a_drawer_is_whole_on_a_narrow_screen(rows: Rows, language: str) -> None:
+    """Gradio turns it: what is seen is the turned box."""
+    page = rows("", language, 390)
+    for _ in range(2):
+        panel, arrow = (page.locator(f"#columns-panel > button{part}").bounding_box() for part in ("", " .icon"))
+        assert panel and arrow
+        assert panel["x"] <= arrow["x"] and arrow["x"] + arrow["width"] <= panel["x"] + panel["width"]
+        assert panel["y"] <= arrow["y"] and arrow["y"] + arrow["height"] <= panel["y"] + panel["height"]
+        page.locator("#columns-panel > button").click()
+        page.wait_for_timeout(300)

@@ -102,6 +102,13 @@ def test_what_is_broken_is_named_by_its_place_and_can_be_repaired():
     assert (finding.code, finding.row) == ("not_json", 2) and "Row 2 is not JSON" in finding.message
 
 
+@pytest.mark.parametrize("stray", ["}", "]", "}}", "{"])
+def test_a_bracket_too_many_between_two_rows_costs_neither(stray):
+    found = read(f"{pretty(ROWS[:1])}\n{stray}\n\n{pretty(ROWS[1:])}")
+    assert data(found) == ROWS
+    assert {text for text in found.broken.values()} == {stray[0]}
+
+
 def test_keys_that_stand_twice_are_named_with_their_row():
     found = read(pretty(ROWS) + '\n{\n"a": 1,\n"a": 2\n}')
     assert [(finding.code, finding.row) for finding in found.findings if finding.row] == [("duplicate_keys", 4)]

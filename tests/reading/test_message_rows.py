@@ -144,6 +144,7 @@ def test_a_column_that_is_another_for_each_message_divides_nothing():
         [{"prompt": "a", "completion": "b", "role": "user"}, {"prompt": "a", "completion": "b", "role": "assistant"}],
         [{"role": "user", "content": "a"}],
         [{"messages": HI}, {"messages": WHO}],
+        [*HI, {"role": "note", "content": "b"}, {"role": "user"}],
         [{**HI[0], "role": None}, HI[1], HI[1]],
     ],
 )
@@ -155,6 +156,16 @@ def test_a_row_of_another_kind_among_messages_stays_by_itself():
     other = {"prompt": "a", "completion": "b"}
     found = read(lines([*HI * 5, other, *HI[:1], *HI[1:]]))
     assert [record.data for record in found.records] == [{"messages": HI}] * 5 + [other, {"messages": HI}]
+
+
+def test_a_row_of_another_kind_within_a_conversation_is_no_message_of_it():
+    other = {"prompt": "a", "completion": "b"}
+    found = read(lines([*[SYSTEM, *HI] * 4, other, SYSTEM, *WHO]))
+    assert [record.data for record in found.records] == [
+        *[{"messages": [SYSTEM, *HI]}] * 4,
+        other,
+        {"messages": [SYSTEM, *WHO]},
+    ]
 
 
 # --- Messages that cannot be read ---
