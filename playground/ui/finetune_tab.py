@@ -20,6 +20,7 @@ from playground.ui.need_panel import NeedPanel
 from playground.ui.own_runs import remembered, with_run
 from playground.ui.rows_edits import Changes
 from playground.ui.rows_findings import pressable
+from playground.ui.rows_kept import KeptRows
 from playground.ui.rows_options import rows_settings
 from playground.ui.rows_panel import RowsPanel
 from playground.ui.run_panel import RunPanel, html
@@ -61,9 +62,15 @@ class FinetuneTab:
         return [self.start_from.run, *self.rows.given, *self.settings.widgets]
 
     def wire(
-        self, page: gr.Blocks, header: Header, runs: gr.BrowserState, tabs: gr.Tabs, compared: gr.Dropdown
+        self,
+        page: gr.Blocks,
+        header: Header,
+        runs: gr.BrowserState,
+        tabs: gr.Tabs,
+        compared: gr.Dropdown,
+        kept: KeptRows | None = None,
     ) -> None:
-        self.rows.wire(page, header, self.settings)
+        self.rows.wire(page, header, self.settings, kept)
         self.settings.wire()
         self._wire_estimate(header)
         self.run.wire(runs, compared)

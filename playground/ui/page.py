@@ -15,6 +15,7 @@ from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.header import Header
 from playground.ui.i18n import label, translations
 from playground.ui.own_runs_tabs import OtherTabs
+from playground.ui.rows_kept import KeptRows
 from playground.ui.template_tab import TemplateTab
 from playground.ui.theme import theme
 
@@ -33,6 +34,7 @@ def build_page(backend: Backend, browser_secret: str) -> gr.Blocks:
     """The page in front of `backend`. `browser_secret` must outlive a restart, or browsers forget their runs."""
     with gr.Blocks(title="SFT Playground", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
         runs = gr.BrowserState([], storage_key=RUNS_KEY, secret=browser_secret)
+        kept = KeptRows(browser_secret)
         others = OtherTabs()
         header = Header(backend)
         with gr.Tabs(selected="template", elem_id="tabs") as tabs:
@@ -46,7 +48,7 @@ def build_page(backend: Backend, browser_secret: str) -> gr.Blocks:
         header.wire(page)
         template.wire(page, header)
         template.hand_over(tabs, finetune.rows.paste, finetune.rows.file)
-        finetune.wire(page, header, runs, tabs, compare.run)
+        finetune.wire(page, header, runs, tabs, compare.run, kept)
         compare.wire(page, header, runs)
         api.add_endpoints(backend)
     return page

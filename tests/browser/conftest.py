@@ -27,6 +27,9 @@ FLAGS = [
 ]
 LOCALES = {"en": "en-US", "ja": "ja-JP"}
 
+# What another test's page left behind goes; a reload of the same page finds what it left itself.
+_FORGET = "if (!sessionStorage.begun) { localStorage.clear(); sessionStorage.begun = 1; }"
+
 Visit = Callable[..., Page]
 SameBrowser = Callable[..., BrowserContext]
 
@@ -53,6 +56,7 @@ def same_browser(chromium: Browser) -> Iterator[SameBrowser]:
     def context(**kind: object) -> BrowserContext:
         if repr(kind) not in contexts:
             contexts[repr(kind)] = chromium.new_context(**kind)
+            contexts[repr(kind)].add_init_script(_FORGET)
         return contexts[repr(kind)]
 
     yield context

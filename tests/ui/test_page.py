@@ -65,9 +65,10 @@ def test_live_events_keep_order(page):
     assert {fn.name: fn.trigger_mode for fn in live} == {"show": "always_last", "check": "multiple"}
 
 
-def test_the_runs_of_a_browser_survive_a_restart(page):
+def test_what_a_browser_keeps_survives_a_restart(page):
     stores = [block for block in page.blocks.values() if isinstance(block, gr.BrowserState)]
-    assert [(store.storage_key, store.secret) for store in stores] == [("sft-playground-runs", "secret")]
+    keys = ["sft-playground-runs", "sft-playground-rows", "sft-playground-rows-changes"]
+    assert [(store.storage_key, store.secret) for store in stores] == [(key, "secret") for key in keys]
 
 
 def test_nothing_is_recorded_or_sent_elsewhere():

@@ -17,7 +17,6 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from playground.dataset import held_out_places
 from playground.errors import InputError, LimitError, PlaygroundError, WorkerError
 from playground.records import Source
 from playground.rendering import Renderer
@@ -137,7 +136,10 @@ def test_a_runs_rows_are_written_as_the_preview_shows_them(sandbox, tiny_folder,
     assert table["row"] == [1, 2, 3, 4, 5]
     assert table["input_ids"] == [rendered.input_ids] * 5
     assert table["labels"] == [rendered.labels()] * 5
-    assert [place for place, out in enumerate(table["held_out"]) if out] == held_out_places(5, 0.4, 7)
+    told = sandbox.run("check_dataset", str(tiny_folder), ROWS, settings.dataset_options(), LIMITS, seconds=20.0)[
+        "split"
+    ]
+    assert [row for row, out in zip(table["row"], table["held_out"], strict=True) if out] == told["held_out_rows"]
 
 
 def test_a_prompt_ends_where_the_model_is_to_answer(sandbox, tiny_folder, tokenizer):
