@@ -38,6 +38,8 @@ test: check
 bench: setup-dev
 	$(BIN)/python -m tests.bench.preview
 	$(BIN)/python -m tests.bench.datasets
+	$(BIN)/python -m tests.bench.memory
+	$(BIN)/python -m tests.bench.training
 
 pictures: setup-dev
 	$(BIN)/python -m pytest tests/browser

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from playground.adapters import BASE, AdapterBank
+from playground.drawing import draw
 from playground.settings import Sampling
 
 ENDED = ("stop", "length", "cancelled")
@@ -46,6 +47,17 @@ class Row:
     last: float = 0.0
     _stream: DecodeStream | None = None
     _dice: torch.Generator | None = None
+    _seen: Tensor | None = None
+
+    def seen(self, vocabulary: int) -> Tensor | None:
+        """bool [vocabulary]: the tokens so far, prompt and answer; None where nobody asks."""
+        if self.sampling.repetition_penalty == 1:
+            return None
+        if self._seen is None:
+            self._seen = torch.zeros(vocabulary, dtype=torch.bool)
+            self._seen[self.prompt] = True
+        self._seen[self.tokens[-1:]] = True
+        return self._seen
 
     def tokens_per_s(self) -> float:
         """Tokens a second since the first one."""
@@ -128,7 +140,7 @@ class Engine:
     def _accept(self, rows: list[Row], logits: Tensor) -> None:
         now = time.monotonic()
         for row, scores in zip(rows, logits, strict=True):
-            token = draw(scores, row.sampling, row._dice)
+            token = draw(scores, row.sampling, row._dice, row.seen(len(scores)))
             row.last = now
             if not row.tokens:
                 row.first_s = now - row.started
@@ -173,24 +185,6 @@ class Engine:
             layer.keys = layer.keys[chosen][:, :, spare:].contiguous()
             layer.values = layer.values[chosen][:, :, spare:].contiguous()
         self.bank.use([row.slot for row in self.rows])
-
-
-def draw(scores: Tensor, sampling: Sampling, dice: torch.Generator | None) -> int:
-    """The next token from logits [vocabulary]; temperature 0 takes the likeliest.
-
-    Gumbel-max: the likeliest after adding noise, one number a token of the vocabulary. Two rows with equal noise and
-    equal logits draw the same token, and where logits are alike they mostly do.
-    """
-    if sampling.temperature == 0:
-        return int(scores.argmax())
-    scores = scores / sampling.temperature
-    if sampling.top_p < 1:
-        ranked, order = scores.sort(descending=True)
-        shares = ranked.softmax(dim=-1)
-        beyond = shares.cumsum(dim=-1) - shares >= sampling.top_p
-        scores = scores.index_fill(0, order[beyond], float("-inf"))
-    uniform = torch.rand(scores.shape, generator=dice, dtype=torch.float64)
-    return int((scores - (-uniform.clamp(min=1e-300).log()).log()).argmax())
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:

@@ -73,7 +73,7 @@ def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
         },
         "epochs": {
             "steps": options.steps(len(training)) if training else 0,
-            "seen": round(options.seen(len(training)), 2) if training else 0.0,
+            "seen": round(options.seen(len(training)), 2),
         },
         "codes": by_code(prepared.findings),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def _device_and_dtype() -> tuple[str, torch.dtype, Sentence]:
     return "cpu", torch.float32, line
 
 
+@lru_cache
 def _bf16_speed() -> float:
     """How many times as fast a matrix product is in bf16 as in fp32 on this CPU: the best of three each."""
     best = {}

@@ -7,7 +7,8 @@
     optimizer    AdamW's two moments for each of them, in the adapter's number format
     activations  what the backward pass needs of every layer; with gradient checkpointing the input of every layer and
                  all of one
-    logits       one tile of TRL's fused head; the whole of them never exists
+    logits       those that stand in memory at once, on a CPU 64 positions (training/head.py), else a tile of TRL's
+                 fused head; the whole of them never exists
     overhead     Python, torch and their threads, or the CUDA context
 
 Attention scores are in none of them: PyTorch's kernels for GPU and CPU go over them in blocks.
@@ -15,16 +16,17 @@ Attention scores are in none of them: PyTorch's kernels for GPU and CPU go over 
 Against what runs of two steps needed (`peak_needed`; SmolLM2-135M, r=16 all-linear, bf16, 2 CPU cores, torch 2.13):
 
     batch x length            1x128  4x128  8x128  1x512  4x512  8x512
-    nf4         needed, MB     1051   1845   2932   1677   5323
-                estimate       +13%    +6%    +2%   +17%    -5%
-      with checkpointing              1738                 3430   6275
-                estimate              -11%                   0%    -6%
-    none        needed, MB     1277   2135   3252          5775
-                estimate        +9%    +4%    +2%           -5%
-      with checkpointing                            1702   3884
-                estimate                             +3%    -7%
+    nf4         needed, MB     1055   1447   2021   1449   3183
+                estimate        -3%    +2%    +3%    +2%    +3%
+      with checkpointing               906                 1514   2744
+                estimate              +18%                  +8%   -12%
+    none        needed, MB     1157   1688   2278          3750
+                estimate        +7%    +4%    +7%           +1%
+      with checkpointing                            1234   2117
+                estimate                             +4%    -9%
 
-The same run needs up to 300 MB more or less, by what loading the model left behind. On a GPU nothing was measured.
+The same run needs up to 700 MB more or less, by what loading the model left behind and where the heap's
+holes lie. On a GPU nothing was measured.
 """
 
 from __future__ import annotations
@@ -51,9 +53,18 @@ _TILE_VOCAB = 32_768
 _TILE_COPIES = 33
 """Bytes for each logit of a tile beside the tile where there is no Triton, on a CPU: in the backward torch makes eight
 fp32 copies and a mask."""
+PLACES_AT_ONCE = 64
+"""Positions whose logits stand in memory at once with our own head: 13 MB in fp32 for a vocabulary of 49,152."""
+_PLACE_COPIES = 4
+"""Bytes for each logit of our own head beside two in the weights' format."""
 _OVERHEAD = {"cpu": 700_000_000, "cuda": 600_000_000}
 _WORKING = 1.15
 """What is kept for the backward, to what is there at most: gradients on their way, and blocks not yet given back."""
+_HOLES = 0.4
+"""What a CPU's heap holds beside that and cannot use, the holes between blocks that stay, to what all layers keep:
+about as much with checkpointing as without. With MALLOC_MMAP_THRESHOLD_=1000000 there are none (4 x 512: 2323 MB, not
+3244), and a run takes half as long again.
+"""
 _LIBRARIES = 150_000_000
 """What torch and its like map of their files."""
 _MOST_ACCUMULATION = 256
@@ -120,7 +131,7 @@ def estimate(
         adapter=adapter,
         gradients=adapter,
         optimizer=2 * adapter,
-        activations=_activations(shape, settings, tokens, dtype_bytes, adapter_bytes != dtype_bytes),
+        activations=_activations(shape, settings, tokens, device, dtype_bytes, adapter_bytes != dtype_bytes),
         logits=_logits(shape, tokens, device, dtype_bytes),
         overhead=_OVERHEAD[device],
     )
@@ -134,12 +145,14 @@ def _weights(shape: ModelShape, settings: TrainSettings, dtype_bytes: int, quant
     return round(shape.linear_parameters * (_FOUR_BITS + constants)) + others
 
 
-def _activations(shape: ModelShape, settings: TrainSettings, tokens: int, dtype_bytes: int, casts: bool) -> int:
+def _activations(
+    shape: ModelShape, settings: TrainSettings, tokens: int, device: str, dtype_bytes: int, casts: bool
+) -> int:
     """`casts`: the adapter has another number format than its inputs, so that each layer keeps a copy of its own."""
-    every_layer = _layer_bytes(shape, settings, dtype_bytes, casts) * shape.layers
-    if not settings.gradient_checkpointing:
-        return round(_WORKING * tokens * every_layer)
-    return round(_WORKING * tokens * (shape.layers * shape.hidden * dtype_bytes + every_layer / shape.layers))
+    layer = _layer_bytes(shape, settings, dtype_bytes, casts)
+    every_layer = layer * shape.layers
+    kept = shape.layers * shape.hidden * dtype_bytes + layer if settings.gradient_checkpointing else every_layer
+    return round(tokens * (_WORKING * kept + _HOLES * every_layer * (device == "cpu")))
 
 
 def _layer_bytes(shape: ModelShape, settings: TrainSettings, dtype_bytes: int, casts: bool) -> float:
@@ -156,7 +169,13 @@ def _layer_bytes(shape: ModelShape, settings: TrainSettings, dtype_bytes: int, c
 
 
 def _logits(shape: ModelShape, tokens: int, device: str, dtype_bytes: int) -> int:
-    """The head's tile, and what the backward of the head adds. On a GPU only supervised positions: a bound."""
+    """Logits that stand in memory at once, and what the head adds for the backward pass.
+
+    All positions count, though only supervised ones have logits: a bound.
+    """
+    if device == "cpu" and shape.plain_logits:
+        places = min(tokens, PLACES_AT_ONCE) * shape.vocab * (_PLACE_COPIES + 2 * dtype_bytes)
+        return places + tokens * shape.hidden * (4 + dtype_bytes)
     tile = min(tokens, _TILE_TOKENS) * min(shape.vocab, _TILE_VOCAB)
     hidden_gradient = tokens * shape.hidden * 4
     if device == "cuda":
@@ -300,17 +319,21 @@ def size(count: int) -> str:
     return f"{count / 1e6:.0f} MB" if count < 995_000_000 else f"{count / 1e9:.1f} GB"
 
 
-def peak_needed(status: str, mapped: int) -> int:
-    """Bytes that a process needed at most, by the text of its /proc/PID/status, to compare with Memory.total on a CPU.
+def peak_needed(status: str, mapped: int, before: int = 0) -> tuple[int, int]:
+    """(bytes that a process needed at most, its largest resident size), by the text of its /proc/PID/status, to compare
+    with Memory.total on a CPU.
 
-    Its largest resident size, less what it has mapped of files beside the libraries and `mapped` bytes of weights
-    (those that are not quantised are read from their file in every step). That is above all the file of 16-bit weights
-    that 4-bit ones were made from: it counts as resident, but the kernel takes it back when it needs the room.
+    Its resident size less what it has mapped of files beside the libraries and `mapped` bytes of weights (those that
+    are not quantised are read from their file in every step). That is above all the file of 16-bit weights that 4-bit
+    ones were made from: it counts as resident, but the kernel takes it back when it needs the room, and on some
+    machines without need. `before`: the largest size when this was last asked. Where it has not grown since, it was
+    reached with other files in memory than now, and only the present size says anything.
     """
-    kilobytes = {
-        name: int(value.split()[0])
+    bytes_ = {
+        name: int(value.split()[0]) * 1024
         for name, _, value in (line.partition(":") for line in status.splitlines())
-        if name in ("VmHWM", "RssFile")
+        if name in ("VmHWM", "VmRSS", "RssFile")
     }
-    spare = kilobytes.get("RssFile", 0) * 1024 - _LIBRARIES - mapped
-    return kilobytes.get("VmHWM", 0) * 1024 - max(spare, 0)
+    largest, spare = bytes_.get("VmHWM", 0), bytes_.get("RssFile", 0) - _LIBRARIES - mapped
+    size_then = largest if largest > before else bytes_.get("VmRSS", 0)
+    return size_then - max(spare, 0), largest

@@ -50,22 +50,28 @@ class _Family:
     """head: a norm of head_dim weights for q and for k. width: as wide as q and as k."""
     fused: bool = False
     """One layer for q, k and v and one for gate and up."""
+    scales_logits: bool = False
+    """One of `LOGIT_SCALES` where config.json names none."""
 
 
 _FAMILIES = {
     "llama": _Family(),
     "mistral": _Family(),
-    "granite": _Family(),
+    "granite": _Family(scales_logits=True),
     "smollm3": _Family(tied=True),
     "qwen2": _Family(qkv_bias=True),
     "qwen3": _Family(head_dim=128, qk_norm="head"),
     "gemma": _Family(tied=True, head_dim=256),
-    "gemma2": _Family(tied=True, head_dim=256, norms=4),
+    "gemma2": _Family(tied=True, head_dim=256, norms=4, scales_logits=True),
     "gemma3_text": _Family(tied=True, head_dim=256, norms=4, qk_norm="head"),
     "phi3": _Family(fused=True),
     "olmo2": _Family(qk_norm="width"),
     "lfm2": _Family(tied=True, qk_norm="head"),
 }
+LOGIT_SCALES = (
+    "final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling",
+)  # fmt: skip
+"""What some architectures do to their logits, by the names in their configurations."""
 _NO_BIAS_KEY = ("mistral", "phi3", "lfm2")
 """Families whose code does not read attention_bias."""
 
@@ -87,6 +93,8 @@ class ModelShape:
     """Whether the output head is the embedding."""
     others: int
     """Parameters that are neither in a linear layer's weights nor in the embeddings: norms and biases."""
+    plain_logits: bool = True
+    """Whether the head's products are the logits, with nothing of `LOGIT_SCALES`."""
 
     @property
     def linear_parameters(self) -> int:
@@ -131,6 +139,7 @@ class ModelShape:
             linears=tuple(linears),
             tied=bool(tied),
             others=_other_parameters(read, family, linears),
+            plain_logits=not family.scales_logits and all(read.given(name, None) is None for name in LOGIT_SCALES),
         )
 
 

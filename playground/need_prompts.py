@@ -56,7 +56,7 @@ def need_prompts(prepared: Prepared, renderer: Renderer, folder: str, limits: Li
     """
     require_trainable(prepared)
     chosen, notes = _chosen(prepared)
-    asking = _Asking(prepared, renderer, _context(folder, limits), chosen)
+    asking = _Asking(prepared, renderer, context_tokens(folder, limits), chosen)
     rows = list(asking.rows(chosen))
     if not rows:
         raise InputError(
@@ -107,7 +107,7 @@ def _spread(rows: list[Conversation], count: int) -> list[Conversation]:
     return [rows[place * len(rows) // count] for place in range(count)]
 
 
-def _context(folder: str, limits: Limits) -> int:
+def context_tokens(folder: str, limits: Limits) -> int:
     """Most tokens of a row: what is allowed here, and what the model can read."""
     path = Path(folder) / "config.json"
     config = orjson.loads(path.read_bytes()) if path.is_file() else {}
@@ -233,7 +233,7 @@ class _Asking:
             return None
         [(ids, _)] = self.renderer.tokenize([expected])
         return {
-            "question": _last_question(messages[:place]),
+            "question": last_question(messages[:place]),
             "expected": expected,
             "plain": plain,
             "examples": behind if examples else None,
@@ -258,7 +258,8 @@ def _with_examples(messages: list[Message], examples: list[list[Message]]) -> li
     return [*system, *(message for example in examples for message in example), *messages[len(system) :]]
 
 
-def _last_question(messages: list[Message]) -> str:
+def last_question(messages: list[Message]) -> str:
+    """The text of the last user message, which has to be there."""
     content = next(message for message in reversed(messages) if message["role"] == "user").get("content")
     if isinstance(content, list):
         return "\n".join(block.get("text", "") for block in content if isinstance(block, dict))

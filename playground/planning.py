@@ -206,7 +206,7 @@ def _one_look(settings: TrainSettings, lengths: Sequence[int] | Lengths, token_s
 
 
 def look_sample(rows: int, count: int) -> list[int]:
-    """Places of the `count` of `rows` held-out rows that a look scores: evenly spread, the same in every look."""
+    """Places of the `count` of `rows` rows that a look scores: evenly spread, the same in every look."""
     return [place * rows // count for place in range(count)]
 
 

@@ -20,6 +20,7 @@ from playground.conversations import Message, check_messages
 from playground.dataset import Prepared
 from playground.errors import PlaygroundError
 from playground.general_set import general_language, general_rows
+from playground.planning import look_sample
 from playground.rendering import Renderer
 from playground.settings import RenderOptions, TrainSettings
 from playground.words import say
@@ -61,8 +62,7 @@ def lengths(prepared: Prepared, renderer: Renderer, settings: TrainSettings) -> 
     train = [count for place, count in enumerate(tokens) if place not in prepared.held_out]
     options = settings.dataset_options().render_options(None)
     general = _general(renderer, options, general_language(_answers(prepared))) if settings.general_ability else []
-    sampled = min(SAMPLED, len(train))
-    scored = sum(train[place * len(train) // sampled] for place in range(sampled))
+    scored = sum(train[place] for place in look_sample(len(train), min(SAMPLED, len(train))))
     return {
         "train": train,
         "held_out": [tokens[place] for place in sorted(prepared.held_out)],

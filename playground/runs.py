@@ -39,6 +39,7 @@ from typing import Any
 import orjson
 
 from playground.errors import NotFoundError, disk_is_full, unpack_error
+from playground.whole_files import write_whole
 from playground.words import Sentence, pack, say, unpack
 
 TEMPLATE = "chat_template.jinja"
@@ -77,9 +78,7 @@ class RunFolder:
 
     def rename(self, title: str) -> None:
         """Give the run a name; "" takes it away."""
-        part = self.path / "title.txt.part"
-        part.write_text(title, encoding="utf-8")
-        part.replace(self.path / "title.txt")
+        write_whole(self.path / "title.txt", title.encode())
 
     def has_checkpoint(self) -> bool:
         """Whether a stopped or failed run can go on."""
@@ -129,9 +128,7 @@ class RunFolder:
 
     def write_report(self, report: dict[str, Any]) -> None:
         """report.json, all of it or none."""
-        work = self.path / "report.json.part"
-        work.write_bytes(orjson.dumps(pack(report), option=orjson.OPT_INDENT_2))
-        work.rename(self.path / "report.json")
+        write_whole(self.path / "report.json", orjson.dumps(pack(report), option=orjson.OPT_INDENT_2))
 
     def report(self) -> dict[str, Any] | None:
         """report.json, or None while there is none."""

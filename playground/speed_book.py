@@ -21,6 +21,7 @@ import orjson
 
 from playground.planning import Speed
 from playground.settings import TrainSettings
+from playground.whole_files import write_whole
 
 ENTRIES = 200
 """Speeds remembered; the oldest go first."""
@@ -33,33 +34,20 @@ _SIZES = (256, 2048)
 _NAMES = [field.name for field in fields(Speed)]
 
 
-def speed_key(
-    model: str,
-    quantization: str,
-    device: str,
-    r: int,
-    target_modules: str,
-    gradient_checkpointing: bool,
-    packing: bool,
-) -> str:
-    """Everything that a speed depends on, beside the rows: one line."""
-    modules = ",".join(sorted({name.strip() for name in target_modules.split(",")}))
-    parts = [model, quantization, device, f"r={r}", modules]
-    parts += ["checkpointing"] * gradient_checkpointing + ["packing"] * packing
-    return " | ".join(parts)
-
-
-def key_of(model: str, quantization: str, device: dict[str, Any], settings: TrainSettings) -> str:
-    """speed_key of a run with these settings. `device`: dtype_bytes, name and cores, as device_facts has them."""
-    return speed_key(
+def speed_key(model: str, quantization: str, device: dict[str, Any], settings: TrainSettings) -> str:
+    """Everything that a speed depends on, beside the rows: one line. `device`: dtype_bytes, name and cores, as
+    device_facts has them.
+    """
+    modules = ",".join(sorted({name.strip() for name in settings.target_modules.split(",")}))
+    parts = [
         model,
         f"{quantization} {device['dtype_bytes'] * 8} bit",
         f"{device['name']} x{device['cores']}",
-        settings.r,
-        settings.target_modules,
-        settings.gradient_checkpointing,
-        settings.packing,
-    )
+        f"r={settings.r}",
+        modules,
+    ]
+    parts += ["checkpointing"] * settings.gradient_checkpointing + ["packing"] * settings.packing
+    return " | ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -89,7 +77,7 @@ class SpeedBook:
                 entries.pop(key, None)
                 entries[key] = {"time": round(time.time(), 3), **asdict(speed)}
                 newest = sorted(entries.items(), key=lambda item: item[1]["time"])[-ENTRIES:]
-                self._write(dict(newest))
+                write_whole(self.path, orjson.dumps(dict(newest), option=orjson.OPT_INDENT_2), flush=True)
         except OSError:
             return False
         return True
@@ -102,14 +90,6 @@ class SpeedBook:
         if not isinstance(entries, dict):
             return {}
         return {key: entry for key, entry in entries.items() if _is_entry(entry)}
-
-    def _write(self, entries: dict[str, dict[str, Any]]) -> None:
-        part = self.path.with_name(f"{self.path.name}.part")
-        with part.open("wb") as file:
-            file.write(orjson.dumps(entries, option=orjson.OPT_INDENT_2))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ from playground.presets import PRESETS
 from playground.records import Source, read_source
 from playground.runs import FINISHED, SPEEDS, Progress, RunStore
 from playground.settings import Limits, TrainSettings
-from playground.speed_book import SpeedBook, key_of
+from playground.speed_book import SpeedBook, speed_key
 from playground.ui.report_page import report_html
 from playground.words import say
 from playground.workers.chat_client import ChatClient
@@ -145,7 +145,7 @@ class TrainingDesk(ABC):
             return None
         quantised = asked.quantization != "none" and device["quantised"]
         kind = ("fp4" if asked.quantization == "fp4" else "nf4") if quantised else "none"
-        return SpeedBook(self.home / SPEEDS).get(key_of(model, kind, device, asked))
+        return SpeedBook(self.home / SPEEDS).get(speed_key(model, kind, device, asked))
 
     def _memory(self, folder: Path, asked: TrainSettings, plan: Plan, longest: int) -> dict[str, Any] | None:
         device = self._chat.device

@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from playground.chat import Engine, Row, draw
+from playground.chat import Engine, Row
 from playground.errors import InputError
 from playground.settings import Sampling
 
@@ -224,26 +224,22 @@ def test_a_draw_does_not_depend_on_who_else_is_answered(engine):
     assert among.tokens == alone.tokens
 
 
-def test_temperature_zero_takes_the_likeliest_whatever_the_seed():
-    scores = torch.tensor([0.1, 3.0, 2.9])
-    assert {draw(scores, Sampling(seed=seed), torch.Generator().manual_seed(seed)) for seed in range(20)} == {1}
-
-
-def test_draws_follow_the_probabilities():
-    scores = torch.tensor([0.0, 1.0, 2.0, -1.0])
-    dice = torch.Generator().manual_seed(0)
-    for temperature in (1.0, 2.0):
-        sampling = Sampling(temperature=temperature)
-        counts = torch.bincount(torch.tensor([draw(scores, sampling, dice) for _ in range(4000)]), minlength=4)
-        torch.testing.assert_close(counts / 4000, (scores / temperature).softmax(-1), atol=0.03, rtol=0)
-
-
-def test_top_p_draws_only_from_the_likeliest():
-    scores = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
-    dice = torch.Generator().manual_seed(0)
-    for top_p, allowed in ((0.4, {0}), (0.79, {0, 1}), (0.81, {0, 1, 2}), (1.0, {0, 1, 2, 3})):
-        sampling = Sampling(temperature=1.0, top_p=top_p)
-        assert {draw(scores, sampling, dice) for _ in range(400)} == allowed
+def test_a_repetition_penalty_is_that_of_generate(engine, model, solo):
+    prompt = PROMPTS[1]
+    asked = [row(prompt, 20, repetition_penalty=penalty) for penalty in (1.0, 0.5)]
+    engine.join(asked)
+    finish(engine)
+    ids = torch.tensor([prompt])
+    with torch.inference_mode():
+        expected = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=20,
+            do_sample=False,
+            repetition_penalty=0.5,
+        )[0, len(prompt) :].tolist()
+    assert asked[1].tokens == expected
+    assert asked[0].tokens == solo(prompt, None, 20) != expected
 
 
 # --- Text ---

@@ -9,6 +9,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from playground import model_shape
 from playground.errors import ModelError
 from playground.model_shape import ModelShape
 
@@ -96,6 +97,18 @@ def test_a_text_model_inside_another() -> None:
     parameters, text = KNOWN["gemma-3-270m"]
     outer = {"model_type": "gemma3", "hidden_size": 3, "text_config": text}
     assert ModelShape.from_config(outer).parameters == parameters
+
+
+@pytest.mark.parametrize("kind", sorted(model_shape._FAMILIES))
+def test_whether_logits_are_scaled_is_what_transformers_says(kind: str) -> None:
+    built = AutoConfig.for_model(kind)
+    scales = [name for name in model_shape.LOGIT_SCALES if getattr(built, name, None) is not None]
+    sizes = KNOWN["LFM2-350M" if kind == "lfm2" else "SmolLM2-135M"][1]
+    assert ModelShape.from_config({**sizes, "model_type": kind}).plain_logits == (not scales)
+
+
+def test_a_scale_that_the_config_names_counts() -> None:
+    assert not ModelShape.from_config({**KNOWN["SmolLM2-135M"][1], "logit_scale": 0.5}).plain_logits
 
 
 def test_modules_that_do_not_exist_have_no_parameters() -> None:

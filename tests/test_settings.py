@@ -44,6 +44,8 @@ SAMPLING = {
     "max_new_tokens": (1, 4096, 0, 4097),
     "temperature": (0, 5, -0.1, 5.1),
     "top_p": (0.01, 1, 0.009, 1.01),
+    "top_k": (0, 1_000_000, -1, 1_000_001),
+    "repetition_penalty": (0.1, 10, 0.09, 10.1),
     "seed": (0, 2**32 - 1, -1, 2**32),
 }
 NO_NUMBERS = ["8", None, True, [], {}, float("nan"), float("inf")]
@@ -125,6 +127,8 @@ def test_target_modules_are_names_separated_by_commas():
         assert TrainSettings.from_dict({"target_modules": right}).target_modules == right
     for wrong in ("", "q_proj,", "a b", ".*", "../x", None, ["q_proj"], 1):
         assert "target_modules" in refused(TrainSettings, target_modules=wrong)
+    for unchanged in ("lm_head", "q_proj, lm_head", "embed_tokens"):
+        assert "stay as they are" in refused(TrainSettings, target_modules=unchanged)
 
 
 @pytest.mark.parametrize("cls", [TrainSettings, RenderOptions, DatasetOptions, Sampling])

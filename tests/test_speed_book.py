@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from playground import speed_book
 from playground.planning import Speed
+from playground.settings import TrainSettings
 from playground.speed_book import SpeedBook, plans_alike, speed_key
 
 SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
@@ -149,23 +150,23 @@ def test_processes_lose_none_of_each_others_speeds(book: SpeedBook) -> None:
 
 
 def test_a_key_tells_apart_what_changes_the_speed() -> None:
-    usual = {
-        "model": "m",
-        "quantization": "nf4",
-        "device": "2 CPU cores",
-        "r": 16,
-        "target_modules": "all-linear",
-        "gradient_checkpointing": False,
-        "packing": False,
-    }
+    device = {"dtype_bytes": 2, "name": "a CPU", "cores": 2}
+    usual = {"model": "m", "quantization": "nf4", "device": device, "settings": TrainSettings()}
     others: list[dict[str, object]] = [
-        {"model": "n"}, {"quantization": "none"}, {"device": "GPU"}, {"r": 8}, {"target_modules": "q_proj"},
-        {"gradient_checkpointing": True}, {"packing": True},
-    ]  # fmt: skip
+        {"model": "n"},
+        {"quantization": "none"},
+        *({"device": {**device, **other}} for other in ({"dtype_bytes": 4}, {"name": "a GPU"}, {"cores": 4})),
+        *(
+            {"settings": replace(TrainSettings(), **other)}  # type: ignore[arg-type]
+            for other in ({"r": 8}, {"target_modules": "q_proj"}, {"gradient_checkpointing": True}, {"packing": True})
+        ),
+    ]
     keys = {speed_key(**{**usual, **other}) for other in [{}, *others]}  # type: ignore[arg-type]
-    assert len(keys) == 8
+    assert len(keys) == 10
 
 
-def test_the_order_of_modules_makes_no_other_key() -> None:
-    one, two = (speed_key("m", "nf4", "cpu", 8, names, False, False) for names in ("q_proj, v_proj", "v_proj,q_proj"))
-    assert one == two
+def test_what_changes_no_speed_makes_no_other_key() -> None:
+    device = {"dtype_bytes": 2, "name": "a CPU", "cores": 2}
+    some = TrainSettings(target_modules="q_proj, v_proj")
+    same = replace(some, target_modules="v_proj,q_proj", learning_rate=1e-5, max_steps=7)
+    assert speed_key("m", "nf4", device, some) == speed_key("m", "nf4", device, same)

@@ -12,7 +12,7 @@ from playground.errors import InputError, NotFoundError
 from playground.planning import Speed, Work, make_plan
 from playground.runs import SPEEDS, RunFolder
 from playground.settings import TrainSettings
-from playground.speed_book import SpeedBook, key_of
+from playground.speed_book import SpeedBook, speed_key
 from tests.runs import few_rows
 
 pytest_plugins = ["tests.tiny"]
@@ -139,7 +139,7 @@ def test_an_estimate_says_steps_before_the_speed_is_known_and_time_afterwards(ba
     assert not first["measured"] and first["plan"]["seconds"] is None
     assert first["plan"]["steps"] == 4 and first["memory"] is None
     backend._chat.device = DEVICE
-    key = key_of("tiny", "nf4", DEVICE, TrainSettings())
+    key = speed_key("tiny", "nf4", DEVICE, TrainSettings())
     SpeedBook(backend.home / SPEEDS).learn(key, Speed(1.0, 0.0, 0.0, 0.0, 2.0))
     then = backend.estimate(few_rows(8), model="tiny", settings=asked)
     assert then["measured"] and then["plan"]["seconds"] == pytest.approx(6.0)

@@ -232,8 +232,9 @@ def test_training_further_begins_with_the_earlier_adapter(tiny_folder: Path, tmp
 
 
 def test_the_best_look_is_the_one_that_is_offered(tiny_folder: Path, tmp_path: Path) -> None:
-    settings = replace(SHORT, max_steps=30, eval_steps=5, learning_rate=0.05, lr_scheduler_type="constant_with_warmup")
-    run = train(tmp_path, tiny_folder, settings, few_rows(10))
+    # Three rows learned by heart: the loss of the fourth rises soon, by any seed.
+    settings = replace(SHORT, max_steps=30, eval_steps=5, learning_rate=0.02, lr_scheduler_type="constant_with_warmup")
+    run = train(tmp_path, tiny_folder, settings, few_rows(4))
     looks = dict(zip(run.values("eval", "step"), run.values("eval", "eval_loss"), strict=True))
     best = min((step for step in looks if step), key=looks.__getitem__)
     print("\n", looks)
@@ -250,11 +251,11 @@ def test_a_run_without_a_new_best_is_ended_early_where_that_is_wanted(tiny_folde
         SHORT,
         max_steps=60,
         eval_steps=3,
-        learning_rate=0.1,
+        learning_rate=0.02,
         lr_scheduler_type="constant_with_warmup",
         early_stopping_patience=2,
     )
-    run = train(tmp_path, tiny_folder, settings, few_rows(10))
+    run = train(tmp_path, tiny_folder, settings, few_rows(4))
     assert run.outcome.steps < 60
     assert run.outcome.steps == run.outcome.best_step + 6  # type: ignore[operator]
     assert "the last 2 looks" in str(run.values("note", "note")[-1])

@@ -41,6 +41,7 @@ NO_JAPANESE_NEEDED = {
     "assistant",
     "tool",
     "Top-p",
+    "chrF {score}",
 }
 """Entries that are only placeholders, or names that stay as they are."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -56,18 +57,17 @@ def row_count(training: Sequence[View], facts: LintFacts) -> Iterator[Finding]:
             None,
             say("The model learns these few rows by heart and little that carries over to other questions."),
         )
-    passes = facts.epochs if facts.steps is None else facts.steps * facts.rows_per_step / max(rows, 1)
-    if not rows or passes <= _MANY_PASSES:
+    if not rows or facts.epochs <= _MANY_PASSES:
         return
     yield Finding(
         "seen_often",
-        "warning" if passes > _TOO_MANY_PASSES else "info",
-        say("The run sees each training row about {passes} times.", passes=round(passes)),
+        "warning" if facts.epochs > _TOO_MANY_PASSES else "info",
+        say("The run sees each training row about {passes} times.", passes=round(facts.epochs)),
         say("Lower the number of epochs to {passes} or less, or add rows.", passes=_MANY_PASSES)
         if facts.steps is None
         else say(
             "Lower the number of steps to about {steps}, or add rows.",
-            steps=max(1, _MANY_PASSES * rows // max(1, facts.rows_per_step)),
+            steps=_MANY_PASSES * math.ceil(rows / max(1, facts.rows_per_step)),
         ),
         None,
         say("Seen this often, rows are learnt by heart: the training loss falls while new questions gain nothing."),

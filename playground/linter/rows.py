@@ -50,8 +50,9 @@ class LintFacts:
     """As the tokenizer knows them; each becomes one token wherever it stands in a text."""
     rows_per_step: int
     steps: int | None
-    """None where it is not known yet: then `epochs` counts."""
+    """None where the run is set by epochs."""
     epochs: float
+    """How often the run sees each training row."""
 
 
 class View:

@@ -131,11 +131,17 @@ class DatasetOptions:
         """Optimiser steps of a run over so many training rows, before a time budget shortens it."""
         if self.max_steps > 0:
             return self.max_steps
-        return math.ceil(math.ceil(rows / self.rows_per_step) * self.num_train_epochs)
+        return math.ceil(self._steps_of_a_pass(rows) * self.num_train_epochs)
 
     def seen(self, rows: int) -> float:
-        """How often a run over so many training rows sees each of them."""
-        return self.steps(rows) * self.rows_per_step / max(rows, 1)
+        """How often a run over so many training rows sees each of them on average; a pass ends with what is left."""
+        if not rows:
+            return 0.0
+        passes, rest = divmod(self.steps(rows), self._steps_of_a_pass(rows))
+        return passes + rest * self.rows_per_step / rows
+
+    def _steps_of_a_pass(self, rows: int) -> int:
+        return math.ceil(rows / self.rows_per_step)
 
     def render_options(self, tools: list[Any] | None) -> RenderOptions:
         """What the template is given for a row with these tools. Raises InputError for a value of the wrong kind."""

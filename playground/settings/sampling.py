@@ -19,6 +19,10 @@ class Sampling:
     """0: always the likeliest token (greedy). Higher: more variety."""
     top_p: float = 1.0
     """Draw only from the likeliest tokens that together hold this share of the probability."""
+    top_k: int = 0
+    """Draw only from so many of the likeliest tokens; 0 sets no limit."""
+    repetition_penalty: float = 1.0
+    """Above 1, tokens that stand in the prompt or in the answer become less likely; 1 leaves them as they are."""
     seed: int = 0
     """Equal seeds give equal draws."""
     system: str = ""
@@ -28,6 +32,8 @@ class Sampling:
         check_number("max_new_tokens", self.max_new_tokens, 1, 4096, whole=True)
         check_number("temperature", self.temperature, 0, 5)
         check_number("top_p", self.top_p, 0.01, 1)
+        check_number("top_k", self.top_k, 0, 1_000_000, whole=True)
+        check_number("repetition_penalty", self.repetition_penalty, 0.1, 10)
         check_number("seed", self.seed, 0, 2**32 - 1, whole=True)
         if not isinstance(self.system, str):
             raise refuse("system", self.system, say("text"))

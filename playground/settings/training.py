@@ -14,6 +14,9 @@ Quantization = Literal["auto", "nf4", "fp4", "none"]
 _PROBES = 5
 _PROBE_CHARS = 2_000
 _FLAGS = ("bnb_4bit_use_double_quant", "use_rslora", "packing", "gradient_checkpointing", "general_ability")
+_NOT_ADAPTED = ("embed_tokens", "lm_head", "embed_in", "embed_out", "wte")
+"""Embeddings and heads. The loss is computed from the head's own weights, past any adapter on it, which would then
+"train" without learning anything; and compare serves adapters of linear layers alone."""
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -120,6 +123,12 @@ class TrainSettings:
         names = self.target_modules.split(",") if isinstance(self.target_modules, str) else [""]
         if not all(name.strip().replace("_", "").replace("-", "").isalnum() for name in names):
             raise refuse("target_modules", self.target_modules, say("all-linear or module names separated by commas"))
+        if unchanged := [name.strip() for name in names if name.strip() in _NOT_ADAPTED]:
+            raise refuse(
+                "target_modules",
+                ", ".join(unchanged),
+                say("all-linear or linear layers inside the model: its embeddings and its head stay as they are"),
+            )
         check_choice("quantization", self.quantization, ("auto", "nf4", "fp4", "none"))
         for name in _FLAGS:
             if not isinstance(getattr(self, name), bool):

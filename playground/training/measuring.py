@@ -8,12 +8,12 @@ from playground.device_facts import processor_name
 from playground.devices import Choice
 from playground.planning import Speed, Work
 from playground.settings import TrainSettings
-from playground.speed_book import key_of
+from playground.speed_book import speed_key
 from playground.training.rows import Rows, lengths
 from playground.training.trainer import RunTrainer
 
 
-def measure(trainer: RunTrainer, known: Speed | None = None) -> Speed:
+def measure(trainer: RunTrainer) -> Speed:
     """Seconds by tokens, from a few batches forward and backward. Weights and random numbers stay as they were."""
     rows, size = trainer.train_dataset, trainer.args.per_device_train_batch_size
     order = sorted(range(len(rows)), key=lambda place: -len(rows[place]["input_ids"]))
@@ -29,7 +29,7 @@ def measure(trainer: RunTrainer, known: Speed | None = None) -> Speed:
                     outputs = trainer.model(**batch, fused_lm_head=True, use_cache=False)
                     (-outputs.log_probs.sum()).backward()
                 trainer.model.zero_grad(set_to_none=True)
-    speed = trainer.meter.speed(1, known)
+    speed = trainer.meter.speed(1, None)
     assert speed is not None
     trainer.meter.steps.clear()
     return speed
@@ -45,4 +45,4 @@ def speed_key_here(model: str, choice: Choice, settings: TrainSettings) -> str:
     """Under which this machine's speed with `model` is remembered."""
     name = torch.cuda.get_device_name() if choice.device == "cuda" else processor_name()
     device = {"dtype_bytes": choice.dtype.itemsize, "name": name, "cores": torch.get_num_threads()}
-    return key_of(model, choice.quantization, device, settings)
+    return speed_key(model, choice.quantization, device, settings)

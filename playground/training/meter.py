@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,28 @@ from pathlib import Path
 
 import psutil
 import torch
+from torch import nn
 
 from playground.memory import peak_needed
 from playground.planning import Speed, fit_speed
 
 Measured = tuple[float, float]
 """(tokens or decoding steps, seconds)."""
+
+
+def mapped_weights(model: nn.Module) -> int:
+    """Bytes of weights that are read from their file in every step: those that are neither quantised nor trained."""
+    return sum(w.nbytes for w in model.parameters() if w.is_floating_point() and not w.requires_grad)
+
+
+def give_back_memory() -> None:
+    """Have the C library return to the system what its heap holds and nobody uses, where it is glibc.
+
+    Batches of ever other lengths leave holes: in 48 steps what a process held grew from 1.3 to 1.7 GB, of which 0.9 GB
+    were in use between steps. It takes the next step a tenth of a second to have the memory again.
+    """
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 @dataclass
@@ -30,9 +47,10 @@ class Meter:
     """Tokens of the step in hand, padding included."""
     peak: int = 0
     """Most memory seen, in bytes."""
-
     mapped: int = 0
-    """Bytes of weights that are read from their file in every step."""
+    """`mapped_weights` of the model."""
+    _largest: int = 0
+    """The largest resident size so far, in bytes."""
 
     @contextmanager
     def timing(self, kind: list[Measured], count: float) -> Iterator[None]:
@@ -57,5 +75,6 @@ class Meter:
             return int(torch.cuda.max_memory_reserved())
         status = Path("/proc/self/status")
         if status.is_file():
-            return peak_needed(status.read_text(), self.mapped)
+            needed, self._largest = peak_needed(status.read_text(), self.mapped, self._largest)
+            return needed
         return int(psutil.Process().memory_info().rss)

@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
+from playground.planning import look_sample
 from playground.run_files import SAMPLED
 
 
@@ -37,8 +38,7 @@ class Rows:
 
     def sample(self) -> Dataset:
         """Some of the training rows, evenly spread, the same each time."""
-        count = min(SAMPLED, len(self.train))
-        return self.train.select([place * len(self.train) // count for place in range(count)])
+        return self.train.select(look_sample(len(self.train), min(SAMPLED, len(self.train))))
 
 
 def lengths(rows: Dataset) -> list[int]:

@@ -25,11 +25,13 @@ from playground.settings import TrainSettings
 from playground.speed_book import SpeedBook
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of
 from playground.training.measuring import measure, speed_key_here, work_of
+from playground.training.meter import mapped_weights
 from playground.training.rows import Rows
 from playground.training.scales import changes, figures, share_that_ends
 from playground.training.trainer import RunTrainer, build_trainer
 from playground.training.verdict import Evidence
 from playground.training.watch import Emit, Probes, Watch
+from playground.whole_files import write_whole
 from playground.words import say
 
 
@@ -117,9 +119,7 @@ class Run:
         model = self.load_model()
         trainer = build_trainer(model, self.tokenizer, rows, settings, self.choice, self.folder, plan)
         trainer.meter.load_s = time.monotonic() - self.started
-        trainer.meter.mapped = sum(
-            w.nbytes for w in model.parameters() if w.is_floating_point() and not w.requires_grad
-        )
+        trainer.meter.mapped = mapped_weights(model)
         return trainer
 
     def _plan(self, trainer: RunTrainer, rows: Rows, probes: Probes, settings: TrainSettings) -> Plan:
@@ -133,13 +133,12 @@ class Run:
             if self.book is not None:
                 self.book.learn(key, known)
         self.emit("phase", phase=say("Training."))
-        plan = make_plan(settings, work_of(rows, settings, len(probes.prompts)), known)
+        work = work_of(rows, settings, len(probes.prompts))
+        plan = make_plan(settings, work, known)
         self.emit("plan", **plan.to_dict())
-        part = self.folder / "plan.json.part"
-        part.write_bytes(orjson.dumps(plan.to_dict()))
-        part.replace(self.folder / "plan.json")
+        write_whole(self.folder / "plan.json", orjson.dumps(plan.to_dict()))
         if plan.bound_by == "time":
-            wanted = make_plan(replace(settings, time_budget_s=0), work_of(rows, settings, 0), None).steps
+            wanted = make_plan(replace(settings, time_budget_s=0), work, None).steps
             self.emit(
                 "note",
                 note=say(

@@ -27,6 +27,7 @@ from playground.devices import Choice
 from playground.planning import Plan
 from playground.settings import TrainSettings
 from playground.training.checkpoints import publish_checkpoint
+from playground.training.head import score_supervised_only
 from playground.training.meter import Meter
 from playground.training.rows import EpochSampler, Rows, lengths
 
@@ -187,6 +188,7 @@ def build_trainer(
         trainer = RunTrainer(
             model, args=config, train_dataset=train, processing_class=tokenizer, peft_config=_lora(settings)
         )
+    score_supervised_only(trainer.model.get_base_model())
     trainer.meter = Meter()
     if settings.shuffle_dataset:
         together = plan.per_device_train_batch_size * plan.gradient_accumulation_steps

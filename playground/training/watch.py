@@ -19,9 +19,11 @@ from playground.errors import InputError
 from playground.planning import Plan, look_sample
 from playground.settings import TrainSettings
 from playground.training.checkpoints import offer_adapter, save_adapter
+from playground.training.meter import give_back_memory
 from playground.training.rows import Rows
 from playground.training.scales import Scores, changes, figures, mean_loss
 from playground.training.trainer import RunTrainer, Score
+from playground.whole_files import write_whole
 from playground.words import say
 
 Emit = Callable[..., None]
@@ -176,6 +178,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         else:
             self._looks_since_best += 1
         self._remember()
+        give_back_memory()
         self.saved_s += time.monotonic() - started
         if is_last or (self.plan.probe_steps and step % self.plan.probe_steps == 0):
             self.answer(step)
@@ -197,9 +200,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             "looks_since_best": self._looks_since_best,
             "before": {name: [astuple(score) for score in scores] for name, scores in self.before.items()},
         }
-        part = self.folder / "looks.json.part"
-        part.write_bytes(orjson.dumps(known))
-        part.replace(self.folder / "looks.json")
+        write_whole(self.folder / "looks.json", orjson.dumps(known))
 
     def recall(self) -> None:
         """Take up looks.json, where the run goes on from a checkpoint."""

@@ -130,7 +130,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         Args:
             messages: The conversation so far, each message an object with role and content, the last from the user.
             run: The id of the run whose adapter answers beside the base; "" for base alone.
-            sampling: max_new_tokens, temperature (0: greedy), top_p, seed, system.
+            sampling: max_new_tokens, temperature (0: greedy), top_p, top_k, repetition_penalty, seed, system.
 
         Returns:
             {base: {text, tokens, tokens_per_s, first_s, ended}, tuned: the same or null}.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -77,6 +78,8 @@ class Desk:
 
     newest: int = 0
     """Number of the newest check that was asked for."""
+    drawn: threading.Event | None = None
+    """Set once all that the newest check drew has left for the page."""
     asked: Asked | None = None
     report: Report | None = None
     shown: dict[str, Any] | None = None

@@ -27,7 +27,8 @@ const look = () => {
 document.addEventListener("sft-rows", look);
 look();
 """
-_PATIENCE_S = 0.25
+_PATIENCE_S = 0.1
+"""Seconds after which a look that is still worked on sees that a newer one waits for it to end."""
 
 
 class Superseded(Exception):

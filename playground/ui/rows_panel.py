@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from playground.words import say
 
 _SHOWN_AFTER_S = 0.4
 """Seconds of work after which it is said how far it is; before, the answer is nearly there."""
+_OLDER_ENDS_S = 2.0
+"""Seconds that a look waits for the older one to end: that takes it a tenth of a second, unless its page is gone."""
 
 
 class RowsPanel:
@@ -156,12 +159,50 @@ class RowsPanel:
         *given: Any,
     ) -> Iterator[Updates]:
         """Look at the rows anew. The newest look wins: an older one ends where it is, and draws nothing more."""
-        language = reader_language(request)
         number = int(number or 0) or desk.newest + 1
         if number <= desk.newest:
             return
-        desk.newest = number
-        columns = (user, assistant, system)
+        older, drawn = desk.drawn, threading.Event()
+        desk.newest, desk.drawn = number, drawn
+        try:
+            yield from self._look(
+                reader_language(request),
+                number,
+                older,
+                desk,
+                model,
+                pasted,
+                file,
+                template,
+                changes,
+                (user, assistant, system),
+                given,
+            )
+            if desk.newest != number:
+                # Gradio sends the last update once more when a generator ends. This one may come late and harm nothing.
+                yield {self.progress: gr.skip()}
+        finally:
+            drawn.set()
+
+    def _look(
+        self,
+        language: str,
+        number: int,
+        older: threading.Event | None,
+        desk: Desk,
+        model: str | None,
+        pasted: str | None,
+        file: str | None,
+        template: dict[str, Any] | None,
+        changes: Changes,
+        columns: tuple[str | None, str | None, str | None],
+        given: Sequence[Any],
+    ) -> Iterator[Updates]:
+        """What `check` draws, once nothing of the older look can come after it."""
+        if older:
+            older.wait(_OLDER_ENDS_S)
+        if desk.newest != number:
+            return
         if not (pasted or "").strip() and not file:
             desk.asked = desk.report = desk.shown = None
             yield {
@@ -197,9 +238,6 @@ class RowsPanel:
                 yield self._refused(desk, item, language)
             elif kind == "done":
                 yield from self._done(desk, number, asked, item, edits, language)
-        if desk.newest != number:
-            # Gradio sends the last update once more when a generator ends. This one may come late and harm nothing.
-            yield {self.progress: gr.skip()}
 
     def _work(self, desk: Desk, number: int, asked: Asked) -> Iterator[tuple[str, Any]]:
         return followed(

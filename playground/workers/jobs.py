@@ -26,6 +26,7 @@ from playground.dataset import Prepared, as_row, prepare, require_trainable
 from playground.dataset_report import chips, full_report, summary
 from playground.doctor import TemplateFacts, diagnose, examine, explain_refusal
 from playground.errors import InputError, LimitError, PlaygroundError
+from playground.held_out_questions import held_out_questions as questions_of
 from playground.need_prompts import need_prompts as prompts_of
 from playground.pieces import pieces
 from playground.reading import parse
@@ -34,7 +35,7 @@ from playground.rendering import Renderer, load_tokenizer
 from playground.reproduction import reproduction as write_script
 from playground.row_pages import page
 from playground.run_files import lengths, write_extras
-from playground.runs import TEMPLATE
+from playground.runs import TEMPLATE, RunFolder
 from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.template_files import read_template_file
 from playground.template_inputs import inputs_of
@@ -264,6 +265,12 @@ def need_prompts(folder: str, source: Source, settings: TrainSettings, limits: L
     renderer = _renderer(folder, options.template, limits)
     prepared = prepare(parse(source, limits), renderer, options, lambda fraction: tell({"fraction": fraction}))
     return prompts_of(prepared, renderer, folder, limits)
+
+
+def held_out_questions(folder: str, run: str, limits: Limits) -> dict[str, Any]:
+    """What base and tuned are asked in one go, see held_out_questions.py. `run`: the run's folder, by the app."""
+    place = RunFolder(Path(run))
+    return questions_of(place, _renderer(folder, place.template(), limits), folder, limits)
 
 
 def _write_rows(prepared: Prepared, path: Path) -> None:

@@ -39,7 +39,9 @@ from playground.words import say
 from playground.workers.child import ROOT
 
 _MODULE = "playground.workers.nursery"
-_LONG_JOBS = ("check_dataset", "write_rows", "row_lengths", "need_prompts", "dataset_rows", "clean_rows")
+_LONG_JOBS = (
+    "check_dataset", "write_rows", "row_lengths", "need_prompts", "held_out_questions", "dataset_rows", "clean_rows",
+)  # fmt: skip
 _AT_ONCE_S = 0.15
 """Within this nearly every preview is done, even on a busy machine."""
 _NICENESS = 10

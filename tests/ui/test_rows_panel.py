@@ -290,8 +290,13 @@ def test_an_older_check_stops_and_draws_nothing_more(page):
     older = page.rows.check(None, 1, page.desk, "m", ROWS, None, {}, {}, "", "", "", *formed)
     assert page.rows.progress in next(older)
     page.backend.check_dataset, page.number = ask, 1
-    page.check(ROWS * 2)
+    newer = threading.Thread(target=page.check, args=(ROWS * 2,))
+    newer.start()
+    newer.join(0.5)
+    assert newer.is_alive(), "Gradio may not have sent what the older one drew last"
     assert list(older) == [{page.rows.progress: gr.skip()}] and stopped.wait(10)
+    newer.join(10)
+    assert page.desk.report and page.desk.asked.text == ROWS * 2 and page.desk.drawn.is_set()
     late = page.rows.check(None, 1, page.desk, "m", ROWS, None, {}, {}, "", "", "", *formed)
     assert list(late) == [], "one that arrives late is not begun"
 
