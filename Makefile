@@ -1,10 +1,11 @@
 # make app    start the app (ARGS="--help" lists its flags)      make test    everything that has to hold
-# make setup  the virtual environment                            make check   ruff and mypy
+# make setup  the virtual environment                            make quick   what is tested in two minutes
+# make check  ruff and mypy                                      make fuzz    properties, with many examples
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app setup setup-dev test check bench format pictures clean
+.PHONY: app setup setup-dev test quick fuzz check bench format pictures clean
 
 app: setup
 	$(BIN)/python app.py $(ARGS)
@@ -30,10 +31,22 @@ format: setup-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: check
-	# Whole apps want both cores for themselves; 5 says that ARGS left nothing to run.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/app --ignore-glob='*journeys.py' $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest tests/app tests/browser/*journeys.py $(ARGS) || test $$? -eq 5
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Everything is tried, whatever failed before.
+test: setup-dev
+	@failed=0; \
+	$(MAKE) --no-print-directory check || failed=1; \
+	$(PYTEST) $(ARGS) || failed=1; \
+	exit $$failed
+
+# What to run after every change: no browser, no app, no real model.
+quick: check
+	$(PYTEST) -m "not browser and not app and not model" $(ARGS)
+
+# Properties, each with 500 examples that are drawn anew.
+fuzz: setup-dev
+	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 bench: setup-dev
 	$(BIN)/python -m tests.bench.preview
@@ -42,7 +55,7 @@ bench: setup-dev
 	$(BIN)/python -m tests.bench.training
 
 pictures: setup-dev
-	$(BIN)/python -m pytest tests/browser
+	WHOLE_PAGES=1 $(PYTEST) tests/browser
 	mkdir -p assets/pictures
 	for name in template-en-1280-light doctor-en-1280 rows-en-1280 finetune-en-1280 compare-en-1280 compare-ja-390; do \
 	  cp tests/artifacts/$$name.png assets/pictures/; done

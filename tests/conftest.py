@@ -1,4 +1,4 @@
-"""What many tests share: the real model, one real run of it, and a launched app."""
+"""What many tests share: how they are run and reported, the real model, a launched app."""
 
 from __future__ import annotations
 
@@ -16,14 +16,62 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Two processes with two threads each would wait for one another at every barrier: with them the small tests took
     # several times as long. Set before anything imports torch.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Ports of its own for the pages that a process serves: none is looked at by two of them at once.
+    os.environ.setdefault("GRADIO_SERVER_PORT", str(7860 + 200 * int(os.environ["PYTEST_XDIST_WORKER"].strip("gw"))))
 
 import httpx
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from playground.models import DEFAULT
 from playground.weights import fetch
 
 ROOT = Path(__file__).resolve().parent.parent
+SECOND_TRIES = 2
+"""So many browser tests of a run may need one."""
+_SLOWEST_FIRST = ("app", "browser", "model")
+
+# The same examples in every run, or the suite would pass by luck; `make fuzz` draws others, and more.
+for _name, _examples in (("gate", 40), ("fuzz", 500)):
+    hypothesis_settings.register_profile(
+        _name,
+        max_examples=_examples,
+        derandomize=_name == "gate",
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+hypothesis_settings.load_profile("gate")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Browser tests get one more try. Slow files come first, so that no process is left alone with one at the end."""
+    slow: dict[Path, int] = {}
+    for item in items:
+        if item.get_closest_marker("browser") and config.pluginmanager.hasplugin("rerunfailures"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+        ranks = [rank for rank, marker in enumerate(_SLOWEST_FIRST) if item.get_closest_marker(marker)]
+        slow[item.path] = min([slow.get(item.path, len(_SLOWEST_FIRST)), *ranks])
+    items.sort(key=lambda item: slow[item.path])
+
+
+def _second_tries(config: pytest.Config) -> list[str]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return [report.nodeid for report in reporter.stats.get("rerun", [])] if reporter else []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    tries = _second_tries(config)
+    for test in tries:
+        terminalreporter.write_line(f"SECOND TRY {test}")
+    if len(tries) > SECOND_TRIES:
+        terminalreporter.write_line(f"{len(tries)} tests needed a second try: more than {SECOND_TRIES} is a failure")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == 0 and len(_second_tries(session.config)) > SECOND_TRIES:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

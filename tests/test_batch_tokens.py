@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl import pack_dataset
@@ -77,7 +77,6 @@ def test_in_the_order_given(lengths: list[int], batch: int, accumulation: int) -
     assert step_tokens(asked, lengths).tolist() == wanted
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=120), st.sampled_from([64, 200]))
 def test_packs_are_those_of_trl(lengths: list[int], max_length: int) -> None:
     rows = Dataset.from_dict({"input_ids": [[1] * length for length in lengths]})

@@ -6,7 +6,7 @@ import pickle
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import comparing
@@ -81,13 +81,11 @@ texts = st.text(max_size=60) | st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(texts, texts)
 def test_equal_and_gone_are_the_one_text_and_equal_and_new_the_other(before, after):
     assert_is_the_difference(before, after)
 
 
-@settings(max_examples=60, deadline=None)
 @given(texts, texts)
 def test_it_holds_where_texts_are_too_long_for_difflib(before, after):
     with pytest.MonkeyPatch.context() as patch:
@@ -99,7 +97,6 @@ def test_it_holds_where_texts_are_too_long_for_difflib(before, after):
         assert_is_the_difference(before, after)
 
 
-@settings(deadline=None)
 @given(texts)
 def test_nothing_changes_from_a_text_to_itself(text):
     assert text_diff(text, text) == ([{"op": "equal", "text": text}] if text else [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.conversations import ROLES, check_messages
@@ -160,7 +160,6 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(data=st.dictionaries(st.sampled_from(["messages", "prompt", "completion", "tools"]), anything))
 def test_any_row_is_a_conversation_or_an_error_for_people(data):
     try:

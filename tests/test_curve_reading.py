@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.curve_reading import Context, Reading, read
@@ -583,7 +583,6 @@ def check(readings: list[Reading], given: TrainSettings) -> None:
 
 
 @given(ROWS, SETTINGS, KNOWN)
-@settings(max_examples=300, deadline=None)
 def test_anything_is_read_without_an_error(
     rows: list[dict[str, Any]], given: TrainSettings, known: dict[str, Any]
 ) -> None:
@@ -591,7 +590,6 @@ def test_anything_is_read_without_an_error(
 
 
 @given(LIKELY, LIKELY, SETTINGS, KNOWN)
-@settings(max_examples=300, deadline=None)
 def test_likely_curves_are_read_without_contradiction(
     losses: list[float], looks: list[float], given: TrainSettings, known: dict[str, Any]
 ) -> None:
@@ -606,7 +604,6 @@ def test_likely_curves_are_read_without_contradiction(
 
 
 @given(st.integers(0, 10_000), st.floats(0.1, 0.3), st.floats(0.5, 2), st.floats(5, 60))
-@settings(max_examples=40, deadline=None)
 def test_a_falling_curve_with_usual_noise_never_alarms(seed: int, spread: float, floor: float, speed: float) -> None:
     noise = random.Random(seed)
     level = lambda step: floor + 2 * math.exp(-step / speed)  # noqa: E731

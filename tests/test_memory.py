@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import memory
@@ -185,7 +185,6 @@ def test_accumulation_stays_within_its_limit() -> None:
     assert found[0]["changes"] == {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 256}
 
 
-@settings(max_examples=150)
 @given(
     st.sampled_from(list(KNOWN)),
     st.integers(1, 256),

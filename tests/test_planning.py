@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import planning
@@ -142,7 +142,6 @@ def test_a_look_sample_is_spread_and_without_doubles(rows: int, data: st.DataObj
     assert rows - places[-1] <= rows // count + 1
 
 
-@settings(max_examples=150)
 @given(
     lengths,
     st.lists(st.integers(1, 600), max_size=80),
@@ -193,7 +192,6 @@ def test_every_plan_keeps_its_promises(
     assert make_plan(asked, work, speed) == plan  # The same again.
 
 
-@settings(max_examples=60)
 @given(lengths, speeds, st.integers(60, 400))
 def test_more_time_never_means_fewer_steps_by_much(train: list[int], speed: Speed, budget: int) -> None:
     work = Work(train, [50] * 10, 100, 1)
@@ -218,7 +216,6 @@ def _steps(step_s: float, token_s: float, tokens: list[int], noise: float, seed:
     return [(steps[0][0], steps[0][1] * 4), *steps[1:]]
 
 
-@settings(max_examples=200)
 @given(
     st.floats(0.0, 2.0),
     st.floats(1e-4, 0.02),

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import string
-from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.errors import InputError, LimitError, PlaygroundError
 from playground.reading import parse
 from playground.records import SUFFIXES, Source, read_source
 from playground.settings import Limits
+from tests.corpora import CORPORA, cases, needed
 
 LIMITS = Limits()
 # Public cases that may stand beside the checkout; the project must pass without them.
-CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
-JSON_SUITE = CORPORA / "json" / "test_parsing"
-NAUGHTY = CORPORA / "text" / "blns.json"
 ROW = '{"prompt": "Hi", "completion": "Ahoy"}'
 ROW_DATA = {"prompt": "Hi", "completion": "Ahoy"}
 
@@ -96,7 +93,6 @@ json_values = st.recursive(
 objects = st.lists(st.dictionaries(st.text(max_size=8), json_values, max_size=4), min_size=1, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
 @given(rows=objects, pretty=st.booleans(), ascii_only=st.booleans(), end=st.sampled_from(["\n", "\r\n"]))
 def test_any_objects_come_back_equal_from_lines_and_from_an_array(rows, pretty, ascii_only, end):
     lines = end.join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
@@ -107,7 +103,6 @@ def test_any_objects_come_back_equal_from_lines_and_from_an_array(rows, pretty, 
         assert data(json.dumps(rows[0], indent=2)) == rows
 
 
-@settings(max_examples=200, deadline=None)
 @given(raw=st.binary(max_size=60) | st.text(alphabet='{}[]",:\\ntrue0 \n', max_size=40).map(str.encode))
 def test_no_bytes_at_all_give_anything_but_rows_findings_or_an_error_for_people(raw):
     try:
@@ -260,19 +255,9 @@ def test_pasted_text_with_a_lone_surrogate_costs_its_own_row_only():
 # --- Files that others have written to break parsers ---
 
 
-def suite(prefix):
-    return sorted(JSON_SUITE.glob(f"{prefix}_*.json")) or [None]
-
-
-def of_suite(path):
-    if path is None:
-        pytest.skip("JSONTestSuite is not on this machine")
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize("path", suite("y"), ids=lambda path: path and path.stem)
+@pytest.mark.parametrize("path", cases("json/test_parsing/y_*.json"))
 def test_valid_json_whose_top_is_an_object_or_an_array_of_objects_is_read(path):
-    raw = of_suite(path)
+    raw = path.read_bytes()
     value = orjson.loads(raw)
     rows = value if isinstance(value, list) else [value]
     try:
@@ -285,9 +270,9 @@ def test_valid_json_whose_top_is_an_object_or_an_array_of_objects_is_read(path):
     assert len(unread) == len([row for row in rows if not isinstance(row, dict)])
 
 
-@pytest.mark.parametrize("path", suite("n"), ids=lambda path: path and path.stem)
+@pytest.mark.parametrize("path", cases("json/test_parsing/n_*.json"))
 def test_invalid_json_is_refused_or_found(path):
-    raw = of_suite(path)
+    raw = path.read_bytes()
     try:
         found = parse_records(raw, LIMITS)
     except PlaygroundError:
@@ -295,9 +280,9 @@ def test_invalid_json_is_refused_or_found(path):
     assert found.findings
 
 
-@pytest.mark.parametrize("path", suite("i"), ids=lambda path: path and path.stem)
+@pytest.mark.parametrize("path", cases("json/test_parsing/i_*.json"))
 def test_json_that_may_be_taken_either_way_crashes_nothing(path):
-    raw = of_suite(path)
+    raw = path.read_bytes()
     try:
         parse_records(raw, LIMITS)
     except PlaygroundError as problem:
@@ -305,9 +290,7 @@ def test_json_that_may_be_taken_either_way_crashes_nothing(path):
 
 
 def test_naughty_strings_survive_as_contents():
-    if not NAUGHTY.is_file():
-        pytest.skip("the big list of naughty strings is not on this machine")
-    strings = json.loads(NAUGHTY.read_text(encoding="utf-8"))
+    strings = json.loads(needed(CORPORA / "text" / "blns.json").read_text(encoding="utf-8"))
     rows = [{"prompt": words, "completion": words} for words in strings]
     for ascii_only in (True, False):
         assert data("\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)) == rows

@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import pre_tokenizers, processors
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -18,10 +17,10 @@ from playground.pieces import pieces
 from playground.rendering import Rendered, Renderer
 from playground.settings import RenderOptions
 from playground.templates import gallery
+from tests.corpora import cases, template_of
 
 pytest_plugins = ["tests.tiny"]
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "chat_templates"
 CLOCK = "2026-01-31T12:00:00"
 NOTHING = RenderOptions()
 
@@ -86,9 +85,6 @@ def conversations(draw):
     return messages if draw(st.booleans()) else messages[:-1]
 
 
-many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
 def by_overlap(rendered, intervals):
     """A mask worked out the slow way: a token is trained when it shares a character with an interval."""
     return [int(any(start < until and end > since for since, until in intervals)) for start, end in rendered.offsets]
@@ -139,7 +135,6 @@ def test_nearly_every_template_of_the_gallery_renders_a_plain_conversation(token
     assert set(refusals) == WANTS_CONTENT_BLOCKS
 
 
-@many
 @given(name=st.sampled_from(PLAIN), messages=conversations(), prompt=st.booleans())
 def test_text_and_ids_hold_for_any_words_in_any_template(tokenizer, name, messages, prompt):
     template = gallery()[name].read_text(encoding="utf-8")
@@ -215,23 +210,17 @@ def test_a_message_can_be_continued(tokenizer):
     assert_same_as_transformers(tokenizer, None, messages, rendered, continue_final_message=True)
 
 
-@pytest.mark.parametrize("model", sorted(path.name for path in CORPUS.glob("*")) or [None])
+@pytest.mark.parametrize("model", cases("chat_templates/*"))
 def test_the_bytes_that_transformers_rendered_elsewhere_come_out_here(model):
-    if model is None:
-        pytest.skip("the shared corpus of templates is not on this machine")
-    config = json.loads((CORPUS / model / "tokenizer_config.json").read_bytes())
-    beside = CORPUS / model / "chat_template.jinja"
-    template = beside.read_text(encoding="utf-8") if beside.is_file() else config["chat_template"]
-    special = {name: value["content"] if isinstance(value, dict) else value for name, value in config.items()
-               if name.endswith("_token") and value is not None}  # fmt: skip
-    cases = sorted((CORPUS / model / "cases").glob("*.json"))
-    assert cases
-    for path in cases:
+    template, special = template_of(model)
+    conversations_of = sorted((model / "cases").glob("*.json"))
+    assert conversations_of
+    for path in conversations_of:
         given_ = json.loads(path.read_bytes())["input"]
         messages = given_.pop("messages")
         prompt = given_.pop("add_generation_prompt", False)
         options = RenderOptions(prompt, tools=given_.pop("tools", None), special_tokens=special, template_kwargs=given_)
-        expected = (CORPUS / model / "expected" / f"{path.stem}.txt").read_bytes().decode()
+        expected = (model / "expected" / f"{path.stem}.txt").read_bytes().decode()
         assert Renderer(None, template).text(messages, options) == expected, path.name
 
 
@@ -300,7 +289,6 @@ def test_trained_tokens_decode_to_the_answers_with_their_turn_ends(tokenizer, ca
     assert trained_runs(rendered, tokenizer) == answers
 
 
-@many
 @given(messages=conversations())
 def test_the_mask_of_chatml_is_right_for_any_words(tokenizer, messages):
     """Against ChatML put together by hand, control tokens inside the words included."""
@@ -442,7 +430,6 @@ def test_chips_are_the_tokens_and_a_part_of_a_character_shows_its_bytes(tokenize
     assert {chip["role"] for chip in chips} == {"template", "user", "assistant"}
 
 
-@many
 @given(messages=conversations())
 def test_chips_lose_nothing_of_any_text(tokenizer, messages):
     rendered = Renderer(tokenizer).render(messages, NOTHING)

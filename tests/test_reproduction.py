@@ -10,7 +10,7 @@ import sys
 from datetime import datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import chat_template_utils
@@ -226,19 +226,16 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(values)
 def test_a_literal_is_the_value(value):
     assert eval(literal(value)) == value
 
 
-@settings(deadline=None)
 @given(st.text() | st.lists(st.sampled_from(["'''", '"""', "\\", "'", '"', "\n", "x", "#", " ", "r'"])).map("".join))
 def test_a_template_is_its_literal(source):
     assert ast.literal_eval(module._source(source)) == source
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     messages=st.lists(
         st.fixed_dictionaries(

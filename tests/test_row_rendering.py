@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import row_rendering
@@ -44,7 +44,6 @@ def compare(lists, renderer, options, tools=None):
             assert (found.input_ids.tolist(), found.loss_mask.tolist()) == expected
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(PLAIN)),
     lists=st.lists(conversations(), min_size=2, max_size=6),

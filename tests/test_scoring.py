@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
@@ -108,7 +108,6 @@ def test_base_and_tuned_rows_share_batches_and_base_is_base(engine, own_loss, ad
     same(scored(engine, rows, slice_tokens), [own_loss(*row) for row in mixed])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_rows_in_any_slices_have_their_own_loss(engine, own_loss, data):
     rows = []

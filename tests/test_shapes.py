@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.errors import InputError
@@ -136,7 +136,6 @@ ONE_TURN = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-@settings(max_examples=60, deadline=None)
 @given(messages=conversations())
 def test_any_conversation_comes_back_equal(writer, messages):
     row = WRITERS[writer](copy.deepcopy(messages))
@@ -147,7 +146,6 @@ def test_any_conversation_comes_back_equal(writer, messages):
 
 
 @pytest.mark.parametrize("names", ONE_TURN.values(), ids=ONE_TURN)
-@settings(max_examples=60, deadline=None)
 @given(messages=conversations(turns=1))
 def test_any_single_turn_comes_back_equal_from_columns(names, messages):
     system, [(question, answer)] = apart(messages)
@@ -161,7 +159,6 @@ def test_any_text_comes_back_equal(text):
     assert (found.messages, found.shape) == ([message(ANSWER, text)], "text")
 
 
-@settings(deadline=None)
 @given(messages=conversations(turns=1))
 def test_any_single_turn_comes_back_equal_through_a_mapping(messages):
     system, [(question, answer)] = apart(messages)
@@ -467,7 +464,6 @@ NAMES = ["messages", "conversations", "dialog", "prompt", "completion", "instruc
 NAMES += ["system", "chosen", "rejected", "question", "answer", "context", "text", "tools", "質問", "回答"]
 
 
-@settings(max_examples=500, deadline=None)
 @given(data=st.dictionaries(st.sampled_from(NAMES), anything, max_size=6), mapped=st.booleans())
 def test_any_row_is_a_conversation_or_an_error_for_people(data, mapped):
     try:

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.errors import InputError
@@ -39,14 +39,12 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
 @given(value=st.lists(values, max_size=4))
 def test_any_list_that_python_prints_comes_back_equal(value):
     assert read_python_list(repr(value)) == value
     assert read_python_list(repr(tuple(value)).replace("(", "[", 1)[:-1] + "]") == value
 
 
-@settings(max_examples=200, deadline=None)
 @given(value=st.lists(st.dictionaries(st.text(max_size=5), values, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_any_list_of_objects_that_numpy_prints_comes_back_equal(value):
     array = np.empty(len(value), dtype=object)
@@ -67,7 +65,6 @@ def test_arrays_within_arrays_and_escapes_of_every_kind():
     assert read_python_list(r"['\101\x42\u0043\U00000044\q\n\'']") == ["ABCD\\q\n'"]
 
 
-@settings(max_examples=300, deadline=None)
 @given(text=st.text(alphabet="[](){},:'\"\\ax0u1 \nNoneTrue-.e", max_size=60))
 def test_other_text_is_a_list_or_none_and_never_an_error(text):
     with warnings.catch_warnings():
@@ -163,7 +160,6 @@ TURNS = [
 said = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=20).map(str.strip).filter(bool)
 
 
-@settings(max_examples=150, deadline=None)
 @given(words=st.lists(st.tuples(said, said), min_size=1, max_size=3), style=st.sampled_from(["\n\n", "### "]))
 def test_any_dialogue_in_one_text_comes_back_equal(words, style):
     messages = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.split import held_out_places
@@ -27,27 +27,23 @@ def held(rows, share, seed, conversations=None, shuffle=True):
     return [rows[place] for place in places]
 
 
-@settings(deadline=None)
 @given(rows=DISTINCT, share=SHARE, seed=SEED)
 def test_exactly_the_share_is_held_out_and_never_all(rows, share, seed):
     assert len(held(rows, share, seed)) == wanted(len(rows), share) < len(rows)
     assert len(held(rows, 1.0, seed)) == len(rows) - 1
 
 
-@settings(deadline=None)
 @given(rows=COPIES, share=SHARE, seed=SEED)
 def test_with_copies_among_the_rows_it_is_exactly_the_share_too(rows, share, seed):
     assert len(held(rows, share, seed)) == wanted(len(rows), share)
 
 
-@settings(deadline=None)
 @given(rows=st.one_of(DISTINCT, COPIES), share=SHARE, seed=SEED, data=st.data())
 def test_the_order_of_the_rows_decides_nothing(rows, share, seed, data):
     other = data.draw(st.permutations(rows))
     assert Counter(held(rows, share, seed)) == Counter(held(other, share, seed))
 
 
-@settings(deadline=None)
 @given(rows=DISTINCT, share=SHARE, seed=SEED, data=st.data())
 def test_a_row_that_leaves_moves_no_more_rows_than_the_count_asks_for(rows, share, seed, data):
     gone = data.draw(st.sampled_from(rows))
@@ -58,7 +54,6 @@ def test_a_row_that_leaves_moves_no_more_rows_than_the_count_asks_for(rows, shar
     assert len(before ^ after) == abs(wanted(len(rest), share) - len(before)) <= 1
 
 
-@settings(deadline=None)
 @given(rows=DISTINCT, share=SHARE, seed=SEED, data=st.data())
 def test_a_row_that_is_mended_moves_none(rows, share, seed, data):
     place = data.draw(st.integers(0, len(rows) - 1))
@@ -66,7 +61,6 @@ def test_a_row_that_is_mended_moves_none(rows, share, seed, data):
     assert held(rows, share, seed, mended) == held(rows, share, seed)
 
 
-@settings(deadline=None)
 @given(rows=COPIES, share=SHARE, seed=SEED)
 def test_copies_are_parted_only_where_the_count_cannot_be_had_otherwise(rows, share, seed):
     chosen = Counter(held(rows, share, seed))
@@ -78,7 +72,6 @@ def test_copies_are_parted_only_where_the_count_cannot_be_had_otherwise(rows, sh
         assert all(count > missing for row, count in Counter(rows).items() if row not in chosen)
 
 
-@settings(deadline=None)
 @given(singles=st.integers(8, 40), copies=st.integers(2, 40), seed=SEED)
 def test_one_row_with_many_copies_never_becomes_the_held_out_part(singles, copies, seed):
     rows = [*(b"%d" % n for n in range(singles)), *[b"copy"] * copies]
@@ -124,7 +117,6 @@ def test_the_draw_is_the_same_on_every_machine():
     assert held_out_places([b"%d" % n for n in range(20)], [b"%d" % n for n in range(20)], 0.1, 42) == [12, 15]
 
 
-@settings(deadline=None)
 @given(count=st.integers(2, 60), share=SHARE, seed=SEED)
 def test_without_shuffling_the_last_rows_are_held_out(count, share, seed):
     rows = [b"%d" % (n // 2) for n in range(count)]

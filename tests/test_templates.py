@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from playground.errors import NotFoundError
 from playground.templates import OWN, gallery, template_source, training_twin
-
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "chat_templates"
+from tests.corpora import TEMPLATES, needed
 
 
 @pytest.fixture
@@ -340,7 +338,6 @@ conversations = st.tuples(
 ).map(lambda parts: [m for m in [parts[0]] if m] + [m for pair in parts[1] for m in pair][: None if parts[2] else -1])
 
 
-@settings(deadline=None)
 @given(messages=conversations, prompt=st.booleans())
 def test_chatml_with_marks_writes_what_chatml_writes(messages, prompt):
     plain = rendered("chatml", messages, add_generation_prompt=prompt)
@@ -363,26 +360,22 @@ PUBLISHED = {
 
 
 def published(name):
-    path = CORPUS / PUBLISHED[name] / "tokenizer_config.json"
-    if not path.is_file():
-        pytest.skip("the shared corpus of templates is not on this machine")
-    return json.loads(path.read_bytes())
+    return json.loads(needed(TEMPLATES / PUBLISHED[name] / "tokenizer_config.json").read_bytes())
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_bytes_that_the_published_template_wrote_come_out_of_ours(name):
     config = published(name)
     special = {token: config.get(token) or "" for token in ("bos_token", "eos_token")}
-    cases = sorted((CORPUS / PUBLISHED[name] / "cases").glob("*.json"))
+    cases = sorted((TEMPLATES / PUBLISHED[name] / "cases").glob("*.json"))
     assert cases
     for path in cases:
         inputs = json.loads(path.read_bytes())["input"]
-        expected = (CORPUS / PUBLISHED[name] / "expected" / f"{path.stem}.txt").read_bytes().decode()
+        expected = (TEMPLATES / PUBLISHED[name] / "expected" / f"{path.stem}.txt").read_bytes().decode()
         assert rendered(name, inputs.pop("messages"), **special, **inputs) == expected, path.name
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-@settings(deadline=None)
 @given(messages=conversations, prompt=st.booleans(), tools=st.sampled_from([None, TOOLS, TOOLS[:1]]))
 def test_ours_and_the_published_one_agree_on_any_words(name, messages, prompt, tools):
     source = published(name)["chat_template"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import turns
@@ -13,9 +11,9 @@ from playground.errors import InputError
 from playground.rendering import Renderer
 from playground.settings import RenderOptions
 from playground.templates import gallery
+from tests.corpora import TEMPLATES, needed, template_of
 from tests.test_rendering import (
     CONVERSATIONS,
-    CORPUS,
     DROPS_PLAIN_TEXT,
     NOTHING,
     PLAIN,
@@ -115,24 +113,11 @@ ENDS = {
 def test_history_and_the_last_answer_are_learnt_as_the_words_and_the_turns_end(tokenizer, model):
     template, special = edited(model) if model in gallery() else None, {"eos_token": "<|endoftext|>"}
     if template is None:
-        if not (CORPUS / model).is_dir():
-            pytest.skip("the shared corpus of templates is not on this machine")
-        template, special = corpus(model)
+        source, special = template_of(needed(TEMPLATES / model))
+        template = source + "{# edited #}"
     messages = [user("Hi"), assistant("Ahoy"), user("And?"), assistant("Aye aye!")]
     found, _ = learnt(tokenizer, template, messages, RenderOptions(special_tokens=special))
     assert tuple(found) == ENDS[model]
-
-
-def corpus(model):
-    config = json.loads((CORPUS / model / "tokenizer_config.json").read_bytes())
-    beside = CORPUS / model / "chat_template.jinja"
-    template = beside.read_text(encoding="utf-8") if beside.is_file() else config["chat_template"]
-    special = {
-        name: value["content"] if isinstance(value, dict) else value
-        for name, value in config.items()
-        if name.endswith("_token") and value is not None
-    }
-    return template + "{# edited #}", special
 
 
 # --- Any words ---
@@ -150,7 +135,6 @@ def as_written(name, words):
     return {words, words.strip(), words.lstrip(), words.rstrip()}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(UNMARKED), messages=conversations(), prompt=st.booleans())
 def test_for_any_words_exactly_the_words_and_the_turns_end_are_learnt(tokenizer, name, messages, prompt):
     """What surrounds plain words surrounds any others, control tokens and empty ones included."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from playground.ui.page import build_page, launch_options
 from tests.conftest import App
@@ -26,6 +28,10 @@ FLAGS = [
     "--disable-sync",
 ]
 LOCALES = {"en": "en-US", "ja": "ja-JP"}
+TIMEOUT_MS = 60_000
+"""Only bounds how long a broken test hangs: on a busy machine a page takes half a minute."""
+REPORT = pytest.StashKey[pytest.TestReport]()
+expect.set_options(timeout=TIMEOUT_MS)
 
 # What another test's page left behind goes; a reload of the same page finds what it left itself.
 _FORGET = "if (!sessionStorage.begun) { localStorage.clear(); sessionStorage.begun = 1; }"
@@ -64,6 +70,66 @@ def same_browser(chromium: Browser) -> Iterator[SameBrowser]:
         kept.close()
 
 
+@dataclass
+class KeptPages:
+    """Pages that outlive a test, one for each language: loading one costs seconds of processor time, a test much less.
+
+    Whoever takes one puts what a test needs into it. A test that failed closes them, so that none inherits its page.
+    """
+
+    browser: Browser
+    pages: dict[str, Page] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def show(self, url: str, language: str = "en", width: int = 1280, scheme: str = "light") -> tuple[Page, bool]:
+        """The page at that size and scheme, and whether it has just been loaded."""
+        is_new = language not in self.pages
+        if is_new:
+            context = self.browser.new_context(locale=LOCALES[language], has_touch=True, reduced_motion="reduce")
+            page = self.pages[language] = context.new_page()
+            page.set_default_timeout(TIMEOUT_MS)
+            page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page = self.pages[language]
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        if is_new:
+            page.goto(url)
+            page.wait_for_selector("#lab-chips .k")
+        return page, is_new
+
+    def close(self) -> None:
+        for page in self.pages.values():
+            page.context.close()
+        self.pages.clear()
+
+
+@pytest.fixture(scope="module")
+def pages_of_module(chromium: Browser) -> Iterator[KeptPages]:
+    pages = KeptPages(chromium)
+    yield pages
+    pages.close()
+
+
+@pytest.fixture
+def kept_pages(pages_of_module: KeptPages, request: pytest.FixtureRequest) -> Iterator[KeptPages]:
+    """The module's pages. An error on one of them fails the test."""
+    pages_of_module.errors.clear()
+    yield pages_of_module
+    report = request.node.stash.get(REPORT, None)
+    if pages_of_module.errors or report is None or not report.passed:
+        pages_of_module.close()
+    assert not pages_of_module.errors
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Lets fixtures know how the test went."""
+    report = yield
+    if report.when == "call":
+        item.stash[REPORT] = report
+    return report
+
+
 @pytest.fixture
 def visit(chromium: Browser, app: App) -> Iterator[Visit]:
     """visit(language, width, scheme): a page of a new person, whose errors fail the test."""
@@ -72,11 +138,14 @@ def visit(chromium: Browser, app: App) -> Iterator[Visit]:
 
     def open_page(language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
         context = chromium.new_context(
-            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme
+            locale=LOCALES[language],
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            reduced_motion="reduce",
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(TIMEOUT_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(app.url)
         page.wait_for_selector("#lab-chips .k")
@@ -99,12 +168,26 @@ def launched(backend: FakeBackend) -> Iterator[str]:
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep what the person sees, whole page."""
+    """Keep what the person sees; the whole page for `make pictures`, since that takes seconds."""
     ARTIFACTS.mkdir(exist_ok=True)
-    page.wait_for_timeout(400)  # Let transitions end: a picture of one helps nobody.
-    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page="WHOLE_PAGES" in os.environ, animations="disabled")
+
+
+def comes_true(page: Page, script: str, given: object = None) -> bool:
+    """Whether the page comes to where `script` holds: what it shows on the way there counts for nothing."""
+    try:
+        page.wait_for_function(script, arg=given, timeout=15_000)
+    except PlaywrightTimeout:
+        return False
+    return True
 
 
 def fits_its_width(page: Page) -> bool:
     """Whether nothing makes the page scroll sideways."""
-    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return comes_true(page, "document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def stand_in_order(page: Page, *selectors: str) -> bool:
+    """Whether each is above the next."""
+    tops = "(all) => all.map((each) => document.querySelector(each).getBoundingClientRect().top)"
+    return comes_true(page, f"(all) => ({tops})(all).every((top, n, tops) => !n || tops[n - 1] < top)", selectors)

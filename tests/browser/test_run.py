@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import LOCALES, fits_its_width, launched, picture
+from tests.browser.conftest import KeptPages, fits_its_width, launched, picture, stand_in_order
 from tests.ui.fake_backend import FakeBackend
 from tests.ui.fake_runs import a_story, curve, looks
 
 pytestmark = pytest.mark.browser
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -27,33 +30,33 @@ def address(backend: FakeBackend) -> Iterator[str]:
         yield url
 
 
+Watch = Callable[..., Page]
+
+
 @pytest.fixture
-def watch(chromium: Browser, address: str, backend: FakeBackend) -> Iterator[object]:
-    """watch(moment, language, width, scheme): a page that has begun a run and sees it at `moment`."""
-    contexts, errors = [], []
+def watch(kept_pages: KeptPages, address: str, backend: FakeBackend) -> Watch:
+    """watch(moment, language, width, scheme): a page that has just begun a run of its own and sees it at `moment`."""
 
     def open_run(moment: str, language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
-        backend.runs = {"abc": a_story(moment)}
-        context = chromium.new_context(
-            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
-        page.wait_for_selector("#lab-chips .k")
-        page.click("#tab-finetune-button")
-        page.fill("#paste textarea", '{"prompt": "a", "completion": "b"}')
-        page.wait_for_selector("#check-counts")
+        page, is_new = kept_pages.show(address, language, width, scheme)
+        if is_new:
+            page.click("#tab-finetune-button")
+            page.fill("#paste textarea", '{"prompt": "a", "completion": "b"}')
+            page.wait_for_selector("#check-counts")
+        backend.next_run = f"run {next(NUMBERS)}"
+        backend.runs[backend.next_run] = a_story(moment, run=backend.next_run, title=backend.next_run)
         page.click("#start")
+        expect(page.locator("#my-runs input")).to_have_value(re.compile(backend.next_run + r"\b"))
         page.wait_for_selector(".run-state")
         return page
 
-    yield open_run
-    for context in contexts:
-        context.close()
-    assert not errors
+    return open_run
+
+
+def goes_on(backend: FakeBackend, **news: Any) -> None:
+    """The run that is watched comes so far."""
+    run = backend.next_run
+    backend.runs[run] = a_story("midway", run=run, title=run, **news)
 
 
 def value(page: Page, name: str) -> str:
@@ -88,7 +91,7 @@ def test_the_keyboard_walks_through_the_steps_while_the_run_goes_on(watch, backe
     assert "Training loss" in slider.get_attribute("aria-valuetext")
     page.locator(".curve-table summary").click()
     slider.focus()
-    backend.runs["abc"] = a_story("midway", metrics=curve(30), step=30)
+    goes_on(backend, metrics=curve(30), step=30)
     expect(page.locator("#run-figures")).to_contain_text("30 / 48")
     expect(page.locator(".curve-table tbody tr").last).to_contain_text("30")
     expect(page.locator(".at-step output")).to_have_text("20")
@@ -109,7 +112,7 @@ def test_a_tap_holds_a_step_and_a_narrow_screen_shows_one_plot(watch, backend) -
     box = area.bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] / 4, box["y"] + 30)
     expect(page.locator(".at-step output")).to_have_text("12")
-    backend.runs["abc"] = a_story("midway", metrics=curve(31), step=31)
+    goes_on(backend, metrics=curve(31), step=31)
     expect(page.locator("#run-figures")).to_contain_text("31 / 48")
     expect(page.locator(".plot-rate")).to_be_visible()
     expect(page.locator(".at-step output")).to_have_text("12")
@@ -124,7 +127,7 @@ def test_the_slider_goes_through_the_answers_and_stays_while_others_come(watch, 
     page.keyboard.press("Home")
     expect(page.locator(".probe-look output")).to_have_text("step 0, before training (1 of 3)")
     expect(first.locator(".probe-answer:visible")).to_contain_text("I am a helpful assistant.")
-    backend.runs["abc"] = a_story("midway", answers=looks(0, 12, 24, 26))
+    goes_on(backend, answers=looks(0, 12, 24, 26))
     expect(page.locator(".probe-look output")).to_have_text("step 0, before training (1 of 4)")
     assert page.evaluate("document.activeElement.dataset.steps") == "0 12 24 26"
     page.keyboard.press("End")
@@ -133,16 +136,16 @@ def test_the_slider_goes_through_the_answers_and_stays_while_others_come(watch, 
 
 def test_the_log_opens_with_one_click_and_the_report_comes_with_one(watch, tmp_path: Path) -> None:
     page = watch("failed")
-    assert page.locator("#run-outcome").bounding_box()["y"] < page.locator("#run-log").bounding_box()["y"]
-    assert page.locator("#run-log").bounding_box()["y"] < page.locator("#curve").bounding_box()["y"]
+    assert stand_in_order(page, "#run-outcome", "#run-log", "#curve")
     page.click("#run-log button")
     expect(page.locator(".log-text")).to_contain_text("Traceback <most> recent call last")
     with page.expect_download() as download:
         page.click("#download-report")
     download.value.save_as(tmp_path / "report.html")
     assert "The loss stopped being a number" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    page.goto((tmp_path / "report.html").as_uri())
-    expect(page.locator("h1")).to_be_visible()
+    with page.context.new_page() as report:
+        report.goto((tmp_path / "report.html").as_uri())
+        expect(report.locator("h1")).to_be_visible()
 
 
 def test_a_reading_is_set_for_the_next_run(watch) -> None:
@@ -174,6 +177,7 @@ def test_a_stopped_run_goes_on(watch) -> None:
 )
 def test_every_moment_fits(watch, moment: str, language: str, width: int, scheme: str) -> None:
     page = watch(moment, language, width, scheme)
-    page.wait_for_timeout(300)
+    for table in page.locator(".curve-table:not([open]) > summary").all():
+        table.click()  # It is wider than a phone.
     assert fits_its_width(page)
     picture(page, f"run-{moment}-{language}-{width}-{scheme}")

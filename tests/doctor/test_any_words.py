@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.doctor import Budget, diagnose, explain_refusal
@@ -60,7 +60,6 @@ def found(renderer, messages, given_):
     return rendered, diagnose(renderer, messages, options, rendered, None, Budget(PLENTY))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(gallery())), messages=conversations(), given_=options_)
 def test_any_conversation_in_any_template(tokenizer, name, messages, given_):
     renderer = Renderer(fitting(tokenizer), gallery()[name].read_text())

@@ -1,6 +1,6 @@
 """The linter for rows that nobody thought of."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.linter import LintFacts, LintRow, lint
@@ -39,10 +39,8 @@ ROWS = st.lists(
     ),
     max_size=12,
 )
-SOME = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@SOME
 @given(
     ROWS,
     st.builds(
@@ -60,7 +58,6 @@ def test_lint_never_raises(rows, facts):
         assert finding.row is None or finding.row in [given.row for given in rows]
 
 
-@SOME
 @given(st.lists(MESSAGES, min_size=1, max_size=8), st.randoms())
 def test_exact_copies_are_always_found(conversations, random):
     twice = [*conversations, *conversations]
@@ -74,7 +71,6 @@ def test_exact_copies_are_always_found(conversations, random):
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=1, max_size=30)
 
 
-@SOME
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=2, max_size=10), st.sampled_from(["", "赤い車"]))
 def test_wholly_different_rows_are_never_near(pairs, suffix):
     rows = []
@@ -84,7 +80,6 @@ def test_wholly_different_rows_are_never_near(pairs, suffix):
     assert not found(rows, "near_duplicate") and not found(rows, "duplicate")
 
 
-@SOME
 @given(st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=60, max_size=90, unique=True), st.integers(0, 59))
 def test_one_word_changed_in_many_is_near(words, place):
     changed = [*words[:place], "another", *words[place + 1 :]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.errors import InputError, PlaygroundError
@@ -43,7 +43,6 @@ values = st.recursive(
 objects = st.lists(st.dictionaries(texts, values, min_size=1, max_size=3), min_size=2, max_size=5)
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows=objects, indent=st.sampled_from([0, 1, 4, "\t"]), between=st.sampled_from(["\n", ",\n", "\n\n", " ", ", "]))
 def test_any_objects_one_after_another_come_back_equal(rows, indent, between):
     found = read(pretty(rows, indent, between))
@@ -52,7 +51,6 @@ def test_any_objects_one_after_another_come_back_equal(rows, indent, between):
     assert "one after another" in found.findings[0].message and found.file_format == "json"
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows=objects, at=st.integers(0, 1_000), what=st.sampled_from(["", "{", "}", '"', "[", ",", "x"]))
 def test_a_row_broken_anywhere_costs_one_neighbour_at_most(rows, at, what):
     """The next row begins at a brace in the first column, whatever is wrong before it."""

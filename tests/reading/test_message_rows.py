@@ -8,7 +8,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.reading import parse
@@ -50,7 +50,6 @@ def talks(draw, with_system=False):
     return said
 
 
-@settings(max_examples=100, deadline=None)
 @given(given_=st.lists(talks(), min_size=2, max_size=4), end=st.sampled_from(["\n", "\r\n"]))
 def test_a_blank_line_divides_any_conversations(given_, end):
     found = read((end + end).join(lines(talk, end) for talk in given_))
@@ -58,7 +57,6 @@ def test_a_blank_line_divides_any_conversations(given_, end):
     assert "a blank line ends a conversation" in note_of(found).message
 
 
-@settings(max_examples=100, deadline=None)
 @given(given_=st.lists(talks(with_system=True), min_size=1, max_size=4))
 def test_a_system_prompt_begins_any_conversation(given_):
     found = read(lines(message for talk in given_ for message in talk))
@@ -66,7 +64,6 @@ def test_a_system_prompt_begins_any_conversation(given_):
     assert "a system prompt begins a conversation" in note_of(found).message
 
 
-@settings(max_examples=100, deadline=None)
 @given(given_=st.lists(talks(), min_size=1, max_size=4), data=st.data())
 def test_a_column_says_which_conversation_a_message_is_from_in_any_format(given_, data):
     rows = [{**message, "conversation_id": f"c{place}"} for place, talk in enumerate(given_) for message in talk]
@@ -86,7 +83,6 @@ def test_a_column_says_which_conversation_a_message_is_from_in_any_format(given_
         assert "the same conversation_id are one conversation" in note_of(found).message
 
 
-@settings(max_examples=60, deadline=None)
 @given(given_=st.lists(talks(), min_size=1, max_size=5))
 def test_with_nothing_else_a_question_behind_an_answer_begins_a_row(given_):
     messages = [message for talk in given_ for message in talk]

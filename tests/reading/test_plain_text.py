@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.errors import InputError
@@ -99,7 +99,6 @@ japanese = st.text(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
 @given(words=japanese, encoding=st.sampled_from(["cp932", "euc_jp", "iso2022_jp", "utf-16", "utf-8-sig", "utf-32"]))
 def test_japanese_comes_back_equal_from_every_usual_encoding(words, encoding):
     text = f"質問：{words}ですか\n回答：これは{words}です。"

@@ -103,6 +103,8 @@ class FakeBackend(FakeRows):
 
     def __init__(self) -> None:
         self.runs = {"abc": a_run()}
+        self.next_run = "abc"
+        """The run that `train` starts."""
         self.asked: list[tuple[Any, ...]] = []
         self.refuse: InputError | None = None
         self.findings: list[dict[str, Any]] = []
@@ -245,7 +247,7 @@ class FakeBackend(FakeRows):
 
     def train(self, *given: Any) -> dict[str, Any]:
         self._note("train", *given)
-        return {"run": "abc", "state": "queued", "position": 1}
+        return {"run": self.next_run, "state": "queued", "position": 1}
 
     def run(self, run: str) -> dict[str, Any]:
         if run not in self.runs:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playground.ui.markdown import answer_html
@@ -76,7 +76,6 @@ HOSTILE = st.one_of(st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
 GIVEN = {"text": HOSTILE, "done": st.booleans(), "opened": st.booleans(), "language": st.sampled_from(["en", "ja"])}
 
 
-@settings(max_examples=600, deadline=None)
 @given(**GIVEN)
 def test_only_allowed_tags_come_out_of_any_text(text, done, opened, language):
     source = answer_html(text, done=done, opened=opened, language=language)
@@ -97,7 +96,6 @@ WORDS = st.integers(0, 99).map(lambda number: f"w{number}x")
 WORDY = st.lists(st.one_of(WORDS, st.sampled_from(PIECES)), max_size=40).map("".join)
 
 
-@settings(max_examples=600, deadline=None)
 @given(text=WORDY, opened=st.booleans())
 @example(text="[w1x]: http://w2x.y", opened=False)
 @example(text="|w1x|\n|-|\n|w2x|w3x|w4x", opened=False)
