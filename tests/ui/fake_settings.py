@@ -61,6 +61,8 @@ class SettingsBackend(FakeBackend):
         super().__init__()
         self.release = threading.Event()
         self.slow = 0
+        self.answered: list[int] = []
+        """Steps of the runs whose estimate was given, in that order."""
 
     def estimate(
         self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
@@ -68,7 +70,7 @@ class SettingsBackend(FakeBackend):
         self._note("estimate", text, file, model, settings)
         checked = TrainSettings.from_dict(settings or {})
         if self.slow and checked.max_steps == self.slow:
-            self.release.wait(20)
+            assert self.release.wait(60)
         if '"prompt"' not in text and not file:
             raise InputError(Sentence("There are no rows to train on."))
         steps = checked.max_steps if checked.max_steps > 0 else round(8 * checked.num_train_epochs)
@@ -79,6 +81,7 @@ class SettingsBackend(FakeBackend):
         if checked.r > (8 if "huge" in text else 64):
             line = Sentence("It needs about 5.0 GB, and 4.0 GB are free.")
             memory = a_memory(total=5 * GB, fits=False, advice=advice, line=line)
+        self.answered.append(steps)
         return an_estimate(plan=plan, memory=memory, line=Sentence("{steps} steps.", steps=steps))
 
     def asked_last(self, name: str) -> tuple[Any, ...]:
