@@ -312,12 +312,22 @@ def expected_chips(given: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def drawn_chips(page: Page) -> list[list[str]]:
-    read = "found => found.map(one => [one.dataset.token, one.dataset.id, one.textContent])"
-    return page.eval_on_selector_all("#lab-chips .k", read)
+def drawn(page: Page) -> dict[str, Any]:
+    """What stands in text and chips. It travels as one text, since thousands of small pieces are slow."""
+    read = """() => {
+      const all = (where, of) => [...document.querySelectorAll(where)].map(of);
+      return JSON.stringify({
+        text: document.querySelector("#lab-text").textContent,
+        blocks: all("#lab-text .lines", (one) => one.textContent),
+        chips: all("#lab-chips .k", (one) => [one.dataset.token, one.dataset.id, one.textContent]),
+        tokens_of_text: all("#lab-text .a", (one) => one.dataset.token.split(" ")).flat(),
+        messages: all("#lab-chips .who", () => 1).length,
+      });
+    }"""
+    return json.loads(page.evaluate(read))
 
 
-def edited(page: Page, draw: random.Random, talk: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def edited(blocks: list[str], draw: random.Random, talk: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The conversation with one edit: letters, lines, much text, a turn, or the line end at which a block ends."""
     place = draw.randrange(len(talk))
     role, content = talk[place]
@@ -326,7 +336,6 @@ def edited(page: Page, draw: random.Random, talk: list[tuple[str, str]]) -> list
     new = draw.choice(["x", "\n", " new words\n", "森👩", "w " * 260])
     if draw.random() < 0.3:
         new = ""
-        blocks = page.eval_on_selector_all("#lab-text .lines", "found => found.map((one) => one.textContent)")
         at = len("".join(blocks[: draw.randrange(len(blocks)) + 1])) - 1
         for number, span in enumerate(rendered(talk)["spans"]):
             begin = span["start"] + len(f"<|{span['role']}|>\n")
@@ -341,18 +350,17 @@ def test_after_many_edits_the_views_are_as_if_drawn_at_once(look: Look) -> None:
     page = look()
     draw, talk = random.Random(7), LONG[:14]
     show(page, talk)
+    stands = drawn(page)
     for _ in range(25):
-        talk = edited(page, draw, talk)
+        talk = edited(stands["blocks"], draw, talk)
         show(page, talk)
-        given = rendered(talk)
-        assert page.locator("#lab-text").evaluate("box => box.textContent") == given["text"]
-        assert drawn_chips(page) == expected_chips(given)
-        assert page.locator("#lab-chips .who").count() == len(talk)
+        given, stands = rendered(talk), drawn(page)
+        assert stands["text"] == given["text"]
+        assert stands["chips"] == expected_chips(given)
+        assert stands["messages"] == len(talk)
         # A block of the text ends with a line, or the text would break where it does not.
-        ends = page.eval_on_selector_all("#lab-text .lines", "found => found.map(one => one.textContent.at(-1))")
-        assert set(ends) == {"\n"}
-        numbers = "found => found.flatMap(one => one.dataset.token.split(' '))"
-        assert page.eval_on_selector_all("#lab-text .a", numbers) == [row[0] for row in drawn_chips(page)]
+        assert {block[-1] for block in stands["blocks"]} == {"\n"}
+        assert stands["tokens_of_text"] == [row[0] for row in stands["chips"]]
 
 
 @pytest.mark.parametrize("tokens", [500, 8000])
@@ -374,7 +382,7 @@ def test_an_edit_of_a_long_conversation_draws_only_what_changed(look: Look, toke
     print(
         f"{count} tokens: drawn in {first:.0f} ms, after an edit in {again:.0f} ms ({fresh} of {2 * count} pieces new)"
     )
-    assert drawn_chips(page) == expected_chips(rendered(talk))
+    assert drawn(page)["chips"] == expected_chips(rendered(talk))
     assert 0 < fresh < 10
 
 
