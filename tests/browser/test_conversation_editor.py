@@ -123,15 +123,19 @@ def test_what_is_typed_is_heard_once_and_without_a_redraw(open_editor: Open) -> 
 def test_a_role_is_changed(open_editor: Open) -> None:
     page = open_editor()
     first = turns(page).nth(0)
+    colour = "turn => getComputedStyle(turn).getPropertyValue('--turn-ink')"
+    inks = [first.evaluate(colour)]
     expect(first.locator(".show-more")).to_be_hidden()
     first.locator("select").select_option(label="tool")
     hears(page, [{"role": "tool", "content": "Hello"}, ANSWER])
     expect(first.locator(".show-more")).to_be_visible()
-    colour = "turn => getComputedStyle(turn).getPropertyValue('--turn-ink')"
-    ink = first.evaluate(colour)
+    inks.append(first.evaluate(colour))
     first.locator("select").select_option(label="developer")
     hears(page, [{"role": "developer", "content": "Hello"}, ANSWER])
-    assert ink and first.evaluate(colour) not in ("", ink)
+    inks.append(first.evaluate(colour))
+    assert len(set(inks)) == 3
+    first.locator("select").select_option(label="user")
+    assert first.evaluate(colour) == inks[0]
 
 
 def test_turns_are_added_removed_and_brought_back(open_editor: Open) -> None:
@@ -573,10 +577,12 @@ def open_in_gradio(same_browser: SameBrowser, server: SimpleNamespace) -> Iterat
 
 
 def test_gradio_carries_values_and_tools_both_ways(open_in_gradio: Open, server: SimpleNamespace) -> None:
-    page = open_in_gradio([HOSTILE_MESSAGE, USER, ANSWER])
+    given = [HOSTILE_MESSAGE, USER, ANSWER]
+    page = open_in_gradio(given)
+    wait_for(lambda: server.heard[-1:] == [given], 60, "the server to hear what it has set")
     assert texts(page) == [HOSTILE, "Hello", "Ahoy"]
     text(page, 1).fill("Hi")
-    typed = [HOSTILE_MESSAGE, {"role": "user", "content": "Hi"}, ANSWER]
+    typed = [given[0], {"role": "user", "content": "Hi"}, ANSWER]
     wait_for(lambda: server.heard[-1:] == [typed], 60, "the server to hear it")
     tools = [{"type": "function", "function": {"name": "weather"}}]
     show_json(page).fill(json.dumps({"messages": START, "tools": tools}))

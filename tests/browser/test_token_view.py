@@ -171,9 +171,12 @@ def test_pointing_at_a_character_lights_all_tokens_that_are_parts_of_it(look: Lo
 def test_a_row_of_the_table_lights_the_whole_message_and_brings_it_into_sight(look: Look) -> None:
     page = look()
     show(page, "long")
+    page.evaluate("scrollTo(0, 1e6)")
     page.locator("#lab-table tbody tr").nth(0).hover()
     assert lit_messages(page) == [["0"]] * 3
+    page.evaluate("document.addEventListener('pointerover', () => { window.over = true; }, { once: true })")
     page.get_by_role("button", name="Message 46").focus()  # The pointer rests on the table, which scrolls under it.
+    page.wait_for_function("window.over")
     assert lit_messages(page) == [["45"]] * 3
     for pane in ("#lab-text", "#lab-chips"):
         comes_into_sight(page, pane, f'{pane} [data-message="45"]')
@@ -370,7 +373,8 @@ def test_an_edit_of_a_long_conversation_draws_only_what_changed(look: Look, toke
     talk = [(("user", "assistant")[turn % 2], content) for turn in range(round(tokens / 84))]
     show(page, talk)
     first = page.evaluate("performance.getEntriesByName('token-view').at(-1).duration")
-    count = page.locator("#lab-chips .k").count()
+    count, last = page.locator("#lab-chips .k").count(), page.locator("#lab-chips .k", has_text="<|end|>").last
+    last.click()
     page.evaluate("document.querySelectorAll('#lab-chips .k, #lab-text .a').forEach((node) => { node.old = true; })")
     middle = len(talk) // 2
     talk[middle] = (talk[middle][0], content[:102] + "zebra " + content[102:])
@@ -384,6 +388,7 @@ def test_an_edit_of_a_long_conversation_draws_only_what_changed(look: Look, toke
     )
     assert drawn(page)["chips"] == expected_chips(rendered(talk))
     assert 0 < fresh < 10
+    assert "pinned" in last.get_attribute("class"), "it follows its token to its new place"
 
 
 # Inside Gradio
