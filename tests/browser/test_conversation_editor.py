@@ -1,18 +1,19 @@
-"""The conversation editor in a real browser, in front of a page that only writes down what it hears."""
+"""The conversation editor in a real browser: nearly all of it on a bare page, the rest inside Gradio."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from playground.ui.conversation_editor import conversation_editor
 from playground.ui.page import launch_options
+from tests.browser.bare import BarePages, bare_pages, give, see, told
 from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture
 from tests.conftest import wait_for
 
@@ -39,80 +40,32 @@ EVERYTHING = [
     {"role": "assistant", "content": "Fine.\r\nReally.", "weight": 0.5, "thinking": "hm", "extra": {"a": [1, "ü"]}},
     {"role": "ipython", "content": "1"},
 ]
-PAUSE_MS = 700
-"""Several times as long as the editor waits after the last key, to see that nothing comes."""
-
-
-@dataclass
-class Editor:
-    """The page with the editor, and what its server heard."""
-
-    url: str
-    given: dict[str, Any]
-    heard: list[Any] = field(default_factory=list)
-    tools: list[Any] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def editor() -> Iterator[Editor]:
-    heard = Editor("", {"messages": []})
-    with gr.Blocks() as page, gr.Column(elem_classes="card"):
-        conversation = conversation_editor(START, "conversation")
-        give = gr.Button("give", elem_id="give")
-        count = gr.Textbox(elem_id="count")
-
-        def hear(messages: Any) -> str:
-            heard.heard.append(messages)
-            return str(len(heard.heard))
-
-        def hear_tools(event: gr.EventData) -> None:
-            heard.tools.append(event._data["tools"])
-
-        conversation.input(hear, conversation, count, show_progress="hidden", trigger_mode="multiple")
-        conversation.tools(hear_tools, None, None, show_progress="hidden")
-        give.click(lambda: heard.given["messages"], None, conversation, show_progress="hidden")
-    _, url, _ = page.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
-    heard.url = url
-    yield heard
-    page.close()
-
+HOSTILE = '<img src=x onerror="window.hit=1">${window.hit=2}{{window.hit=3}}$&$1{number}{field}'
+HOSTILE_MESSAGE = {
+    **{"role": HOSTILE, "content": HOSTILE, "name": HOSTILE, HOSTILE: HOSTILE},
+    "tool_calls": [{"type": "function", "function": {"name": HOSTILE, "arguments": {HOSTILE: HOSTILE}}}],
+}
+PAUSE_MS = 150
+"""How long the editor waits after the last key."""
 
 Open = Callable[..., Page]
 
 
+@pytest.fixture(scope="module")
+def bare(chromium: Browser) -> Iterator[BarePages]:
+    with bare_pages(chromium) as pages:
+        yield pages
+
+
 @pytest.fixture
-def open_editor(same_browser: SameBrowser, editor: Editor) -> Iterator[Open]:
-    """open_editor(messages, language, width, scheme): a fresh page whose editor the server has set to `messages`."""
-    pages, errors = [], []
+def open_editor(bare: BarePages) -> Iterator[Open]:
+    """open_editor(messages, language): an editor of these messages on a bare page whose clock stands still."""
 
-    def open_page(
-        messages: list[Any] | None = None, language: str = "en", width: int = 1280, scheme: str = "light"
-    ) -> Page:
-        context = same_browser(
-            locale=LOCALES[language],
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            has_touch=width < 600,
-        )
-        page = context.new_page()
-        pages.append(page)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(editor.url)
-        expect(turns(page)).to_have_count(2)
-        if messages not in (None, START):
-            editor.given["messages"] = messages
-            told = len(editor.heard)
-            page.click("#give")
-            wait_for(lambda: len(editor.heard) > told, 20, "the page to say what it was given")
-            expect(turns(page)).to_have_count(len(messages))
-        editor.heard.clear()
-        editor.tools.clear()
-        return page
+    def put(messages: list[Any] = START, language: str = "en") -> Page:
+        return bare.put(conversation_editor(messages, "conversation"), clock=True, locale=LOCALES[language])
 
-    yield open_page
-    for page in pages:
-        page.close()
-    assert errors == []
+    with bare.without_errors():
+        yield put
 
 
 def turns(page: Page) -> Any:
@@ -131,12 +84,14 @@ def press(page: Page, place: int, button: str) -> None:
     turns(page).nth(place).locator(f".{button}").click()
 
 
-def hears(editor: Editor, messages: list[Any]) -> None:
-    """Wait until the last thing that the server heard is `messages`."""
-    try:
-        wait_for(lambda: editor.heard and editor.heard[-1] == messages, 10, "the server to hear it")
-    except AssertionError:
-        assert editor.heard[-1:] == [messages]
+def heard(page: Page) -> list[Any]:
+    return [messages for event, _, messages in told(page) if event == "input"]
+
+
+def hears(page: Page, messages: list[Any]) -> None:
+    """Once the editor has waited, the last thing that the server would hear is `messages`."""
+    page.clock.run_for(PAUSE_MS)
+    assert heard(page)[-1:] == [messages]
 
 
 def show_json(page: Page) -> Any:
@@ -147,93 +102,101 @@ def show_json(page: Page) -> Any:
 # Turns
 
 
-def test_what_is_typed_is_heard_once_and_without_a_redraw(open_editor: Open, editor: Editor) -> None:
+def test_what_is_typed_is_heard_once_and_without_a_redraw(open_editor: Open) -> None:
     page = open_editor()
     page.evaluate("""() => {
         window.redrawn = 0;
         new MutationObserver((changes) => { window.redrawn += changes.length; })
             .observe(document.querySelector("#conversation .turns"), { childList: true, subtree: true });
     }""")
-    text(page, 0).press_sequentially(" there", delay=10)
-    hears(editor, [{"role": "user", "content": "Hello there"}, ANSWER])
-    assert len(editor.heard) == 1
+    for key in " there":
+        page.clock.run_for(PAUSE_MS - 1)
+        text(page, 0).press_sequentially(key)
+    page.clock.run_for(PAUSE_MS - 1)
+    assert heard(page) == []
+    page.clock.run_for(1)
+    assert heard(page) == [[{"role": "user", "content": "Hello there"}, ANSWER]]
     assert page.evaluate("window.redrawn") == 0
     expect(text(page, 0)).to_be_focused()
 
 
-def test_a_role_is_changed(open_editor: Open, editor: Editor) -> None:
+def test_a_role_is_changed(open_editor: Open) -> None:
     page = open_editor()
     first = turns(page).nth(0)
+    colour = "turn => getComputedStyle(turn).getPropertyValue('--turn-ink')"
+    inks = [first.evaluate(colour)]
     expect(first.locator(".show-more")).to_be_hidden()
     first.locator("select").select_option(label="tool")
-    hears(editor, [{"role": "tool", "content": "Hello"}, ANSWER])
+    hears(page, [{"role": "tool", "content": "Hello"}, ANSWER])
     expect(first.locator(".show-more")).to_be_visible()
-    colour = "turn => getComputedStyle(turn).getPropertyValue('--turn-ink')"
-    ink = first.evaluate(colour)
+    inks.append(first.evaluate(colour))
     first.locator("select").select_option(label="developer")
-    hears(editor, [{"role": "developer", "content": "Hello"}, ANSWER])
-    assert ink and first.evaluate(colour) not in ("", ink)
+    hears(page, [{"role": "developer", "content": "Hello"}, ANSWER])
+    inks.append(first.evaluate(colour))
+    assert len(set(inks)) == 3
+    first.locator("select").select_option(label="user")
+    assert first.evaluate(colour) == inks[0]
 
 
-def test_turns_are_added_removed_and_brought_back(open_editor: Open, editor: Editor) -> None:
+def test_turns_are_added_removed_and_brought_back(open_editor: Open) -> None:
     page = open_editor([USER, ANSWER, {"role": "user", "content": "Bye", "kept": 1}])
     page.click("#conversation .add-turn")
     expect(text(page, 3)).to_be_focused()
     page.keyboard.type("Farewell")
     everything = [USER, ANSWER, {"role": "user", "content": "Bye", "kept": 1}]
-    hears(editor, [*everything, {"role": "assistant", "content": "Farewell"}])
+    hears(page, [*everything, {"role": "assistant", "content": "Farewell"}])
     press(page, 3, "remove-turn")
     expect(turns(page).nth(2).locator(".remove-turn")).to_be_focused()
     press(page, 0, "remove-turn")
-    hears(editor, everything[1:])
+    hears(page, everything[1:])
     expect(page.locator(".editor-status")).to_contain_text("Turn 1 is removed.")
     page.click(".undo-remove")
-    hears(editor, everything)
+    hears(page, everything)
     for _ in range(3):
         press(page, 0, "remove-turn")
-    hears(editor, [])
+    hears(page, [])
     expect(page.locator(".no-turns")).to_be_visible()
     expect(page.locator(".add-turn")).to_be_focused()
 
 
-def test_a_turn_is_duplicated_with_all_that_it_carries(open_editor: Open, editor: Editor) -> None:
+def test_a_turn_is_duplicated_with_all_that_it_carries(open_editor: Open) -> None:
     page = open_editor([CALLS, ANSWER])
     press(page, 0, "duplicate-turn")
-    hears(editor, [CALLS, CALLS, ANSWER])
+    hears(page, [CALLS, CALLS, ANSWER])
     expect(text(page, 1)).to_be_focused()
     page.keyboard.type("x")
-    hears(editor, [CALLS, {**CALLS, "content": "x"}, ANSWER])
+    hears(page, [CALLS, {**CALLS, "content": "x"}, ANSWER])
 
 
-def test_buttons_move_a_turn_and_keep_the_focus(open_editor: Open, editor: Editor) -> None:
+def test_buttons_move_a_turn_and_keep_the_focus(open_editor: Open) -> None:
     page = open_editor([USER, ANSWER, {"role": "user", "content": "Bye"}])
     press(page, 0, "move-down")
-    hears(editor, [ANSWER, USER, {"role": "user", "content": "Bye"}])
+    hears(page, [ANSWER, USER, {"role": "user", "content": "Bye"}])
     expect(turns(page).nth(1).locator(".move-down")).to_be_focused()
     page.keyboard.press("Enter")
-    hears(editor, [ANSWER, {"role": "user", "content": "Bye"}, USER])
+    hears(page, [ANSWER, {"role": "user", "content": "Bye"}, USER])
     page.keyboard.press("Enter")  # There is no further place.
     expect(turns(page).nth(2).locator(".move-down")).to_be_focused()
     assert turns(page).nth(2).get_attribute("data-message") == "2"
     assert turns(page).nth(2).locator(".turn-text").get_attribute("aria-label") == "Turn 3: text"
     press(page, 2, "move-up")
-    hears(editor, [ANSWER, USER, {"role": "user", "content": "Bye"}])
+    hears(page, [ANSWER, USER, {"role": "user", "content": "Bye"}])
 
 
-def test_keys_move_a_turn_under_its_caret(open_editor: Open, editor: Editor) -> None:
+def test_keys_move_a_turn_under_its_caret(open_editor: Open) -> None:
     page = open_editor([USER, ANSWER])
     text(page, 1).focus()
     text(page, 1).evaluate("area => area.setSelectionRange(2, 3)")
     page.keyboard.press("Alt+ArrowUp")
-    hears(editor, [ANSWER, USER])
+    hears(page, [ANSWER, USER])
     expect(text(page, 0)).to_be_focused()
     assert text(page, 0).evaluate("area => [area.selectionStart, area.selectionEnd]") == [2, 3]
     page.keyboard.press("Alt+ArrowDown")
-    hears(editor, [USER, ANSWER])
+    hears(page, [USER, ANSWER])
     expect(text(page, 1)).to_be_focused()
 
 
-def test_ctrl_enter_goes_on_with_who_speaks_next(open_editor: Open, editor: Editor) -> None:
+def test_ctrl_enter_goes_on_with_who_speaks_next(open_editor: Open) -> None:
     calls = {**CALLS, "tool_calls": CALLS["tool_calls"][:2]}
     page = open_editor([USER, calls])
     text(page, 1).focus()
@@ -245,32 +208,32 @@ def test_ctrl_enter_goes_on_with_who_speaks_next(open_editor: Open, editor: Edit
         {"role": "assistant", "content": ""},
         {"role": "user", "content": ""},
     ]
-    hears(editor, [USER, calls, *added])
+    hears(page, [USER, calls, *added])
     expect(text(page, 5)).to_be_focused()
     text(page, 0).focus()
     page.keyboard.press("Control+Enter")
-    hears(editor, [USER, {"role": "assistant", "content": ""}, calls, *added])
+    hears(page, [USER, {"role": "assistant", "content": ""}, calls, *added])
 
 
 # Japanese input
 
 
-def test_nothing_is_told_or_moved_inside_a_composition(open_editor: Open, editor: Editor) -> None:
+def test_nothing_is_told_or_moved_inside_a_composition(open_editor: Open) -> None:
     page = open_editor([{"role": "user", "content": ""}, ANSWER])
     text(page, 0).focus()
     typing = page.context.new_cdp_session(page)
     for part in ("に", "にほ", "にほん"):
         typing.send("Input.imeSetComposition", {"text": part, "selectionStart": len(part), "selectionEnd": len(part)})
-    page.wait_for_timeout(PAUSE_MS)
-    assert editor.heard == []
+    page.clock.run_for(10 * PAUSE_MS)
+    assert heard(page) == []
     assert text(page, 0).input_value() == "にほん"
     typing.send("Input.insertText", {"text": "日本"})
-    hears(editor, [{"role": "user", "content": "日本"}, ANSWER])
-    assert len(editor.heard) == 1
+    hears(page, [{"role": "user", "content": "日本"}, ANSWER])
+    assert len(heard(page)) == 1
     assert text(page, 0).evaluate("area => area.selectionStart") == 2
 
 
-def test_the_box_of_json_waits_for_the_composition_too(open_editor: Open, editor: Editor) -> None:
+def test_the_box_of_json_waits_for_the_composition_too(open_editor: Open) -> None:
     page = open_editor()
     box = show_json(page)
     box.evaluate("""box => {
@@ -278,19 +241,19 @@ def test_the_box_of_json_waits_for_the_composition_too(open_editor: Open, editor
         box.value = '[{"role": "user", "content": "か"}]';
         box.dispatchEvent(new InputEvent("input", { bubbles: true, isComposing: true }));
     }""")
-    page.wait_for_timeout(PAUSE_MS)
-    assert editor.heard == []
+    page.clock.run_for(10 * PAUSE_MS)
+    assert heard(page) == []
     box.evaluate('box => box.dispatchEvent(new CompositionEvent("compositionend", { bubbles: true }))')
-    hears(editor, [{"role": "user", "content": "か"}])
+    hears(page, [{"role": "user", "content": "か"}])
 
 
 # What a message carries beside role and text
 
 
-def test_what_is_not_edited_is_kept(open_editor: Open, editor: Editor) -> None:
+def test_what_is_not_edited_is_kept(open_editor: Open) -> None:
     page = open_editor(EVERYTHING)
     text(page, 0).fill("Be long.")
-    hears(editor, [{"role": "developer", "content": "Be long."}, *EVERYTHING[1:]])
+    hears(page, [{"role": "developer", "content": "Be long."}, *EVERYTHING[1:]])
     blocks = turns(page).nth(1)
     expect(blocks.locator(".turn-text")).to_have_value("One, two.")
     expect(blocks.locator(".turn-note")).to_have_text("The content is a list of 2 blocks. Editing makes it one text.")
@@ -298,14 +261,14 @@ def test_what_is_not_edited_is_kept(open_editor: Open, editor: Editor) -> None:
     assert turns(page).nth(5).locator("option:checked").inner_text() == "ipython"
 
 
-def test_edited_blocks_become_one_text(open_editor: Open, editor: Editor) -> None:
+def test_edited_blocks_become_one_text(open_editor: Open) -> None:
     page = open_editor([EVERYTHING[1]])
     text(page, 0).press_sequentially("!")
-    hears(editor, [{"role": "user", "content": "One, two.!", "name": "Ann"}])
+    hears(page, [{"role": "user", "content": "One, two.!", "name": "Ann"}])
     expect(page.locator(".turn-note")).to_be_hidden()
 
 
-def test_calls_are_edited(open_editor: Open, editor: Editor) -> None:
+def test_calls_are_edited(open_editor: Open) -> None:
     page = open_editor([CALLS])
     calls = page.locator(".part-call")
     calls.nth(0).locator(".call-name").fill("climate")
@@ -319,33 +282,33 @@ def test_calls_are_edited(open_editor: Open, editor: Editor) -> None:
         {"type": "function", "function": {"name": "weather", "arguments": '{"place": "大阪"}'}, "id": "b"},
         {"name": "oldest", "arguments": {"deep": [1, {"a": None}]}},
     ]
-    hears(editor, [{**CALLS, "tool_calls": edited}])
+    hears(page, [{**CALLS, "tool_calls": edited}])
     calls.nth(0).locator(".part-json").fill('{"place": }')
     expect(calls.nth(0).locator(".problem")).to_contain_text(
         "Line 1, column 11: Something that is no JSON value stands here."
     )
-    page.wait_for_timeout(PAUSE_MS)
-    assert editor.heard[-1][0]["tool_calls"] == edited
+    page.clock.run_for(PAUSE_MS)
+    assert heard(page)[-1][0]["tool_calls"] == edited
     assert calls.nth(0).locator(".part-json").input_value() == '{"place": }'
     for _ in range(3):
         calls.nth(0).locator(".remove-part").click()
-    hears(editor, [{"role": "assistant", "content": None, "reasoning_content": "Two places, two calls."}])
+    hears(page, [{"role": "assistant", "content": None, "reasoning_content": "Two places, two calls."}])
 
 
-def test_nothing_is_left_with_neither_words_nor_a_call(open_editor: Open, editor: Editor) -> None:
+def test_nothing_is_left_with_neither_words_nor_a_call(open_editor: Open) -> None:
     call = {"role": "assistant", "content": None, "tool_calls": CALLS["tool_calls"][:1]}
     thought = {"role": "assistant", "content": None, "reasoning_content": "Hm."}
     page = open_editor([{**call, "reasoning_content": "Hm."}, thought, thought])
     turns(page).nth(0).locator(".part-reasoning_content .remove-part").click()
-    hears(editor, [call, thought, thought])
+    hears(page, [call, thought, thought])
     turns(page).nth(0).locator(".part-call .remove-part").click()
     turns(page).nth(1).locator(".part-reasoning_content .remove-part").click()
     turns(page).nth(2).locator(".part-text").fill("")
     nothing = {"role": "assistant", "content": ""}
-    hears(editor, [nothing, nothing, {**nothing, "reasoning_content": ""}])
+    hears(page, [nothing, nothing, {**nothing, "reasoning_content": ""}])
 
 
-def test_more_offers_what_the_role_can_have(open_editor: Open, editor: Editor) -> None:
+def test_more_offers_what_the_role_can_have(open_editor: Open) -> None:
     page = open_editor([USER, ANSWER, {"role": "tool", "content": "19"}])
     expect(turns(page).nth(0).locator(".show-more")).to_be_hidden()
     press(page, 1, "show-more")
@@ -356,58 +319,59 @@ def test_more_offers_what_the_role_can_have(open_editor: Open, editor: Editor) -
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     page.keyboard.type("Why not?")
-    hears(editor, [USER, {**ANSWER, "reasoning_content": "Why not?"}, {"role": "tool", "content": "19"}])
+    hears(page, [USER, {**ANSWER, "reasoning_content": "Why not?"}, {"role": "tool", "content": "19"}])
     press(page, 1, "show-more")
     page.click("text=+ Tool call")
     page.keyboard.type("weather")
     call = {"type": "function", "function": {"name": "weather", "arguments": {}}}
     answer = {**ANSWER, "reasoning_content": "Why not?", "tool_calls": [call]}
-    hears(editor, [USER, answer, {"role": "tool", "content": "19"}])
+    hears(page, [USER, answer, {"role": "tool", "content": "19"}])
     for part, typed in (("Name", "weather"), ("Tool call id", "c1")):
         press(page, 2, "show-more")
         page.click(f"text=+ {part}")
         page.keyboard.type(typed)
-    hears(editor, [USER, answer, {"role": "tool", "content": "19", "name": "weather", "tool_call_id": "c1"}])
+    hears(page, [USER, answer, {"role": "tool", "content": "19", "name": "weather", "tool_call_id": "c1"}])
     expect(turns(page).nth(2).locator(".show-more")).to_be_hidden()
     turns(page).nth(1).locator(".part-reasoning_content .remove-part").click()
-    hears(editor, [USER, {**ANSWER, "tool_calls": [call]}, editor.heard[-1][2]])
+    hears(page, [USER, {**ANSWER, "tool_calls": [call]}, heard(page)[-1][2]])
 
 
-def test_unknown_keys_are_edited_as_json_or_removed(open_editor: Open, editor: Editor) -> None:
+def test_unknown_keys_are_edited_as_json_or_removed(open_editor: Open) -> None:
     page = open_editor([{**USER, "weight": 1, "meta": {"a": 1}}])
     page.locator(".part-other .part-json").nth(1).fill('{"a": [true]}')
-    hears(editor, [{**USER, "weight": 1, "meta": {"a": [True]}}])
+    hears(page, [{**USER, "weight": 1, "meta": {"a": [True]}}])
     page.locator(".part-other .remove-part").nth(0).click()
-    hears(editor, [{**USER, "meta": {"a": [True]}}])
+    hears(page, [{**USER, "meta": {"a": [True]}}])
 
 
 # JSON
 
 
-def test_json_follows_the_turns_and_the_turns_follow_json(open_editor: Open, editor: Editor) -> None:
+def test_json_follows_the_turns_and_the_turns_follow_json(open_editor: Open) -> None:
     page = open_editor(EVERYTHING)
     text(page, 0).fill("Be kind.")  # At once, before the pause is over.
     box = show_json(page)
     changed = [{"role": "developer", "content": "Be kind."}, *EVERYTHING[1:]]
     assert json.loads(box.input_value()) == changed
-    hears(editor, changed)
+    hears(page, changed)
     box.fill('[{"role": "user", "content": "From JSON", "k": 1}]')
-    hears(editor, [{"role": "user", "content": "From JSON", "k": 1}])
+    hears(page, [{"role": "user", "content": "From JSON", "k": 1}])
     page.click(".view-turns")
     expect(turns(page)).to_have_count(1)
     assert texts(page) == ["From JSON"]
     show_json(page)
     assert box.input_value() == '[{"role": "user", "content": "From JSON", "k": 1}]', "as it was written"
-    page.click("#give")
-    hears(editor, EVERYTHING)
+    give(page, EVERYTHING)
+    hears(page, EVERYTHING)
     assert json.loads(box.input_value()) == EVERYTHING
 
 
-def test_broken_json_says_where_and_destroys_nothing(open_editor: Open, editor: Editor) -> None:
+def test_broken_json_says_where_and_destroys_nothing(open_editor: Open) -> None:
     page = open_editor()
     box = show_json(page)
     broken = '[\n  {"role": "user", "content": "日本 🙂", }\n]'
     box.fill(broken)
+    page.clock.run_for(PAUSE_MS)
     column = broken.split("\n")[1].rindex(",") + 1  # Characters, of which 🙂 is one.
     expect(page.locator(".json-sentence")).to_have_text(f"Line 2, column {column}: This comma is one too many.")
     assert box.get_attribute("aria-invalid") == "true"
@@ -419,9 +383,10 @@ def test_broken_json_says_where_and_destroys_nothing(open_editor: Open, editor: 
     show_json(page)
     assert box.input_value() == broken
     page.click(".view-turns")
-    assert editor.heard == []
+    page.clock.run_for(10 * PAUSE_MS)
+    assert heard(page) == []
     text(page, 0).fill("Hi")
-    hears(editor, [{"role": "user", "content": "Hi"}, ANSWER])
+    hears(page, [{"role": "user", "content": "Hi"}, ANSWER])
     expect(page.locator(".json-waits")).to_be_hidden()
     show_json(page)
     assert json.loads(box.input_value())[0]["content"] == "Hi"
@@ -436,26 +401,27 @@ def test_broken_json_says_where_and_destroys_nothing(open_editor: Open, editor: 
         json.dumps({"messages": [USER, ANSWER, USER]}) + "\n",
     ],
 )
-def test_json_is_taken_in_the_forms_in_which_it_is_found(open_editor: Open, editor: Editor, given: str) -> None:
-    show_json(open_editor()).fill(given)
-    hears(editor, [USER, ANSWER, USER])
+def test_json_is_taken_in_the_forms_in_which_it_is_found(open_editor: Open, given: str) -> None:
+    page = open_editor()
+    show_json(page).fill(given)
+    hears(page, [USER, ANSWER, USER])
 
 
-def test_one_message_alone_is_a_conversation(open_editor: Open, editor: Editor) -> None:
-    show_json(open_editor()).fill(json.dumps(CALLS))
-    hears(editor, [CALLS])
+def test_one_message_alone_is_a_conversation(open_editor: Open) -> None:
+    page = open_editor()
+    show_json(page).fill(json.dumps(CALLS))
+    hears(page, [CALLS])
 
 
-def test_tools_of_a_pasted_row_are_handed_on_once(open_editor: Open, editor: Editor) -> None:
+def test_tools_of_a_pasted_row_are_handed_on_once(open_editor: Open) -> None:
     page = open_editor()
     tools = [{"type": "function", "function": {"name": "weather"}}]
     box = show_json(page)
     box.fill(json.dumps({"messages": [USER], "tools": tools}))
-    hears(editor, [USER])
-    wait_for(lambda: editor.tools, 10, "the tools")
+    hears(page, [USER])
     box.fill(json.dumps({"messages": [ANSWER], "tools": tools}))
-    hears(editor, [ANSWER])
-    assert editor.tools == [tools]
+    hears(page, [ANSWER])
+    assert [data for event, data, _ in told(page) if event == "tools"] == [{"tools": tools}]
 
 
 MISTAKES = {
@@ -483,20 +449,23 @@ MISTAKES = {
 }
 
 
-def test_mistakes_are_named_in_plain_words(open_editor: Open, editor: Editor) -> None:
+def test_mistakes_are_named_in_plain_words(open_editor: Open) -> None:
     page = open_editor()
     box = show_json(page)
     for given, sentence in MISTAKES.items():
         box.fill("[]")
+        page.clock.run_for(PAUSE_MS)
         expect(page.locator(".json-problem")).to_be_hidden()
         box.fill(given)
+        page.clock.run_for(PAUSE_MS)
         expect(page.locator(".json-sentence")).to_contain_text(sentence)
-    assert [heard for heard in editor.heard if heard] == []
+    assert [messages for messages in heard(page) if messages] == []
 
 
 def test_mistakes_are_told_in_japanese_as_well(open_editor: Open) -> None:
     page = open_editor(language="ja")
     show_json(page).fill("[1,]")
+    page.clock.run_for(PAUSE_MS)
     expect(page.locator(".json-sentence")).to_contain_text("1 行目")
 
 
@@ -513,27 +482,25 @@ def test_tabs_answer_to_arrow_keys(open_editor: Open) -> None:
 # The page sets the value
 
 
-def test_turns_that_stay_the_same_keep_their_caret(open_editor: Open, editor: Editor) -> None:
+def test_turns_that_stay_the_same_keep_their_caret(open_editor: Open) -> None:
     page = open_editor([USER, ANSWER])
     text(page, 0).focus()
     text(page, 0).evaluate("area => area.setSelectionRange(3, 3)")
-    editor.given["messages"] = [USER, {"role": "assistant", "content": "Set by the server"}]
-    page.locator("#give").dispatch_event("click")
-    hears(editor, editor.given["messages"])
+    given = [USER, {"role": "assistant", "content": "Set by the server"}]
+    give(page, given)
+    assert heard(page) == [given], "as if it had been typed"
     assert texts(page) == ["Hello", "Set by the server"]
     expect(text(page, 0)).to_be_focused()
     assert text(page, 0).evaluate("area => area.selectionStart") == 3
 
 
-def test_hostile_text_stays_text(open_editor: Open, editor: Editor) -> None:
-    hostile = '<img src=x onerror="window.hit=1">${window.hit=2}{{window.hit=3}}$&$1{number}{field}'
-    call = {"type": "function", "function": {"name": hostile, "arguments": {hostile: hostile}}}
-    message = {"role": hostile, "content": hostile, "name": hostile, hostile: hostile, "tool_calls": [call]}
-    page = open_editor([message, USER])
-    expect(turns(page).nth(0).locator(".part-title").last).to_have_text(f"also: {hostile}")
+def test_hostile_text_stays_text(open_editor: Open) -> None:
+    page = open_editor([HOSTILE_MESSAGE, USER])
+    expect(turns(page).nth(0).locator(".part-title").last).to_have_text(f"also: {HOSTILE}")
     text(page, 1).fill("x")
-    hears(editor, [message, {"role": "user", "content": "x"}])
-    show_json(page).fill(hostile)
+    hears(page, [HOSTILE_MESSAGE, {"role": "user", "content": "x"}])
+    show_json(page).fill(HOSTILE)
+    page.clock.run_for(PAUSE_MS)
     expect(page.locator(".json-problem")).to_be_visible()
     assert page.evaluate("window.hit") is None
     assert page.locator("#conversation img").count() == 0
@@ -542,7 +509,7 @@ def test_hostile_text_stays_text(open_editor: Open, editor: Editor) -> None:
 # Size
 
 
-def test_200_turns(open_editor: Open, editor: Editor) -> None:
+def test_200_turns(open_editor: Open) -> None:
     many = [{"role": ("user", "assistant")[n % 2], "content": f"Turn {n}. " + "Some words. " * 20} for n in range(200)]
     page = open_editor(many)
     page.evaluate("""() => {
@@ -553,35 +520,98 @@ def test_200_turns(open_editor: Open, editor: Editor) -> None:
         }).observe(typedIn.parentNode, { childList: true, subtree: true, attributes: true });
     }""")
     text(page, 100).press_sequentially("abc")
-    hears(editor, [*many[:100], {**many[100], "content": many[100]["content"] + "abc"}, *many[101:]])
+    hears(page, [*many[:100], {**many[100], "content": many[100]["content"] + "abc"}, *many[101:]])
     assert page.evaluate("window.touched") == 0, "typing in one turn costs the others nothing"
     spent = page.evaluate("""() => {
-        const began = performance.now();
+        const now = () => new Event("").timeStamp;  // The page's clocks stand still.
+        const began = now();
         document.querySelectorAll("#conversation .turn")[100].querySelector(".move-up").click();
         document.body.getBoundingClientRect();
-        return performance.now() - began;
+        return now() - began;
     }""")
     print(f"200 turns: {spent:.0f} ms to move one")
 
 
+# Inside Gradio
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SimpleNamespace]:
+    """A page with an editor and a button that sets its value to `given`. The server writes down what it hears."""
+    seen = SimpleNamespace(given=[], heard=[], tools=[])
+    with gr.Blocks() as page, gr.Column(elem_classes="card"):
+        conversation = conversation_editor(START, "conversation")
+        button = gr.Button("give", elem_id="give")
+
+        def hear_tools(event: gr.EventData) -> None:
+            seen.tools.append(event._data["tools"])
+
+        conversation.input(lambda messages: seen.heard.append(messages), conversation, None, trigger_mode="multiple")
+        conversation.tools(hear_tools, None, None)
+        button.click(lambda: seen.given, None, conversation)
+    _, seen.url, _ = page.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
+    yield seen
+    page.close()
+
+
+@pytest.fixture
+def open_in_gradio(same_browser: SameBrowser, server: SimpleNamespace) -> Iterator[Open]:
+    """open_in_gradio(given, language): a page whose editor the server has set to `given`."""
+    pages, errors = [], []
+
+    def open_page(given: list[Any], language: str = "en") -> Page:
+        page = same_browser(locale=LOCALES[language]).new_page()
+        pages.append(page)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(server.url)
+        expect(turns(page)).to_have_count(len(START), timeout=60_000)
+        server.given = given
+        page.click("#give")
+        expect(turns(page)).to_have_count(len(given), timeout=60_000)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert errors == []
+
+
+def test_gradio_carries_values_and_tools_both_ways(open_in_gradio: Open, server: SimpleNamespace) -> None:
+    given = [HOSTILE_MESSAGE, USER, ANSWER]
+    page = open_in_gradio(given)
+    wait_for(lambda: server.heard[-1:] == [given], 60, "the server to hear what it has set")
+    assert texts(page) == [HOSTILE, "Hello", "Ahoy"]
+    text(page, 1).fill("Hi")
+    typed = [given[0], {"role": "user", "content": "Hi"}, ANSWER]
+    wait_for(lambda: server.heard[-1:] == [typed], 60, "the server to hear it")
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    show_json(page).fill(json.dumps({"messages": START, "tools": tools}))
+    wait_for(lambda: server.heard[-1:] == [START] and server.tools == [tools], 60, "the server to hear of the tools")
+    assert page.evaluate("window.hit") is None
+    assert page.locator("#conversation img").count() == 0
+
+
 @pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_it_fits_and_a_thumb_can_use_it(open_editor: Open, language: str, width: int, scheme: str) -> None:
-    page = open_editor(EVERYTHING, language, width, scheme)
+def test_it_fits_and_a_thumb_can_use_it(open_in_gradio: Open, language: str) -> None:
+    page = open_in_gradio(EVERYTHING, language)
+    sizes = [(1280, "light"), (390, "dark")]
     press(page, 2, "show-more")
-    picture(page, f"editor-{language}-{width}-{scheme}")
-    assert fits_its_width(page)
-    if width == 390:
-        small = """() => [...document.querySelectorAll("#conversation button")]
-            .filter((button) => button.offsetParent)
-            .map((button) => [button.className, button.offsetWidth, button.offsetHeight])
-            .filter(([name, width, height]) => width < 40 || height < 40)"""
-        assert page.evaluate(small) == []
+    for width, scheme in sizes:
+        see(page, width, scheme)
+        picture(page, f"editor-{language}-{width}-{scheme}")
+        assert fits_its_width(page)
+    small = """() => [...document.querySelectorAll("#conversation button")]
+        .filter((button) => button.offsetParent)
+        .map((button) => [button.className, button.offsetWidth, button.offsetHeight])
+        .filter(([name, width, height]) => width < 40 || height < 40)"""
+    assert page.evaluate(small) == []
     fields = "#conversation :is(textarea, input, select, .turn-button):visible"
     names = [field.get_attribute("aria-label") for field in page.locator(fields).all()]
     assert None not in names
     assert ("ターン 1" in names[0]) == (language == "ja")
     show_json(page).fill('[{"role": "user", "content": "' + "long" * 100 + '"},]')
-    expect(page.locator(".json-problem")).to_be_visible()
-    picture(page, f"editor-json-{language}-{width}-{scheme}")
-    assert fits_its_width(page)
+    expect(page.locator(".json-problem")).to_be_visible(timeout=60_000)
+    for width, scheme in sizes:
+        see(page, width, scheme)
+        picture(page, f"editor-json-{language}-{width}-{scheme}")
+        assert fits_its_width(page)

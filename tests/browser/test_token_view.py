@@ -1,7 +1,8 @@
-"""The three linked views in a real browser, fed by a small app of their own: no model, no tokenizer."""
+"""The three linked views in a real browser, without a model or a tokenizer: nearly all of it on a bare page."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -10,13 +11,14 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from playground.errors import InputError
 from playground.ui.i18n import reader_language
 from playground.ui.page import launch_options
 from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
 from playground.words import Sentence
+from tests.browser.bare import BarePages, bare_pages, give, see, told
 from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture
 
 pytestmark = pytest.mark.browser
@@ -25,6 +27,7 @@ HOSTILE = (
     '<img src=x onerror="window.hit=1">${window.hit=2}{{window.hit=3}} <img/src=x/onerror="window.hit=4">'
     "<b>\\n\\u0041 `\t\u00a0\u3000\u202ecba\u200b</pre>"
 )
+HOSTILE_TALK = [("user", HOSTILE), (HOSTILE, "x"), ("assistant", HOSTILE)]
 ACTION = {"kind": "options", "options": {"add_generation_prompt": False}}
 
 
@@ -62,14 +65,14 @@ TALK = [
 LONG = [(("user", "assistant")[turn % 2], f"turn {turn} " + "word and another\n" * 12) for turn in range(60)]
 
 
-def case(wanted: str, language: str) -> dict[str, Any]:
-    """What the box of the app asks for: a name, or a conversation as JSON."""
+def case(wanted: str | list[tuple[str, str]], language: str = "en") -> dict[str, Any]:
+    """What the views are given: a case by its name, or a conversation."""
     if wanted == "refused":
         problem = InputError(Sentence("The template refuses it."), fix=Sentence("Change the order."))
         return refusal_data(problem, language, [finding("error", "abc", "abc", action=ACTION)])
     if wanted == "empty":
         return empty_data(Sentence("Nothing yet"), Sentence("Add a turn."), language)
-    talk = {"talk": TALK, "found": TALK, "long": LONG}.get(wanted) or json.loads(wanted)
+    talk = {"talk": TALK, "found": TALK, "long": LONG}[wanted] if isinstance(wanted, str) else wanted
     given = rendered(talk)
     if wanted == "found":
         text = given["text"]
@@ -77,65 +80,31 @@ def case(wanted: str, language: str) -> dict[str, Any]:
     return view_data(given, language, [{"role": role} for role, _ in talk])
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with gr.Blocks() as page:
-        box, got = gr.Textbox("talk", elem_id="box"), gr.Textbox(elem_id="got")
-        gr.HTML('<p class="turn" data-message="2">A turn of the editor.</p>')
-        view = token_view()
-
-        def draw(wanted: str, request: gr.Request) -> dict[str, Any]:
-            return case(wanted, reader_language(request))
-
-        def fix(chosen: gr.EventData) -> str:
-            return json.dumps(chosen.action)
-
-        page.load(draw, box, view)
-        box.submit(draw, box, view, show_progress="hidden")
-        view.fix(fix, None, got)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    yield url
-    page.close()
-
-
 Look = Callable[..., Page]
 
 
-@pytest.fixture
-def look(same_browser: SameBrowser, address: str) -> Iterator[Look]:
-    """look(language, width, scheme): the app in front of a new person, whose errors fail the test."""
-    pages: list[Page] = []
-    errors: list[str] = []
+@pytest.fixture(scope="module")
+def bare(chromium: Browser) -> Iterator[BarePages]:
+    with bare_pages(chromium) as pages:
+        yield pages
 
-    def open_page(language: str = "en", width: int = 1280, scheme: str = "light", touch: bool = False) -> Page:
-        size = {"width": width, "height": 900}
-        context = same_browser(
-            locale=LOCALES[language], viewport=size, color_scheme=scheme, has_touch=touch, is_mobile=touch
-        )
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page = context.new_page()
-        pages.append(page)
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-        page.goto(address)
-        page.wait_for_selector("#lab-chips .k")
-        page.wait_for_load_state("networkidle")
+
+@pytest.fixture
+def look(bare: BarePages) -> Iterator[Look]:
+    """look(**kind): the views of TALK on a bare page, below a turn of the editor."""
+
+    def put(**kind: Any) -> Page:
+        turn = '<p class="turn" data-message="2">A turn of the editor.</p>'
+        page = bare.put(token_view(), turn, locale="en-US", **kind)
+        give(page, case("talk"))
         return page
 
-    yield open_page
-    for page in pages:
-        page.close()
-    assert not errors
+    with bare.without_errors():
+        yield put
 
 
 def show(page: Page, wanted: str | list[tuple[str, str]]) -> None:
-    """Ask for a case, and wait until it is drawn."""
-    drawn = "performance.getEntriesByName('token-view').length"
-    before = page.evaluate(drawn)
-    page.fill("#box textarea", wanted if isinstance(wanted, str) else json.dumps(wanted))
-    page.press("#box textarea", "Enter")
-    page.wait_for_function(f"before => {drawn} > before", arg=before)
+    give(page, case(wanted))
     page.mouse.move(0, 0)
 
 
@@ -151,19 +120,20 @@ def lit_messages(page: Page) -> list[list[str]]:
 
 
 VIEWS = ("#lab-text", "#lab-chips", "#lab-table")
+LIT = re.compile(r"\blit\b")
 
 
 def chip(page: Page, text: str) -> Any:
     return page.locator("#lab-chips .k").filter(has_text=re.compile(f"^{text}$")).first
 
 
-def is_in_sight(page: Page, pane: str, node: str) -> bool:
-    return page.evaluate(
+def comes_into_sight(page: Page, pane: str, node: str) -> None:
+    page.wait_for_function(
         """([pane, node]) => {
           const [outer, inner] = [pane, node].map((one) => document.querySelector(one).getBoundingClientRect());
           return inner.top >= outer.top - 1 && inner.top < outer.bottom;
         }""",
-        [pane, node],
+        arg=[pane, node],
     )
 
 
@@ -201,12 +171,15 @@ def test_pointing_at_a_character_lights_all_tokens_that_are_parts_of_it(look: Lo
 def test_a_row_of_the_table_lights_the_whole_message_and_brings_it_into_sight(look: Look) -> None:
     page = look()
     show(page, "long")
+    page.evaluate("scrollTo(0, 1e6)")
     page.locator("#lab-table tbody tr").nth(0).hover()
     assert lit_messages(page) == [["0"]] * 3
+    page.evaluate("document.addEventListener('pointerover', () => { window.over = true; }, { once: true })")
     page.get_by_role("button", name="Message 46").focus()  # The pointer rests on the table, which scrolls under it.
+    page.wait_for_function("window.over")
     assert lit_messages(page) == [["45"]] * 3
     for pane in ("#lab-text", "#lab-chips"):
-        assert is_in_sight(page, pane, f'{pane} [data-message="45"]')
+        comes_into_sight(page, pane, f'{pane} [data-message="45"]')
     expect(page.locator(".view-status")).to_have_text("Message 46")
 
 
@@ -235,15 +208,21 @@ def test_the_keyboard_goes_from_token_to_token_pins_and_clears(look: Look) -> No
 
 
 def test_a_tap_lights_and_a_tap_elsewhere_clears(look: Look) -> None:
-    page = look(width=390, touch=True)
-    chip(page, " sky").tap()
+    page = look(viewport={"width": 390, "height": 900}, has_touch=True, is_mobile=True)
+    sky, blue = chip(page, " sky"), page.locator("#lab-text .a", has_text="blue?")
+    sky.tap()
+    expect(sky).to_have_class(LIT)
     assert (lit(page, "#lab-text"), lit_messages(page)) == ([" sky"], [["1"]] * 3)
-    page.locator("#lab-text .a", has_text="blue?").tap()
+    blue.tap()
+    expect(blue).to_have_class(LIT)
     assert lit(page, "#lab-chips") == [" blue?"]
     page.locator("#template-counts").tap()
+    expect(blue).not_to_have_class(LIT)
     assert lit(page, "#lab-chips") == [] and lit_messages(page) == [[]] * 3
-    chip(page, " sky").tap()
-    chip(page, " sky").tap()
+    sky.tap()
+    expect(sky).to_have_class(LIT)
+    sky.tap()
+    expect(sky).not_to_have_class(LIT)
     assert lit(page, "#lab-text") == []
 
 
@@ -255,6 +234,7 @@ def test_what_is_copied_is_the_text_and_not_its_marks(look: Look) -> None:
     page.click(".copy-text")
     expect(page.locator(".copy-text")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == text
+    page.evaluate("navigator.clipboard.writeText('')")
     page.evaluate("getSelection().selectAllChildren(document.querySelector('#lab-text'))")
     page.keyboard.press("Control+c")
     assert page.evaluate("navigator.clipboard.readText()") == text
@@ -273,7 +253,11 @@ def test_what_is_copied_is_the_text_and_not_its_marks(look: Look) -> None:
 
 def test_hostile_text_stays_text(look: Look) -> None:
     page = look()
-    show(page, [("user", HOSTILE), (HOSTILE, "x"), ("assistant", HOSTILE)])
+    show(page, HOSTILE_TALK)
+    hostile_text_stays_text(page)
+
+
+def hostile_text_stays_text(page: Page) -> None:
     assert page.locator("#lab-text").evaluate("box => box.textContent").count(HOSTILE) == 3
     assert page.locator("#lab-table .who").nth(1).evaluate("tag => tag.textContent") == HOSTILE
     assert page.locator(".token-view img").count() == 0
@@ -293,15 +277,15 @@ def test_evidence_is_marked_and_shown(look: Look) -> None:
     assert "".join(lit(page, "#lab-text")) == " rays scatter", "the tokens that the evidence touches"
     assert lit_messages(page) == [["2"]] * 3
     for pane in ("#lab-text", "#lab-chips"):
-        assert is_in_sight(page, pane, f"{pane} .pinned")
+        comes_into_sight(page, pane, f"{pane} .pinned")
 
 
-def test_a_fix_reaches_the_server_with_its_action(look: Look) -> None:
+def test_a_fix_is_told_with_its_action(look: Look) -> None:
     page = look()
     show(page, "found")
     expect(page.locator(".apply-fix")).to_have_count(1)
     page.click(".apply-fix")
-    expect(page.locator("#got textarea")).to_have_value(json.dumps(ACTION))
+    assert [one[:2] for one in told(page)] == [("fix", {"action": ACTION})]
 
 
 def test_a_refusal_keeps_the_place_and_a_good_answer_takes_it_away(look: Look) -> None:
@@ -331,12 +315,22 @@ def expected_chips(given: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def drawn_chips(page: Page) -> list[list[str]]:
-    read = "found => found.map(one => [one.dataset.token, one.dataset.id, one.textContent])"
-    return page.eval_on_selector_all("#lab-chips .k", read)
+def drawn(page: Page) -> dict[str, Any]:
+    """What stands in text and chips. It travels as one text, since thousands of small pieces are slow."""
+    read = """() => {
+      const all = (where, of) => [...document.querySelectorAll(where)].map(of);
+      return JSON.stringify({
+        text: document.querySelector("#lab-text").textContent,
+        blocks: all("#lab-text .lines", (one) => one.textContent),
+        chips: all("#lab-chips .k", (one) => [one.dataset.token, one.dataset.id, one.textContent]),
+        tokens_of_text: all("#lab-text .a", (one) => one.dataset.token.split(" ")).flat(),
+        messages: all("#lab-chips .who", () => 1).length,
+      });
+    }"""
+    return json.loads(page.evaluate(read))
 
 
-def edited(page: Page, draw: random.Random, talk: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def edited(blocks: list[str], draw: random.Random, talk: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The conversation with one edit: letters, lines, much text, a turn, or the line end at which a block ends."""
     place = draw.randrange(len(talk))
     role, content = talk[place]
@@ -345,7 +339,6 @@ def edited(page: Page, draw: random.Random, talk: list[tuple[str, str]]) -> list
     new = draw.choice(["x", "\n", " new words\n", "森👩", "w " * 260])
     if draw.random() < 0.3:
         new = ""
-        blocks = page.eval_on_selector_all("#lab-text .lines", "found => found.map((one) => one.textContent)")
         at = len("".join(blocks[: draw.randrange(len(blocks)) + 1])) - 1
         for number, span in enumerate(rendered(talk)["spans"]):
             begin = span["start"] + len(f"<|{span['role']}|>\n")
@@ -360,18 +353,17 @@ def test_after_many_edits_the_views_are_as_if_drawn_at_once(look: Look) -> None:
     page = look()
     draw, talk = random.Random(7), LONG[:14]
     show(page, talk)
+    stands = drawn(page)
     for _ in range(25):
-        talk = edited(page, draw, talk)
+        talk = edited(stands["blocks"], draw, talk)
         show(page, talk)
-        given = rendered(talk)
-        assert page.locator("#lab-text").evaluate("box => box.textContent") == given["text"]
-        assert drawn_chips(page) == expected_chips(given)
-        assert page.locator("#lab-chips .who").count() == len(talk)
+        given, stands = rendered(talk), drawn(page)
+        assert stands["text"] == given["text"]
+        assert stands["chips"] == expected_chips(given)
+        assert stands["messages"] == len(talk)
         # A block of the text ends with a line, or the text would break where it does not.
-        ends = page.eval_on_selector_all("#lab-text .lines", "found => found.map(one => one.textContent.at(-1))")
-        assert set(ends) == {"\n"}
-        numbers = "found => found.flatMap(one => one.dataset.token.split(' '))"
-        assert page.eval_on_selector_all("#lab-text .a", numbers) == [row[0] for row in drawn_chips(page)]
+        assert {block[-1] for block in stands["blocks"]} == {"\n"}
+        assert stands["tokens_of_text"] == [row[0] for row in stands["chips"]]
 
 
 @pytest.mark.parametrize("tokens", [500, 8000])
@@ -381,7 +373,8 @@ def test_an_edit_of_a_long_conversation_draws_only_what_changed(look: Look, toke
     talk = [(("user", "assistant")[turn % 2], content) for turn in range(round(tokens / 84))]
     show(page, talk)
     first = page.evaluate("performance.getEntriesByName('token-view').at(-1).duration")
-    count = page.locator("#lab-chips .k").count()
+    count, last = page.locator("#lab-chips .k").count(), page.locator("#lab-chips .k", has_text="<|end|>").last
+    last.click()
     page.evaluate("document.querySelectorAll('#lab-chips .k, #lab-text .a').forEach((node) => { node.old = true; })")
     middle = len(talk) // 2
     talk[middle] = (talk[middle][0], content[:102] + "zebra " + content[102:])
@@ -393,20 +386,77 @@ def test_an_edit_of_a_long_conversation_draws_only_what_changed(look: Look, toke
     print(
         f"{count} tokens: drawn in {first:.0f} ms, after an edit in {again:.0f} ms ({fresh} of {2 * count} pieces new)"
     )
-    assert drawn_chips(page) == expected_chips(rendered(talk))
+    assert drawn(page)["chips"] == expected_chips(rendered(talk))
     assert 0 < fresh < 10
+    assert "pinned" in last.get_attribute("class"), "it follows its token to its new place"
+
+
+# Inside Gradio
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with gr.Blocks() as page:
+        button, got = gr.Button("hostile", elem_id="hostile"), gr.Textbox(elem_id="got")
+        view = token_view()
+
+        def draw(request: gr.Request) -> dict[str, Any]:
+            return case("found", reader_language(request))
+
+        def fix(chosen: gr.EventData) -> str:
+            return json.dumps(chosen.action)
+
+        page.load(draw, None, view)
+        button.click(lambda: case(HOSTILE_TALK), None, view)
+        view.fix(fix, None, got)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
+    yield url
+    page.close()
+
+
+@pytest.fixture
+def look_in_gradio(same_browser: SameBrowser, address: str) -> Iterator[Look]:
+    """look_in_gradio(language): the views as the server has drawn them for a reader of that language."""
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def open_page(language: str) -> Page:
+        page = same_browser(locale=LOCALES[language]).new_page()
+        pages.append(page)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(address)
+        expect(page.locator(".apply-fix")).to_be_visible(timeout=60_000)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert not errors
+
+
+def test_gradio_carries_what_is_drawn_and_a_fix_with_its_action(look_in_gradio: Look) -> None:
+    page = look_in_gradio("en")
+    page.click(".apply-fix")
+    expect(page.locator("#got textarea")).to_have_value(json.dumps(ACTION), timeout=60_000)
+    page.click("#hostile")
+    expect(page.locator(".apply-fix")).to_have_count(0, timeout=60_000)
+    hostile_text_stays_text(page)
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
-def test_the_views_fit_and_show_ids(look: Look, language: str, width: int, scheme: str) -> None:
-    page = look(language, width, scheme)
-    show(page, "found")
-    page.check(".show-ids")
-    assert chip(page, " rays").evaluate("node => getComputedStyle(node, '::after').content").strip('"').isdigit()
-    chip(page, " rays").click()
-    assert fits_its_width(page)
-    picture(page, f"views-{language}-{width}-{scheme}")
-    page.uncheck(".show-ids")
-    assert chip(page, " rays").evaluate("node => getComputedStyle(node, '::after').content") == "none"
-    assert "".join(lit(page, "#lab-text")) == " rays", "the view's own buttons leave lit what is lit"
+def test_the_views_fit_and_show_ids(look_in_gradio: Look, language: str) -> None:
+    page = look_in_gradio(language)
+    rays = chip(page, " rays")
+    number = "node => getComputedStyle(node, '::after').content"
+    for width, scheme in itertools.product((1280, 390), ("light", "dark")):
+        see(page, width, scheme)
+        page.check(".show-ids")
+        assert rays.evaluate(number).strip('"').isdigit()
+        rays.click()
+        assert fits_its_width(page)
+        picture(page, f"views-{language}-{width}-{scheme}")
+        page.uncheck(".show-ids")
+        assert rays.evaluate(number) == "none"
+        assert "".join(lit(page, "#lab-text")) == " rays", "the view's own buttons leave lit what is lit"
+        page.keyboard.press("Escape")
