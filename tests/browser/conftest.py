@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from playground.ui.page import build_page, launch_options
 from tests.conftest import App
@@ -29,6 +29,10 @@ LOCALES = {"en": "en-US", "ja": "ja-JP"}
 
 # What another test's page left behind goes; a reload of the same page finds what it left itself.
 _FORGET = "if (!sessionStorage.begun) { localStorage.clear(); sessionStorage.begun = 1; }"
+
+# What is waited for may be a model, or a process that starts; this only bounds how long a broken test hangs.
+PATIENCE_MS = 180_000
+expect.set_options(timeout=PATIENCE_MS)
 
 Visit = Callable[..., Page]
 SameBrowser = Callable[..., BrowserContext]
@@ -65,26 +69,27 @@ def same_browser(chromium: Browser) -> Iterator[SameBrowser]:
 
 
 @pytest.fixture
-def visit(chromium: Browser, app: App) -> Iterator[Visit]:
-    """visit(language, width, scheme): a page of a new person, whose errors fail the test."""
-    contexts: list[BrowserContext] = []
+def visit(same_browser: SameBrowser, app: App) -> Iterator[Visit]:
+    """visit(language, width, scheme): a page as a new person sees it, whose errors fail the test.
+
+    Pages of one test in two languages or schemes are two people; those of one share what the browser keeps.
+    """
+    pages: list[Page] = []
     errors: list[str] = []
 
     def open_page(language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
-        context = chromium.new_context(
-            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
+        page = same_browser(locale=LOCALES[language], color_scheme=scheme).new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(app.url)
         page.wait_for_selector("#lab-chips .k")
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not errors
 
 
@@ -101,8 +106,8 @@ def launched(backend: FakeBackend) -> Iterator[str]:
 def picture(page: Page, name: str) -> None:
     """Keep what the person sees, whole page."""
     ARTIFACTS.mkdir(exist_ok=True)
-    page.wait_for_timeout(400)  # Let transitions end: a picture of one helps nobody.
-    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+    # Without animations transitions are at their end: a picture of one helps nobody.
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
 
 
 def fits_its_width(page: Page) -> bool:
