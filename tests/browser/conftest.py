@@ -70,20 +70,20 @@ def same_browser(chromium: Browser) -> Iterator[SameBrowser]:
 
 @pytest.fixture
 def visit(same_browser: SameBrowser, app: App) -> Iterator[Visit]:
-    """visit(language, width, scheme): a page as a new person sees it, whose errors fail the test.
+    """visit(language, width, scheme, link): a page as a new person sees it, whose errors fail the test.
 
     Pages of one test in two languages or schemes are two people; those of one share what the browser keeps.
     """
     pages: list[Page] = []
     errors: list[str] = []
 
-    def open_page(language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
+    def open_page(language: str = "en", width: int = 1280, scheme: str = "light", link: str = "") -> Page:
         page = same_browser(locale=LOCALES[language], color_scheme=scheme).new_page()
         pages.append(page)
         page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(app.url)
+        page.goto(link or app.url)
         page.wait_for_selector("#lab-chips .k")
         return page
 
