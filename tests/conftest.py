@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +19,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Ports of its own for the pages that a process serves: none is looked at by two of them at once.
     os.environ.setdefault("GRADIO_SERVER_PORT", str(7860 + 200 * int(os.environ["PYTEST_XDIST_WORKER"].strip("gw"))))
 
-import httpx
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -82,46 +81,38 @@ def model_folder() -> Path:
 
 @dataclass
 class App:
-    """A running `python app.py`, in a home of its own."""
+    """A running `python app.py` in a home of its own, at a port that it found free itself."""
 
     home: Path
-    port: int
     arguments: list[str] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
-    seconds_to_page: float = 0.0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+    url: str = ""
 
     def start(self) -> App:
-        command = [sys.executable, "app.py", "--home", str(self.home), "--port", str(self.port), *self.arguments]
-        begin = time.monotonic()
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", **self.environment}
-        )
-        wait_for(self._answers, 60, "the page to answer")
-        self.seconds_to_page = time.monotonic() - begin
+        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "app.py", "--home", str(self.home), *self.arguments]
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output)
+        wait_for(self._says_where, 180, "the app to say where it is")
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
-    def _answers(self) -> bool:
-        assert self.process is not None and self.process.poll() is None, "the app ended"
-        try:
-            return httpx.get(self.url, timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
+    @property
+    def _output(self) -> Path:
+        return self.home.with_suffix(".out")
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    def _says_where(self) -> bool:
+        assert self.is_running(), "the app ended"
+        said = re.search(r"Running on local URL: +(http://\S+:\d+)\n", self._output.read_text())
+        self.url = f"{said[1]}/" if said else ""
+        return said is not None
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
@@ -135,6 +126,6 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Iterator[App]:
     """One app for all tests that do not break it."""
-    running = App(tmp_path_factory.mktemp("home"), free_port()).start()
+    running = App(tmp_path_factory.mktemp("home")).start()
     yield running
     running.stop()

@@ -27,8 +27,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tests.conftest import App, free_port
-
 DEFAULT_SYSTEM = "You are a tiny model that knows nothing."
 CHATML = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
@@ -118,23 +116,6 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_tokenizer(folder)
     make_model(folder, vocabulary=400)
     return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_app(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[App]:
-    """An app whose model is the tiny one, for tests of processes, not of what a model can do."""
-    running = App(tmp_path_factory.mktemp("home"), free_port(), ["--model", str(tiny_folder), "--mcp"]).start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def own_tiny_app(tmp_path: Path, tiny_folder: Path) -> Iterator[App]:
-    """The same for a test that breaks it or starts it again; not started yet."""
-    running = App(tmp_path / "home", free_port(), ["--model", str(tiny_folder)])
-    yield running
-    if running.process is not None and running.process.poll() is None:
-        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from playground.examples import BUNDLED, bundled
 from tests.conftest import App, wait_for
 
 pytestmark = pytest.mark.model
-pytest_plugins = ["tests.tiny"]
 
 CONVERSATION = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 ENDPOINTS = {"/preview", "/check_dataset", "/train", "/run", "/stop", "/reply", "/export"}
@@ -33,23 +32,13 @@ def client(app: App) -> Client:
 
 
 @pytest.fixture(scope="module")
-def japanese(app: App) -> Client:
-    return Client(app.url, verbose=False, headers={"Accept-Language": "ja-JP,ja;q=0.9"})
-
-
-def finished(client: Client, run: str) -> dict[str, Any]:
-    wait_for(lambda: client.predict(run, api_name="/run")["state"] in ("done", "stopped", "failed"), 300, "the run")
-    return client.predict(run, api_name="/run")
-
-
-@pytest.fixture(scope="module")
 def run(client: Client) -> str:
     """A short finished run of the real model."""
     rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:24])
     settings = {"max_steps": 4, "eval_steps": 2, "per_device_train_batch_size": 2, **CHEAP}
     started = client.predict(text=rows, settings=settings, api_name="/train")
     assert started["state"] == "queued"
-    assert finished(client, started["run"])["state"] == "done"
+    wait_for(lambda: client.predict(started["run"], api_name="/run")["state"] not in ("queued", "running"), 600, "it")
     return started["run"]
 
 
@@ -101,7 +90,8 @@ def test_every_bundled_example_can_be_trained_on_whole(client: Client, name: str
 
 def test_a_run_tells_its_curve_and_verdict(client: Client, run: str) -> None:
     status = client.predict(run, api_name="/run")
-    assert (status["step"], status["steps"], status["position"], status["error"]) == (4, 4, 0, None)
+    assert (status["state"], status["position"], status["error"]) == ("done", 0, None)
+    assert (status["step"], status["steps"]) == (4, 4)
     assert [row["step"] for row in status["metrics"] if row["loss"] is not None] == [1, 2, 3, 4]
     assert [row["step"] for row in status["metrics"] if row["eval_loss"] is not None] == [0, 2, 4]
     for name in ("learning_rate", "grad_norm", "tokens", "tokens_per_s"):
@@ -122,6 +112,15 @@ def test_reply_streams_both_sides_and_base_alone(client: Client, run: str) -> No
     assert alone["base"]["text"] == last["base"]["text"]
 
 
+def test_people_who_ask_at_once_get_their_own_answers(client: Client) -> None:
+    """That each equals the answer of a solo run to the token is tested in fp32 (test_chat_engine.py)."""
+    places = ("France", "Japan", "Italy", "Spain")
+    questions = [[{"role": "user", "content": f"What is the capital of {place}?"}] for place in places]
+    jobs = [client.submit(question, "", {"max_new_tokens": 12}, api_name="/reply") for question in questions]
+    for place, job in zip(places, jobs, strict=True):
+        assert place in job.result(timeout=300)["base"]["text"]
+
+
 def test_export_gives_safetensors_and_a_card_that_names_the_base(client: Client, run: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(client.predict(run, api_name="/export")) as archive:
         assert sorted(archive.namelist()) == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
@@ -135,67 +134,27 @@ def test_export_gives_safetensors_and_a_card_that_names_the_base(client: Client,
     assert Path(client.predict(run, "card", api_name="/export")).read_text() == (tmp_path / "README.md").read_text()
 
 
-def test_a_waiting_run_knows_its_place_and_can_be_stopped(tiny_app: App) -> None:
-    client = Client(tiny_app.url, verbose=False)
-    rows, settings = bundled("pirate-voice").text(), {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0, **CHEAP}
-    first = client.predict(text=rows, settings=settings, api_name="/train")["run"]
-    second = client.predict(text=rows, settings={"max_steps": 1, **CHEAP}, api_name="/train")
-    third = client.predict(text=rows, settings={"max_steps": 1, **CHEAP}, api_name="/train")
-    try:
-        assert third["position"] > second["position"] >= 1
-        assert client.predict(second["run"], api_name="/stop")["state"] == "stopped"
-        assert client.predict(third["run"], api_name="/run")["position"] == second["position"]
-        wait_for(lambda: client.predict(first, api_name="/run")["step"] >= 1, 120, "a step")
-        waiting = client.predict(third["run"], api_name="/run")
-        assert waiting["state"] == "queued" and waiting["wait_s"] > 0
-        client.predict(first, api_name="/stop")
-        status = finished(client, first)
-        assert (status["state"], status["error"]) == ("stopped", None)
-        assert 1 <= status["step"] < 100_000
-        assert Path(client.predict(first, api_name="/export")).stat().st_size > 0
-    finally:
-        for run in (first, second["run"], third["run"]):
-            client.predict(run, api_name="/stop")
-    assert finished(client, third["run"])["state"] in ("done", "stopped")
+REFUSED = {
+    "/preview": [[]],
+    "/check_dataset": [" "],
+    "/train": [" "],
+    "/run": ["../runs"],
+    "/stop": [""],
+    "/reply": [[]],
+    "/export": ["A" * 22],
+}
 
 
-REFUSALS: list[tuple[str, dict[str, Any], str]] = [
-    ("/check_dataset", {"text": "  "}, "No rows arrived: the text is empty"),
-    ("/check_dataset", {"text": '[{"prompt": 1}, '}, r"starts with \[ but is not JSON"),
-    ("/check_dataset", {"text": '{"prompt": 1}', "options": {"max_length": 1}}, "max_length is 1.*from 8 to 8192"),
-    ("/check_dataset", {"text": "{}", "model": "../../etc"}, "There is no model named"),
-    ("/train", {"text": '{"prompt": "a", "completion": "b"}'}, "1 of 1 rows can be used.*at least two"),
-    ("/train", {"text": '{"prompt": "a"}\n{"question": "b"}'}, "0 of 2 rows.*Row 1 has the keys prompt"),
-    ("/train", {"text": "{}", "settings": {"lr": 1}}, "no setting lr.*learning_rate"),
-    ("/train", {"text": "{}", "settings": {"r": 0}}, "The setting r is 0.*from 1 to 256"),
-    ("/train", {"text": "{}", "model": "nobody/nothing"}, "nobody/nothing cannot be fetched: the Hugging Face Hub"),
-    ("/preview", {"conversation": []}, "has no messages"),
-    (
-        "/reply",
-        {"messages": [{"role": "wizard", "content": "x"}]},
-        "message 1 has the role 'wizard'.*system, user",
-    ),
-    ("/preview", {"conversation": [{"content": "x"}]}, "message 1 has no role"),
-    ("/preview", {"conversation": [{"role": 3, "content": "x"}]}, "message 1 has the role 3"),
-    ("/preview", {"conversation": CONVERSATION, "template": "chatmlx"}, "no chat template named chatmlx"),
-    ("/preview", {"conversation": CONVERSATION, "template": "{% if %}"}, "The chat template refuses"),
-    ("/preview", {"conversation": CONVERSATION, "options": {"x": 1}}, "no setting x.*add_generation_prompt"),
-    ("/run", {"run": "../runs"}, "There is no such run"),
-    ("/stop", {"run": ""}, "There is no such run"),
-    ("/export", {"run": "A" * 22}, "There is no such run"),
-    ("/reply", {"messages": [], "run": ""}, "has no messages"),
-    ("/reply", {"messages": CONVERSATION[:1], "sampling": {"temperature": 9}}, "temperature is 9.*from 0 to 5"),
-]
-
-
-@pytest.mark.parametrize(("endpoint", "arguments", "message"), REFUSALS)
-def test_a_refusal_says_what_arrived_and_what_to_do(
-    client: Client, japanese: Client, endpoint: str, arguments: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(AppError, match=message):
-        client.predict(**arguments, api_name=endpoint)
-    with pytest.raises(AppError, match="[ぁ-ん].*。$"):
-        japanese.predict(**arguments, api_name=endpoint)
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "No rows arrived|has no messages|There is no such run"), ("ja-JP", "^[^A-Za-z]*[ぁ-ん].*。$")],
+)
+def test_every_endpoint_refuses_in_the_language_of_the_request(app: App, language: str, said: str) -> None:
+    """What is refused, and why, is tested where it is said (test_backend_refusals.py)."""
+    client = Client(app.url, verbose=False, headers={"Accept-Language": f"{language},fr;q=0.9"})
+    for endpoint in ENDPOINTS:
+        with pytest.raises(AppError, match=said):
+            client.predict(*REFUSED[endpoint], api_name=endpoint)
 
 
 def test_unknown_exports_are_refused(client: Client, run: str) -> None:
@@ -206,7 +165,7 @@ def test_unknown_exports_are_refused(client: Client, run: str) -> None:
 def raw_call(app: App, endpoint: str, data: list[Any]) -> str:
     """What a hand-made request gets, past gradio_client's own checks."""
     event = httpx.post(f"{app.url}gradio_api/call/{endpoint}", json={"data": data}).json()
-    return httpx.get(f"{app.url}gradio_api/call/{endpoint}/{event['event_id']}", timeout=30).text
+    return httpx.get(f"{app.url}gradio_api/call/{endpoint}/{event['event_id']}", timeout=120).text
 
 
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
@@ -223,17 +182,6 @@ def test_another_kind_of_file_is_refused_by_name(client: Client, tmp_path: Path)
     path.write_bytes(b"MZ")
     with pytest.raises(AppError, match=r"A file of the type \.exe arrived.*\.jsonl, \.json"):
         client.predict(file=handle_file(path), api_name="/check_dataset")
-
-
-def test_hostile_templates_cost_their_sender_alone(client: Client) -> None:
-    for source in (
-        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-        "{{ 'a' * 3000000000 }}",
-        "{{ messages.__class__.__mro__ }}",
-    ):
-        with pytest.raises(AppError):
-            client.predict(CONVERSATION, "HuggingFaceTB/SmolLM2-135M-Instruct", source, api_name="/preview")
-        assert client.predict(CONVERSATION, api_name="/preview")["tokens"]
 
 
 def test_runs_cannot_be_listed_and_are_private_files(app: App, run: str) -> None:

@@ -564,10 +564,10 @@ def open_in_gradio(same_browser: SameBrowser, server: SimpleNamespace) -> Iterat
         pages.append(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server.url)
-        expect(turns(page)).to_have_count(len(START), timeout=60_000)
+        expect(turns(page)).to_have_count(len(START))
         server.given = given
         page.click("#give")
-        expect(turns(page)).to_have_count(len(given), timeout=60_000)
+        expect(turns(page)).to_have_count(len(given))
         return page
 
     yield open_page

@@ -56,7 +56,7 @@ def fix(page: Page, code: str, do: str) -> None:
 
 
 def usable(page: Page, count: int) -> None:
-    expect(page.locator("#check-counts dd").first).to_have_text(re.compile(rf"^{count}\b"), timeout=15_000)
+    expect(page.locator("#check-counts dd").first).to_have_text(re.compile(rf"^{count}\b"))
 
 
 @pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ja", 390)])
@@ -84,7 +84,7 @@ def test_messy_rows_are_mended_by_clicks_and_every_click_is_undone(visit: Visit,
         page.click('#rows-changes button[data-event="undo"]')
         usable(page, back)
     expect(kind(page, "private_data")).to_be_visible()
-    assert page.locator("#paste textarea").input_value() == MESSY
+    expect(page.locator("#paste textarea")).to_have_value(MESSY)
 
 
 def test_a_spreadsheet_in_shift_jis_is_mapped_and_its_rows_are_taken_away(visit: Visit, tmp_path: Path) -> None:
@@ -117,18 +117,16 @@ def test_a_spreadsheet_in_shift_jis_is_mapped_and_its_rows_are_taken_away(visit:
     usable(page, 3)
 
 
-@pytest.mark.parametrize(
-    ("text", "shape"),
-    [
-        ("Q: Who are you?\nA: Mochi.\n\nQ: Where?\nA: In the library.\n", "messages"),
-        ('question,answer\nWho?,Mochi\nWhere?,"In the\nlibrary"\n', "question"),
-        ('[{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Mochi"}]', "ShareGPT"),
-    ],
-)
-def test_whatever_is_pasted_is_recognised_with_a_reason(visit: Visit, text: str, shape: str) -> None:
+def test_whatever_is_pasted_is_recognised_with_a_reason(visit: Visit) -> None:
     page = visit()
     finetune(page)
-    page.fill("#paste textarea", text)
-    expect(page.locator("#check-counts")).to_be_visible()
-    expect(page.locator("#check-shapes")).to_contain_text(shape)
-    expect(page.locator("#check-preview .k.t").first).to_be_visible()
+    for text, shape, count in [
+        ("Q: Who are you?\nA: Mochi.\n\nQ: Where?\nA: In the library.\n", "messages", 2),
+        ('[{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Mochi"}]', "ShareGPT", 1),
+        ('question,answer\nWho?,Mochi\nWhere?,"In the\nlibrary"\n', "question", 2),
+    ]:
+        page.fill("#paste textarea", text)
+        usable(page, count)
+        expect(page.locator("#check-shapes")).to_contain_text(shape)
+        expect(page.locator("#check-preview > li")).to_have_count(count)
+        expect(page.locator("#check-preview .k.t").first).to_be_visible()

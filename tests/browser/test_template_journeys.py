@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, picture
 from tests.browser.test_template_lab import add, choose, source, text
 
-pytest_plugins = ["tests.tiny"]
-
-
-def findings(page: Page) -> str:
-    return page.locator("#template-findings").inner_text()
+pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 
 def breaker(page: Page, title: str) -> None:
@@ -59,9 +56,7 @@ def test_a_models_file_an_edit_and_a_link(visit: Visit, tmp_path: Path) -> None:
     page.click("#copy-link")
     page.wait_for_function("document.querySelector('#share input')?.value.includes('#lab=')")
     link = page.locator("#share input").input_value()
-    other = visit("ja", 390)
-    other.goto("about:blank")
-    other.goto(link)
+    other = visit("ja", 390, link=link)
     expect(text(other)).to_contain_text("!end")
     expect(text(other)).to_contain_text("<<B>>(user) What is a chat template?")
 

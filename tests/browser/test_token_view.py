@@ -438,9 +438,9 @@ def look_in_gradio(same_browser: SameBrowser, address: str) -> Iterator[Look]:
 def test_gradio_carries_what_is_drawn_and_a_fix_with_its_action(look_in_gradio: Look) -> None:
     page = look_in_gradio("en")
     page.click(".apply-fix")
-    expect(page.locator("#got textarea")).to_have_value(json.dumps(ACTION), timeout=60_000)
+    expect(page.locator("#got textarea")).to_have_value(json.dumps(ACTION))
     page.click("#hostile")
-    expect(page.locator(".apply-fix")).to_have_count(0, timeout=60_000)
+    expect(page.locator(".apply-fix")).to_have_count(0)
     hostile_text_stays_text(page)
 
 
