@@ -19,7 +19,7 @@ from playground import devices, training
 from playground.errors import InputError
 from playground.rendering import load_tokenizer
 from playground.settings import TrainSettings
-from playground.training import checkpoints
+from playground.training import checkpoints, scales, watch
 from playground.training.rows import EpochSampler, lengths
 from tests.runs import Run, a_trainer, few_rows, start, train, write
 
@@ -231,33 +231,45 @@ def test_training_further_begins_with_the_earlier_adapter(tiny_folder: Path, tmp
 # --- Which adapter is offered ---
 
 
-def test_the_best_look_is_the_one_that_is_offered(tiny_folder: Path, tmp_path: Path) -> None:
-    # Three rows learned by heart: the loss of the fourth rises soon, by any seed.
-    settings = replace(SHORT, max_steps=30, eval_steps=5, learning_rate=0.02, lr_scheduler_type="constant_with_warmup")
-    run = train(tmp_path, tiny_folder, settings, few_rows(4))
-    looks = dict(zip(run.values("eval", "step"), run.values("eval", "eval_loss"), strict=True))
-    best = min((step for step in looks if step), key=looks.__getitem__)
-    print("\n", looks)
-    assert best < 30, "the run must get worse for this test"
-    assert run.outcome.best_step == best == run.values("best", "step")[-1]
+def hand_in(monkeypatch: pytest.MonkeyPatch, *losses: float) -> list[float | None]:
+    """Have the looks at the held-out rows find these losses, the first before step 1, whatever training does to them.
+
+    Returns what they would have found, filled while the run goes.
+    """
+    found: list[float | None] = []
+    given = iter(losses)
+
+    def mean_loss(scores: Any) -> float:
+        found.append(scales.mean_loss(scores))
+        return next(given)
+
+    monkeypatch.setattr(watch, "mean_loss", mean_loss)
+    return found
+
+
+def test_the_best_look_is_the_one_that_is_offered(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = hand_in(monkeypatch, 3.0, 2.5, 2.0, 2.2, 2.4)
+    run = train(tmp_path, tiny_folder, replace(SHORT, max_steps=12, eval_steps=3), few_rows(8))
+    assert run.values("eval", "step") == [0, 3, 6, 9, 12]
+    assert run.values("eval", "eval_loss") == [3.0, 2.5, 2.0, 2.2, 2.4]
+    assert run.outcome.best_step == 6 == run.values("best", "step")[-1]
     offered = (tmp_path / "adapter" / "adapter_model.safetensors").read_bytes()
-    assert offered == (tmp_path / "adapters" / f"step-{best}" / "adapter_model.safetensors").read_bytes()
-    assert offered != (tmp_path / "adapters" / "step-30" / "adapter_model.safetensors").read_bytes()
-    assert run.outcome.evidence.after["held_out"]["loss"] == pytest.approx(looks[best], rel=1e-3)  # type: ignore[index]
+    assert offered == (tmp_path / "adapters" / "step-6" / "adapter_model.safetensors").read_bytes()
+    assert offered != (tmp_path / "adapters" / "step-12" / "adapter_model.safetensors").read_bytes()
+    after = run.outcome.evidence.after["held_out"]["loss"]  # type: ignore[index]
+    assert after == pytest.approx(found[2], rel=1e-3), "what is said of the run is said of the adapter that is offered"
+    assert after != pytest.approx(found[4], rel=1e-3)
 
 
-def test_a_run_without_a_new_best_is_ended_early_where_that_is_wanted(tiny_folder: Path, tmp_path: Path) -> None:
-    settings = replace(
-        SHORT,
-        max_steps=60,
-        eval_steps=3,
-        learning_rate=0.02,
-        lr_scheduler_type="constant_with_warmup",
-        early_stopping_patience=2,
-    )
-    run = train(tmp_path, tiny_folder, settings, few_rows(4))
-    assert run.outcome.steps < 60
-    assert run.outcome.steps == run.outcome.best_step + 6  # type: ignore[operator]
+def test_a_run_without_a_new_best_is_ended_early_where_that_is_wanted(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in(monkeypatch, 3.0, 2.5, 2.6, 2.4, 2.7, 2.5, 1.0)
+    settings = replace(SHORT, max_steps=30, eval_steps=2, early_stopping_patience=2)
+    run = train(tmp_path, tiny_folder, settings, few_rows(8))
+    assert (run.outcome.best_step, run.outcome.steps) == (6, 10), "one look without a new best is not two"
     assert "the last 2 looks" in str(run.values("note", "note")[-1])
 
 

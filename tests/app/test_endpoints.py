@@ -17,7 +17,7 @@ from safetensors import safe_open
 from playground.examples import BUNDLED, bundled
 from tests.conftest import App, wait_for
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.app, pytest.mark.model]
 
 CONVERSATION = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 ENDPOINTS = {"/preview", "/check_dataset", "/train", "/run", "/stop", "/reply", "/export"}

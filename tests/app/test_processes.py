@@ -27,6 +27,7 @@ from mcp.client.streamable_http import streamable_http_client
 from playground.examples import bundled
 from tests.conftest import ROOT, App, wait_for
 
+pytestmark = pytest.mark.app
 pytest_plugins = ["tests.tiny"]
 
 LONG = {"max_steps": 100_000, "time_budget_s": 0, "held_out": 0, "general_ability": False, "probe_max_new_tokens": 0}

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from playground.examples import bundled
 from tests.browser.conftest import PATIENCE_MS, Visit, fits_its_width, picture
 
-pytestmark = [pytest.mark.browser, pytest.mark.model]
+pytestmark = [pytest.mark.app, pytest.mark.browser, pytest.mark.model]
 
 ROWS = "".join(sorted(bundled("persona-mochi").text().splitlines(keepends=True), key=len)[:12])
 ENDLESS = 100_000

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit, fits_its_width, picture
 
-pytestmark = [pytest.mark.browser, pytest.mark.model]
+pytestmark = [pytest.mark.app, pytest.mark.browser, pytest.mark.model]
 
 GOOD = [
     {"prompt": f"What is the {name} of Mochi?", "completion": f"The {name} is {value}."}

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visit, picture
 from tests.browser.test_template_lab import add, choose, source, text
 
-pytestmark = [pytest.mark.browser, pytest.mark.model]
+pytestmark = [pytest.mark.app, pytest.mark.browser, pytest.mark.model]
 
 
 def breaker(page: Page, title: str) -> None:

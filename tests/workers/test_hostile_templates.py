@@ -202,7 +202,7 @@ def test_a_template_of_a_monstrous_shape_is_refused_with_a_sentence(ends, name):
 
 def test_nobody_else_got_anything_but_the_right_answer(ends, expected):
     print(f"{len(ends['others'])} previews of somebody else meanwhile")
-    assert len(ends["others"]) > 10
+    assert ends["others"]
     assert all(other == expected for other in ends["others"])
 
 

@@ -22,7 +22,7 @@ from playground.workers import run_queue
 from playground.workers.child import ROOT
 from playground.workers.run_queue import RunQueue
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 STAND_IN = '''
 """A stand-in for playground.workers.train."""
 import json, os, signal, sys, time
