@@ -103,11 +103,3 @@ def told(page: Page) -> list[tuple[str, Any, Any]]:
 def give(page: Page, value: Any) -> None:
     """The server sets the component's value."""
     page.evaluate("value => give(value)", value)
-
-
-def see(page: Page, width: int, scheme: str) -> None:
-    """A page of Gradio at another width and in another scheme, which Gradio reads at load and keeps as a class."""
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
-    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
-    page.wait_for_function("width => innerWidth === width", arg=width)

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from playground.ui.page import build_page, launch_options
+from tests.browser.bare import BarePages, bare_pages
 from tests.conftest import App
 from tests.ui.fake_backend import FakeBackend
 
@@ -70,6 +71,14 @@ def same_browser(chromium: Browser) -> Iterator[SameBrowser]:
         kept.close()
 
 
+def see(page: Page, width: int, scheme: str) -> None:
+    """Look at a page of Gradio's at that width and in that scheme, which Gradio keeps as a class."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    is_so = "([width, dark]) => innerWidth === width && document.body.classList.contains('dark') === dark"
+    page.wait_for_function(is_so, arg=[width, scheme == "dark"])
+
+
 @dataclass
 class KeptPages:
     """Pages that outlive a test, one for each language: loading one costs seconds of processor time, a test much less.
@@ -89,13 +98,10 @@ class KeptPages:
             page = self.pages[language] = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
             page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page = self.pages[language]
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)
-        if is_new:
             page.goto(url)
             page.wait_for_selector("#lab-chips .k")
-        return page, is_new
+        see(self.pages[language], width, scheme)
+        return self.pages[language], is_new
 
     def close(self) -> None:
         for page in self.pages.values():
@@ -119,6 +125,12 @@ def kept_pages(pages_of_module: KeptPages, request: pytest.FixtureRequest) -> It
     if pages_of_module.errors or report is None or not report.passed:
         pages_of_module.close()
     assert not pages_of_module.errors
+
+
+@pytest.fixture(scope="module")
+def bare(chromium: Browser) -> Iterator[BarePages]:
+    with bare_pages(chromium) as pages:
+        yield pages
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from playground.ui.conversation_editor import conversation_editor
 from playground.ui.page import launch_options
-from tests.browser.bare import BarePages, bare_pages, give, see, told
-from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture
+from tests.browser.bare import BarePages, give, told
+from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture, see
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.browser
@@ -49,12 +49,6 @@ PAUSE_MS = 150
 """How long the editor waits after the last key."""
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def bare(chromium: Browser) -> Iterator[BarePages]:
-    with bare_pages(chromium) as pages:
-        yield pages
 
 
 @pytest.fixture
@@ -610,7 +604,7 @@ def test_it_fits_and_a_thumb_can_use_it(open_in_gradio: Open, language: str) -> 
     assert None not in names
     assert ("ターン 1" in names[0]) == (language == "ja")
     show_json(page).fill('[{"role": "user", "content": "' + "long" * 100 + '"},]')
-    expect(page.locator(".json-problem")).to_be_visible(timeout=60_000)
+    expect(page.locator(".json-problem")).to_be_visible()
     for width, scheme in sizes:
         see(page, width, scheme)
         picture(page, f"editor-json-{language}-{width}-{scheme}")

@@ -11,15 +11,15 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from playground.errors import InputError
 from playground.ui.i18n import reader_language
 from playground.ui.page import launch_options
 from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
 from playground.words import Sentence
-from tests.browser.bare import BarePages, bare_pages, give, see, told
-from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture
+from tests.browser.bare import BarePages, give, told
+from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture, see
 
 pytestmark = pytest.mark.browser
 
@@ -81,12 +81,6 @@ def case(wanted: str | list[tuple[str, str]], language: str = "en") -> dict[str,
 
 
 Look = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def bare(chromium: Browser) -> Iterator[BarePages]:
-    with bare_pages(chromium) as pages:
-        yield pages
 
 
 @pytest.fixture
@@ -426,7 +420,7 @@ def look_in_gradio(same_browser: SameBrowser, address: str) -> Iterator[Look]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
         page.goto(address)
-        expect(page.locator(".apply-fix")).to_be_visible(timeout=60_000)
+        expect(page.locator(".apply-fix")).to_be_visible()
         return page
 
     yield open_page
