@@ -43,9 +43,13 @@ SameBrowser = Callable[..., BrowserContext]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    # The shell is the browser without its own windows: a page takes a quarter less processor time.
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        pytest.skip("no Chromium here: install it (Debian: apt-get install chromium) or name one in CHROMIUM")
+        pytest.skip(
+            "no Chromium here: install it (Debian: apt-get install chromium-headless-shell) or name one in CHROMIUM"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
