@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import APIResponse, Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from playground.ui.page import launch_options
 from tests.browser.conftest import KeptPages, fits_its_width, picture
@@ -51,10 +51,11 @@ def begin_anew(page: Page, backend: FakeHistory) -> None:
     """No run chosen, the curves by step. An answer after all others shows the runs as the backend has them now."""
     look_again(page)
     every = page.locator("#run-history input[data-all]")
-    every.check()
+    set_to = "(box, wanted) => { if (box.checked !== wanted) box.click(); }"  # A phone has no room for this box.
+    every.evaluate(set_to, True)
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(len(backend.runs))
     page.locator('#history-axis input[value="step"]').check()
-    every.uncheck()
+    every.evaluate(set_to, False)
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(0)
     expect(page.locator("#history-details")).to_be_hidden()
 
@@ -117,24 +118,21 @@ def test_boxes_that_are_clicked_while_the_server_is_slow_are_all_chosen(history:
 
 def test_answers_that_cross_on_their_way_are_mended(history: Open) -> None:
     page = history()
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold_the_first(route: Route) -> None:
-        if '"runs":["well"]' in (route.request.post_data or "") and not held:
-            held.append((route, route.fetch()))  # The server has answered; the answer is on its way.
-        else:
-            route.continue_()
-
-    page.route("**/run/**", hold_the_first)
-    with page.expect_request(lambda request: '"runs":["well"]' in (request.post_data or "")):
-        page.click('#run-history input[data-run="well"]')
+    page.evaluate("""() => { const real = window.fetch; window.fetch = async (...given) => {
+        window.ticks = document.querySelectorAll("#run-history input[data-run]:checked").length;
+        const answer = await real(...given);
+        if (!window.letGo && String(given[1]?.body).includes('"runs":["well"]'))
+          await new Promise((go) => { window.letGo = go; });
+        return answer;
+    }; }""")
+    page.click('#run-history input[data-run="well"]')
+    page.wait_for_function("Boolean(window.letGo)")  # The server has answered; the answer is on its way.
     page.click('#run-history input[data-run="badly"]')
     expect(page.locator("#history-curves .run-key")).to_have_count(2)
-    route, answer = held[0]
-    page.unroute("**/run/**")
-    route.fulfill(response=answer)
-    expect(page.locator("#history-curves .run-key")).to_have_count(1)
-    expect(page.locator("#run-history input[data-run]:checked"), "ticked here wins meanwhile").to_have_count(2)
+    page.evaluate("new Promise((go) => setTimeout(go, 3000))")  # By then the page has looked whether all is well.
+    with page.expect_request(lambda request: '"runs":["well","badly"]' in (request.post_data or "")):
+        page.evaluate("window.letGo()")
+    assert page.evaluate("window.ticks") == 2, "what is ticked here wins meanwhile"
     expect(page.locator("#history-curves .run-key")).to_have_count(2)
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(2)
 
