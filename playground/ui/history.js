@@ -8,9 +8,12 @@ let number = 0, ticked = [], waiting = 0;
 const send = (tries) => {
   number = Math.max(number, counted()) + 1;
   trigger("choose", { runs: ticked, number });
-  // An answer to an older click may come in last, and stay.
+  mend(tries);
+};
+// An answer to an older click may come in last, however late, and stay.
+const mend = (tries) => {
   clearTimeout(waiting);
-  if (tries) waiting = setTimeout(() => { if (counted() < number) send(tries - 1); }, 3000);
+  if (tries) waiting = setTimeout(() => { waiting = 0; if (counted() < number) send(tries - 1); }, 3000);
 };
 const choose = () => {
   ticked = boxes().filter((item) => item.checked).map((item) => item.dataset.run);
@@ -44,7 +47,7 @@ const dress = () => {
     all.indeterminate = some && !all.checked;
   }
 };
-watch("value", dress);
+watch("value", () => { dress(); if (counted() < number && !waiting) mend(3); });
 dress();
 
 // What another tab renamed or another device deleted shows when this one is looked at again.

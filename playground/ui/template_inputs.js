@@ -6,6 +6,7 @@ const words = props.words[(navigator.language || "en").toLowerCase().startsWith(
 const root = element.querySelector(".inputs");
 const fields = new Map(); // "tools" or "template_kwargs.enable_thinking" -> {node, read(), write(value)}
 let wanted = {}; // All that was ever set, by the same keys: a variable that comes back finds its value.
+let brought = []; // Keys that a link or a fix set before the template is there that has controls for them.
 let sent = null;
 let pause = null;
 
@@ -27,9 +28,9 @@ function flat(options) {
 
 function read() {
   const options = {};
-  for (const [key, field] of fields) {
-    const value = field.read();
-    wanted[key] = value;
+  for (const [key, field] of fields) wanted[key] = field.read();
+  for (const key of [...fields.keys(), ...brought]) {
+    const value = wanted[key];
     if (value === undefined || value === false && !key.includes(".")) continue;
     const [name, ...inner] = key.split(".");
     if (inner.length) (options[name] = options[name] || {})[inner.join(".")] = value;
@@ -54,6 +55,7 @@ function add(key, node, access, place) {
   node.dataset.key = key;
   fields.set(key, { node, ...access });
   access.write(wanted[key]);
+  brought = brought.filter((one) => one !== key);
   place.append(node);
 }
 
@@ -236,6 +238,7 @@ function drawValue() {
   clearTimeout(pause);
   sent = JSON.stringify(props.value || {});
   wanted = flat(props.value);
+  brought = Object.keys(wanted).filter((key) => !fields.has(key));
   for (const [key, field] of fields) field.write(wanted[key]);
   if (wanted.tools !== undefined) folds.tools.open = true;
   if (wanted.documents !== undefined) folds.documents.open = true;

@@ -94,16 +94,20 @@ class KeptPages:
     pages: dict[str, Page] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
-    def show(self, url: str, language: str = "en", width: int = 1280, scheme: str = "light") -> tuple[Page, bool]:
-        """The page at that size and scheme, and whether it has just been loaded."""
+    def show(
+        self, url: str, language: str = "en", width: int = 1280, scheme: str = "light", ready: str = "#lab-chips .k"
+    ) -> tuple[Page, bool]:
+        """The page at that size and scheme, and whether it has just been loaded: until `ready` is there."""
         is_new = language not in self.pages
         if is_new:
-            context = self.browser.new_context(locale=LOCALES[language], has_touch=True, reduced_motion="reduce")
+            context = self.browser.new_context(
+                locale=LOCALES[language], timezone_id="Asia/Tokyo", has_touch=True, reduced_motion="reduce"
+            )
+            context.set_default_timeout(PATIENCE_MS)
+            context.on("weberror", lambda error: self.errors.append(str(error.error)))
             page = self.pages[language] = context.new_page()
-            page.set_default_timeout(PATIENCE_MS)
-            page.on("pageerror", lambda error: self.errors.append(str(error)))
             page.goto(url)
-            page.wait_for_selector("#lab-chips .k")
+            page.wait_for_selector(ready)
         see(self.pages[language], width, scheme)
         return self.pages[language], is_new
 

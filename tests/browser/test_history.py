@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from playground.ui.page import launch_options
-from tests.browser.conftest import LOCALES, fits_its_width, picture
+from tests.browser.conftest import KeptPages, fits_its_width, picture
 from tests.ui.fake_history import FakeHistory, build, some_runs
 
 pytestmark = pytest.mark.browser
@@ -34,34 +34,35 @@ def url(backend: FakeHistory) -> Iterator[str]:
 
 
 @pytest.fixture
-def history(chromium: Browser, url: str, backend: FakeHistory) -> Iterator[Open]:
-    """history(language, width, context): the page of a browser that started all runs, or a further tab of one."""
+def history(kept_pages: KeptPages, url: str, backend: FakeHistory) -> Open:
+    """history(language, width, scheme): the page of a browser that started all runs and chose none."""
     backend.__init__()
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
 
-    def open_page(
-        language: str = "en", width: int = 1280, scheme: str = "light", context: BrowserContext | None = None
-    ) -> Page:
-        if context is None:
-            context = chromium.new_context(
-                locale=LOCALES[language],
-                viewport={"width": width, "height": 900},
-                color_scheme=scheme,
-                timezone_id="Asia/Tokyo",
-            )
-            contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(url)
-        page.wait_for_selector("#run-history table, #run-history .empty")
+    def open_page(language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
+        page, is_new = kept_pages.show(url, language, width, scheme, "#run-history table")
+        if not is_new:
+            begin_anew(page, backend)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not errors
+    return open_page
+
+
+def begin_anew(page: Page, backend: FakeHistory) -> None:
+    """No run chosen, the curves by step. An answer after all others shows the runs as the backend has them now."""
+    look_again(page)
+    every = page.locator("#run-history input[data-all]")
+    set_to = "(box, wanted) => { if (box.checked !== wanted) box.click(); }"  # A phone has no room for this box.
+    every.evaluate(set_to, True)
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(len(backend.runs))
+    page.locator('#history-axis input[value="step"]').check()
+    every.evaluate(set_to, False)
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(0)
+    expect(page.locator("#history-details")).to_be_hidden()
+
+
+def look_again(page: Page) -> None:
+    """As one does who comes back from another tab."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def choose(page: Page, *runs: str) -> None:
@@ -89,7 +90,7 @@ def test_runs_are_chosen_compared_and_let_go(history: Open) -> None:
     page.uncheck('#run-history input[data-run="well"]')
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(5)
     every = page.locator("#run-history input[data-all]")
-    assert every.evaluate("(box) => [box.checked, box.indeterminate]") == [False, True]
+    expect(every).to_be_checked(indeterminate=True)
     page.check('#run-history input[data-run="well"]')
     expect(every).to_be_checked()
     every.uncheck()
@@ -106,35 +107,33 @@ def test_boxes_that_are_clicked_quickly_are_all_chosen(history: Open) -> None:
 
 def test_boxes_that_are_clicked_while_the_server_is_slow_are_all_chosen(history: Open, backend: FakeHistory) -> None:
     page = history()
-    backend.slow_s = 0.1
+    backend.awake.clear()
     for run in backend.runs:
-        page.click(f'#run-history input[data-run="{run}"]')
-        page.wait_for_timeout(150)
-    expect(page.locator("#run-history tr.is-chosen")).to_have_count(6, timeout=15_000)
+        with page.expect_request(lambda request, run=run: f'"{run}"' in (request.post_data or "")):
+            page.click(f'#run-history input[data-run="{run}"]')
+    backend.awake.set()
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(6)
     expect(page.locator("#history-curves .run-key")).to_have_count(6)
 
 
 def test_answers_that_cross_on_their_way_are_mended(history: Open) -> None:
     page = history()
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold_the_first(route: Route) -> None:
-        if '"runs":["well"]' in (route.request.post_data or "") and not held:
-            held.append((route, route.fetch()))  # The server has answered; the answer is on its way.
-        else:
-            route.continue_()
-
-    page.route("**/run/**", hold_the_first)
+    page.evaluate("""() => { const real = window.fetch; window.fetch = async (...given) => {
+        window.ticks = document.querySelectorAll("#run-history input[data-run]:checked").length;
+        const answer = await real(...given);
+        if (!window.letGo && String(given[1]?.body).includes('"runs":["well"]'))
+          await new Promise((go) => { window.letGo = go; });
+        return answer;
+    }; }""")
     page.click('#run-history input[data-run="well"]')
-    page.wait_for_timeout(300)
-    assert held, "the test must hold the answer that it means to hold"
+    page.wait_for_function("Boolean(window.letGo)")  # The server has answered; the answer is on its way.
     page.click('#run-history input[data-run="badly"]')
     expect(page.locator("#history-curves .run-key")).to_have_count(2)
-    route, answer = held[0]
-    route.fulfill(response=answer)
-    expect(page.locator("#history-curves .run-key")).to_have_count(1)
-    assert page.locator("#run-history input[data-run]:checked").count() == 2, "what is ticked here wins meanwhile"
-    expect(page.locator("#history-curves .run-key")).to_have_count(2, timeout=10_000)
+    page.evaluate("new Promise((go) => setTimeout(go, 3000))")  # By then the page has looked whether all is well.
+    with page.expect_request(lambda request: '"runs":["well","badly"]' in (request.post_data or "")):
+        page.evaluate("window.letGo()")
+    assert page.evaluate("window.ticks") == 2, "what is ticked here wins meanwhile"
+    expect(page.locator("#history-curves .run-key")).to_have_count(2)
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(2)
 
 
@@ -166,7 +165,7 @@ def test_a_name_is_given_and_shown_everywhere(history: Open, backend: FakeHistor
     assert backend.runs["badly"]["title"] == "Too <b>long</b>"
 
 
-def test_deleting_asks_and_is_remembered(history: Open, backend: FakeHistory) -> None:
+def test_deleting_asks_and_is_remembered(history: Open, kept_pages: KeptPages, backend: FakeHistory) -> None:
     page = history()
     choose(page, "badly", "live")
     page.click("#history-delete")
@@ -178,14 +177,14 @@ def test_deleting_asks_and_is_remembered(history: Open, backend: FakeHistory) ->
     expect(page.locator("#history-notice")).to_contain_text("1 run was deleted.")
     expect(page.locator("#history-notice")).to_contain_text("Stop it first.")
     expect(page.locator("#run-history tbody tr")).to_have_count(5)
-    assert page.eval_on_selector_all("#run-history input:checked", "all => all.map((box) => box.dataset.run)") == [
-        "live"
-    ]
+    expect(page.locator("#run-history input:checked")).to_have_count(1)
+    expect(page.locator('#run-history input[data-run="live"]')).to_be_checked()
     page.reload()
     expect(page.locator("#run-history tbody tr")).to_have_count(5)
     backend.runs["badly"] = some_runs()["badly"]
     page.reload()  # Not only the server forgot it.
     expect(page.locator("#run-history tbody tr")).to_have_count(5)
+    kept_pages.close()  # The browser remembers it.
 
 
 def test_training_further_and_taking_it_back(history: Open) -> None:
@@ -215,12 +214,13 @@ def test_settings_resuming_and_showing_reach_their_places(history: Open, backend
 def test_a_run_that_goes_on_is_followed(history: Open, backend: FakeHistory) -> None:
     page = history()
     backend.runs["live"]["step"] = 31
-    expect(page.locator("#run-history")).to_contain_text("31 / 48 steps", timeout=15_000)
+    expect(page.locator("#run-history")).to_contain_text("31 / 48 steps")
 
 
-def test_two_tabs_keep_one_list(history: Open, backend: FakeHistory) -> None:
+def test_two_tabs_keep_one_list(history: Open, kept_pages: KeptPages, backend: FakeHistory) -> None:
     first = history()
-    second = history(context=first.context)
+    second = first.context.new_page()
+    second.goto(first.url)
     choose(first, "badly")
     first.click("#history-delete")
     first.click("#history-sure")
@@ -233,6 +233,7 @@ def test_two_tabs_keep_one_list(history: Open, backend: FakeHistory) -> None:
     backend.runs.update({run: some_runs()[run] for run in ("badly", "well")})
     first.reload()  # What the second tab wrote last did not bring back what the first had taken away.
     expect(first.locator("#run-history tbody tr")).to_have_count(4)
+    kept_pages.close()
 
 
 def test_names_are_words_and_nothing_else(history: Open) -> None:
@@ -245,8 +246,9 @@ def test_names_are_words_and_nothing_else(history: Open) -> None:
 
 
 def test_an_empty_history_says_so(history: Open, backend: FakeHistory) -> None:
-    backend.runs = {}
     page = history()
+    backend.runs = {}
+    look_again(page)
     expect(page.locator("#run-history")).to_contain_text("No runs yet")
 
 
@@ -258,21 +260,12 @@ def test_the_look_at_the_base_is_followed_and_cancelled(history: Open, backend: 
     expect(page.locator("#need-ask")).to_be_disabled()
     page.click("#need-cancel")
     expect(page.locator("#need-status")).to_contain_text("cancelled")
-    assert backend.stopped.wait(10)
+    assert backend.stopped.wait(60)
     backend.hold = None
     page.click("#need-ask")
     expect(page.locator("#need-found")).to_contain_text("Examples help, and leave a gap")
     expect(page.locator("#need-cancel")).to_be_hidden()
     expect(page.locator("#need-status .callout")).to_have_count(0)
-
-
-def test_a_tab_that_closes_ends_the_look(history: Open, backend: FakeHistory) -> None:
-    page = history()
-    backend.hold = threading.Event()
-    page.click("#need-ask")
-    expect(page.locator("#need-status")).to_contain_text("Scoring 6 rows.")
-    page.close()
-    assert backend.stopped.wait(20)
 
 
 @pytest.mark.parametrize(("language", "width", "scheme"), [("ja", 390, "light"), ("en", 390, "dark")])
@@ -284,3 +277,12 @@ def test_all_of_it_fits_a_phone(history: Open, language: str, width: int, scheme
     page.wait_for_selector("#history-settings .sides")
     assert fits_its_width(page)
     picture(page, f"history-{language}-{scheme}-{width}")
+
+
+def test_a_tab_that_closes_ends_the_look(history: Open, kept_pages: KeptPages, backend: FakeHistory) -> None:
+    page = history()
+    backend.hold = threading.Event()
+    page.click("#need-ask")
+    expect(page.locator("#need-status")).to_contain_text("Scoring 6 rows.")
+    kept_pages.close()
+    assert backend.stopped.wait(60)

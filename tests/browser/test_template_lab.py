@@ -18,7 +18,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from playground.errors import InputError
 from playground.words import Sentence
-from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, launched
+from tests.browser.conftest import KeptPages, fits_its_width, launched, stand_in_order
+from tests.conftest import wait_for
 from tests.ui.fake_backend import FakeBackend, a_finding
 
 pytestmark = pytest.mark.browser
@@ -28,20 +29,20 @@ Lab = Callable[..., Page]
 
 
 class HeldBackend(FakeBackend):
-    """Holds back its answer to a conversation with the word "slow" until `release` is set; counts who asks at once."""
+    """Holds back its answer to a conversation with the word `held` until `release` is set; counts who asks at once."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.arrived, self.release, self.answered = threading.Event(), threading.Event(), threading.Event()
+        self.held = "slow"
+        self.arrived, self.release = threading.Event(), threading.Event()
         self.asking, self.most_asking = 0, 0
 
     def preview(self, conversation: list[dict[str, Any]], *given: Any) -> dict[str, Any]:
         self.asking += 1
         self.most_asking = max(self.most_asking, self.asking)
-        if "slow" in orjson.dumps(conversation).decode():
+        if self.held in orjson.dumps(conversation).decode():
             self.arrived.set()
-            assert self.release.wait(30)
-            self.answered.set()
+            assert self.release.wait(60)
         threading.Event().wait(0.05)  # Long enough for a second one to come in, where two are sent.
         self.asking -= 1
         return super().preview(conversation, *given)
@@ -59,25 +60,31 @@ def url(backend: HeldBackend) -> Iterator[str]:
 
 
 @pytest.fixture
-def lab(same_browser: SameBrowser, url: str, backend: HeldBackend) -> Iterator[Lab]:
-    """lab(language, width, fragment): the tab as a new person sees it. An error on the page fails the test."""
+def lab(kept_pages: KeptPages, url: str, backend: HeldBackend) -> Lab:
+    """lab(language, width): the tab with the first example in the model's own template, panels and folds closed."""
     backend.__init__()
-    pages, errors = [], []
 
-    def open_page(language: str = "en", width: int = 1280, fragment: str = "") -> Page:
-        context = same_browser(locale=LOCALES[language], viewport={"width": width, "height": 900})
-        page = context.new_page()
-        pages.append(page)
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(url + fragment)
-        page.wait_for_selector("#lab-chips .k")
+    def open_page(language: str = "en", width: int = 1280) -> Page:
+        page, is_new = kept_pages.show(url, language, width)
+        if not is_new:
+            begin_anew(page)
         return page
 
-    yield open_page
-    for page in pages:
-        page.close()
-    assert not errors
+    return open_page
+
+
+def begin_anew(page: Page) -> None:
+    """What another example has set is gone with it; so are the inputs that a test has set."""
+    page.click("#tab-template-button")
+    opened = page.locator(":is(#source-panel, #breakers-panel, #compare-panel) > button.open")
+    opened.evaluate_all("buttons => buttons.forEach((button) => button.click())")
+    expect(opened).to_have_count(0)
+    if page.locator("#template input").input_value() != "The model's own":
+        choose(page, "#template", "The model's own")
+    for example, tokens in ((1, 10), (0, 14)):
+        page.locator("#template-examples button").nth(example).click()
+        expect(page.locator("#template-counts")).to_contain_text(f"{tokens} tokens")
+    page.evaluate("document.querySelectorAll('#lab details').forEach((fold) => { fold.open = false; })")
 
 
 def text(page: Page) -> Locator:
@@ -86,7 +93,7 @@ def text(page: Page) -> Locator:
 
 def source(page: Page) -> Locator:
     """The open editor of the template's source."""
-    if not page.locator("#template-source .cm-content").count():
+    if not page.locator("#source-panel > button.open").count():
         page.click("#source-panel > button")
     return page.locator("#template-source .cm-content")
 
@@ -116,29 +123,36 @@ def last_options(backend: HeldBackend) -> dict[str, Any]:
     return next(call[4] for call in reversed(backend.asked) if call[0] == "preview")
 
 
+def follow_link(page: Page, fragment: str) -> None:
+    """As one does who pastes it into the address of a page that is open."""
+    page.locator("#share .link-out").evaluate("told => told.replaceChildren()")
+    page.evaluate("fragment => { location.hash = fragment; }", fragment)
+
+
 def test_an_older_answer_never_overwrites_a_newer_one(lab: Lab, backend: HeldBackend) -> None:
     page = lab()
     say_first(page, "slow")
-    assert backend.arrived.wait(20)
+    assert backend.arrived.wait(60)
+    page.evaluate("document.addEventListener('sft-look', () => { window.looked = true; }, { once: true })")
     say_first(page, "quick")
-    page.wait_for_timeout(800)  # If it may overtake, it does so now.
+    page.wait_for_function("window.looked")
+    page.click("#copy-link")
+    expect(page.locator(".link-box")).to_be_visible()  # Asked for later, answered: so was the quick one, if it may be.
     backend.release.set()
     expect(text(page)).to_contain_text("quick")
-    assert backend.answered.wait(20)
-    page.wait_for_timeout(500)  # If the older one may come last, it comes now.
-    expect(text(page)).to_contain_text("quick")
-    expect(text(page)).not_to_contain_text("slow")
+    assert backend.most_asking == 1, "two at once could overtake each other"
 
 
 def test_widgets_set_together_are_asked_about_once(lab: Lab, backend: HeldBackend) -> None:
     page = lab()
+    backend.asked.clear()
     page.locator("#template-examples button").nth(1).click()
     expect(page.locator("#template-counts")).to_contain_text("10 tokens")
     page.locator("#template-examples button").nth(0).click()
     expect(page.locator("#template-counts")).to_contain_text("14 tokens")
     asked = [call[4] for call in backend.asked if call[0] == "preview"]
     assert backend.most_asking == 1, "two at once could overtake each other"
-    assert len(asked) == 3 and [bool(options) for options in asked] == [False, True, False]
+    assert [bool(options) for options in asked] == [True, False]
 
 
 def test_text_tokens_and_difference_follow_an_edit_of_the_source(lab: Lab) -> None:
@@ -172,7 +186,7 @@ def test_jinja_that_is_wrong_names_its_line_and_nothing_is_lost(lab: Lab) -> Non
     before = text(page).inner_text()
     add(page, "\n{% if %}")
     expect(page.locator("#template-view")).to_contain_text("Line 5")
-    assert text(page).inner_text() == before, "the last good view stays"
+    expect(text(page), "the last good view stays").to_have_text(before, use_inner_text=True)
     for _ in range(len("\n{% if %}")):
         page.keyboard.press("Backspace")
     expect(page.locator("#template-view")).not_to_contain_text("Line 5")
@@ -234,13 +248,7 @@ def test_clock_and_special_tokens_reach_the_template(lab: Lab, backend: HeldBack
     expect(text(page)).to_contain_text("<END>")
     page.fill("#clock input", "2024-07-26T12:00:00")
     expect(page.locator(".input-badge").last).to_have_text("set")
-    assert wait_for(lambda: last_options(backend).get("clock", "").startswith("2024-07-26T12:00"))
-
-
-def wait_for(is_so: Callable[[], bool]) -> bool:
-    """Whether something comes true behind the page, within ten seconds."""
-    pause = threading.Event()
-    return any(is_so() or pause.wait(0.1) for _ in range(100))
+    wait_for(lambda: last_options(backend).get("clock", "").startswith("2024-07-26T12:00"), 60, "the clock to be sent")
 
 
 def test_samples_bring_their_messages_tools_and_inputs(lab: Lab, backend: HeldBackend) -> None:
@@ -280,7 +288,8 @@ def test_a_file_brings_its_template_and_tokens(lab: Lab, tmp_path: Path) -> None
     expect(text(page)).to_contain_text("</s>")
 
 
-def test_two_templates_side_by_side(lab: Lab, backend: HeldBackend) -> None:
+def test_two_templates_side_by_side(lab: Lab, kept_pages: KeptPages, backend: HeldBackend) -> None:
+    kept_pages.close()  # A panel that was open until now may be worked for a moment longer.
     page = lab()
     assert not any(call[0] == "compare_templates" for call in backend.asked)
     page.click("#compare-panel > button")
@@ -292,7 +301,8 @@ def test_two_templates_side_by_side(lab: Lab, backend: HeldBackend) -> None:
     expect(page.locator("#compare-view .text-diff")).to_contain_text("Another")
 
 
-def test_a_link_opens_the_same_view(lab: Lab, backend: HeldBackend) -> None:
+def test_a_link_opens_the_same_view(lab: Lab, url: str, backend: HeldBackend) -> None:
+    """Also where the answer about what a page begins with comes after all that the link has brought."""
     one = lab()
     choose(one, "#template", "zephyr")
     expect(one.locator("#variable-enable_thinking")).to_be_visible()
@@ -303,12 +313,18 @@ def test_a_link_opens_the_same_view(lab: Lab, backend: HeldBackend) -> None:
     expect(text(one)).to_contain_text("edited")
     one.click("#copy-link")
     link = one.locator(".link-box").input_value()
-    other = lab("en", 1280, link[link.index("#") :])
-    expect(text(other)).to_contain_text("edited")
-    expect(text(other)).to_contain_text("<think>")
-    assert text(other).inner_text() == text(one).inner_text()
-    expect(other.locator("#conversation .turn-text").first).to_have_value("こんにちは 🏴‍☠️")
-    expect(other.locator("#template input")).to_have_value("Edited here")
+    backend.held = "Hi there"
+    backend.asked.clear()
+    with one.context.new_page() as other:
+        other.goto(url + link[link.index("#") :])
+        expect(other.locator("#conversation .turn-text").first).to_have_value("こんにちは 🏴‍☠️")
+        backend.release.set()
+        expect(text(other)).to_have_text(text(one).inner_text(), use_inner_text=True)
+        expect(other.locator("#template input")).to_have_value("Edited here")
+        say_first(other, "later")
+        expect(text(other)).to_contain_text("later")
+    asked = [call for call in backend.asked if call[0] == "preview" and "edited" in call[3]]
+    assert all(call[4] == {"template_kwargs": {"enable_thinking": True}} for call in asked), "and shows nothing else"
 
 
 def fragment(state: bytes) -> str:
@@ -316,19 +332,18 @@ def fragment(state: bytes) -> str:
     return "#lab=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
+def test_a_link_that_is_no_link_says_so_and_changes_nothing(lab: Lab) -> None:
+    page = lab()
+    for given, said in (
         ("#lab=%%%", "damaged"),
-        ("#lab=" + fragment(b'{"messages": []}')[5:-3], "damaged"),
+        (fragment(b'{"messages": []}')[:-3], "damaged"),
         (fragment(b"[1]"), "damaged"),
         (fragment(b'{"messages": "' + b"a" * 40_000_000 + b'"}'), "more than can be opened"),
-    ],
-)
-def test_a_link_that_is_no_link_says_so_and_changes_nothing(lab: Lab, given: str, said: str) -> None:
-    page = lab("en", 1280, given)
-    expect(page.locator("#share")).to_contain_text(said)
-    expect(text(page)).to_contain_text("Hi there")
+    ):
+        follow_link(page, given)
+        expect(page.locator("#share")).to_contain_text(said)
+    page.check("#generation-prompt input")
+    expect(text(page)).to_contain_text(re.compile(r"Hi there.*Arr matey.*assistant\s*$", re.DOTALL))
 
 
 def test_a_link_that_would_be_too_long_is_not_made(lab: Lab) -> None:
@@ -359,7 +374,8 @@ def test_the_conversation_goes_on_to_training_with_its_tools(lab: Lab) -> None:
 
 def test_a_template_and_a_link_of_a_strangers_stay_text(lab: Lab, backend: HeldBackend) -> None:
     state = {"messages": [{"role": "user", "content": HOSTILE}], "source": HOSTILE, "model": HOSTILE}
-    page = lab("en", 1280, fragment(orjson.dumps(state)))
+    page = lab()
+    follow_link(page, fragment(orjson.dumps(state)))
     expect(text(page)).to_contain_text("onerror")
     source(page)
     page.click("#template-diff summary")
@@ -399,7 +415,6 @@ def test_a_phone_shows_conversation_view_inputs_in_this_order(lab: Lab, language
         fold.click()
     page.wait_for_selector(".side-table")
     assert fits_its_width(page)
-    tops = [page.locator(f"#lab-{part}").bounding_box()["y"] for part in ("conversation", "view", "inputs", "compare")]
-    assert tops == sorted(tops)
+    assert stand_in_order(page, *(f"#lab-{part}" for part in ("conversation", "view", "inputs", "compare")))
     size = page.locator("#special-bos_token input").evaluate("node => parseFloat(getComputedStyle(node).fontSize)")
     assert size >= 16, "below that, phones zoom into the field"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,7 +83,7 @@ def entries(backend: FakeHistory) -> list[dict[str, Any]]:
 
 
 class FakeHistory(FakeBackend):
-    """`hold` makes a look at the base wait after its first news until it is set; each look at a run takes `slow_s`."""
+    """`hold` makes a look at the base wait after its first news until it is set; runs are told once `awake` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,10 +91,11 @@ class FakeHistory(FakeBackend):
         self.found: dict[str, Any] = NEED
         self.hold: threading.Event | None = None
         self.stopped = threading.Event()
-        self.slow_s = 0.0
+        self.awake = threading.Event()
+        self.awake.set()
 
     def run(self, run: str) -> dict[str, Any]:
-        time.sleep(self.slow_s)
+        assert self.awake.wait(60)
         return super().run(run)
 
     def rename(self, run: str, title: str) -> dict[str, Any]:
