@@ -61,7 +61,7 @@ def held_out_losses(run: dict[str, Any]) -> tuple[float | None, float | None, di
     return first, best if best is not None else last, None
 
 
-def general_change(run: dict[str, Any]) -> dict[str, float] | None:
+def general_change(run: dict[str, Any]) -> dict[str, float | None] | None:
     """{mean, low, high} of the loss on everyday questions, after minus before: above 0 is forgetting."""
     return ((run.get("scales") or {}).get("change") or {}).get("general")
 
@@ -206,10 +206,13 @@ def signed(value: float | None) -> str:
     return "0.00" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def span_of(change: dict[str, float]) -> str:
+def span_of(change: dict[str, float | None]) -> str:
+    """ "" where it cannot be told, as from a single row."""
+    if change["low"] is None or change["high"] is None:
+        return ""
     return f"({signed(change['low'])} … {signed(change['high'])})"
 
 
-def interval(change: dict[str, float]) -> str:
+def interval(change: dict[str, float | None]) -> str:
     """A change with its 95 % interval: "−0.81 (−0.95 … −0.66)"."""
-    return f"{signed(change['mean'])} {span_of(change)}"
+    return f"{signed(change['mean'])} {span_of(change)}".rstrip()

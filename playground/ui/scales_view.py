@@ -65,9 +65,18 @@ _SIGNS = {"better": "done", "worse": "warning", "same": "info", "unknown": "info
 
 
 def scale_of(run: dict[str, Any], name: str) -> tuple[Any, Any, Any]:
-    """(before, after, change) of one scale, each None where it was not measured."""
+    """(before, after, change) of one scale, each None where it was not measured or is no number.
+
+    A change may have no bounds: a single row says nothing about others.
+    """
     scales = run.get("scales") or {}
-    return tuple((scales.get(part) or {}).get(name) for part in ("before", "after", "change"))
+    before, after, change = ((scales.get(part) or {}).get(name) for part in ("before", "after", "change"))
+    before, after = (part if part and part["loss"] is not None else None for part in (before, after))
+    return before, after, change if change and change["mean"] is not None else None
+
+
+def has_bounds(change: dict[str, Any] | None) -> bool:
+    return change is not None and change["low"] is not None and change["high"] is not None
 
 
 def why_missing(name: str, run: dict[str, Any], before: dict[str, Any] | None) -> Sentence:
@@ -84,6 +93,8 @@ def judged(name: str, change: dict[str, Any] | None) -> tuple[str, Sentence]:
     """What the interval allows to be said: better, worse or the same."""
     if change is None:
         return "unknown", say("Whether that is more than chance was not measured.")
+    if not has_bounds(change):
+        return "unknown", say("Whether that is more than chance cannot be told from a single row.")
     if change["high"] < 0:
         words = {
             "train": say("It fits its rows better."),
@@ -109,12 +120,15 @@ def judged(name: str, change: dict[str, Any] | None) -> tuple[str, Sentence]:
 def interval(change: dict[str, Any] | None, language: str) -> str:
     if change is None:
         return ""
-    return say(
-        "Change {mean}; 95 % interval {low} to {high}.",
-        mean=signed(change["mean"]),
-        low=signed(change["low"]),
-        high=signed(change["high"]),
-    ).to(language) + ("" if language == "ja" else " ")
+    said = say("Change {mean}.", mean=signed(change["mean"]))
+    if has_bounds(change):
+        said = say(
+            "Change {mean}; 95 % interval {low} to {high}.",
+            mean=signed(change["mean"]),
+            low=signed(change["low"]),
+            high=signed(change["high"]),
+        )
+    return said.to(language) + ("" if language == "ja" else " ")
 
 
 def signed(value: float) -> str:
@@ -209,7 +223,7 @@ def _gauge_scale(language: str) -> str:
 
 def _needle(moved: float, change: dict[str, Any] | None) -> str:
     whisker = ""
-    if change:
+    if has_bounds(change):
         low, high = _at(change["low"]), _at(change["high"])
         whisker = f'<line class="gauge-whisker" x1="{low:.1f}%" x2="{high:.1f}%" y1="18" y2="18"/>'
     x = f"{_at(moved):.1f}%"
@@ -227,7 +241,7 @@ def scales_table(run: dict[str, Any], language: str) -> str:
             f"{after['loss']:.3f}" if after else "–",
             signed(change["mean"]) if change else "–",
             say("{low} to {high}", low=signed(change["low"]), high=signed(change["high"])).to(language)
-            if change
+            if has_bounds(change)
             else "–",
         ]
         title = escape(_words(name)[1].to(language))

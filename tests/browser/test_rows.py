@@ -169,9 +169,11 @@ def test_a_hub_dataset_becomes_the_file(rows: Rows, backend: HeldBackend) -> Non
 def test_columns_are_mapped_and_the_result_shows_at_once(rows: Rows, backend: HeldBackend) -> None:
     page = rows('{"word": "Hello", "meaning": "Hi"}\n{"word": "Ahoy", "meaning": "Hey"}\n')
     expect(page.locator("#map-user textarea")).to_be_visible()
-    page.click("#map-user textarea")
-    page.keyboard.type("What is ")
+    question = page.locator("#map-user textarea")
+    question.press_sequentially("What is ")
     page.locator("#map-columns button", has_text="word").click()
+    expect(question).to_have_value("What is {word}")
+    expect(question).to_be_focused()
     page.keyboard.type("?")
     page.click("#map-assistant textarea")
     page.locator("#map-columns button", has_text="meaning").click()

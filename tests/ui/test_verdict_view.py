@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playground.bootstrap import paired_change
+from playground.ui.history_view import runs_table
 from playground.ui.probes_view import looks_shown, marked_change, probes_mark, probes_view
 from playground.ui.readings_view import change_of, readings_view, wanted_words
+from playground.ui.report_page import report_html
 from playground.ui.scales_view import gauge_words, judged, scales_view, signed
 from playground.ui.verdict_view import verdict_view
 
@@ -87,6 +90,22 @@ def test_a_scale_that_is_missing_says_why():
 )
 def test_a_change_counts_only_beyond_its_interval(low, high, kind):
     assert judged("held_out", {"mean": 0, "low": low, "high": high})[0] == kind
+
+
+def test_a_single_row_has_a_change_without_bounds():
+    """As `paired_change` tells it; and a loss that is no number comes as null."""
+    measured = scales()
+    measured["change"]["held_out"] = measured["change"]["general"] = paired_change([(9.0, 3)], [(6.0, 3)]).to_dict()
+    run = a_story("well", scales=measured)
+    for html in (scales_view(run, "en"), report_html(run, None, "en"), scales_view(run, "ja")):
+        assert "−1.000" in html and "None" not in html
+    assert "cannot be told from a single row" in scales_view(run, "en")
+    assert "interval" not in "".join(drawn(scales_view(run, "en")).findall(".//article")[1].itertext())
+    listed = runs_table([({"run": "abc", "number": 1, "example": "", "file": ""}, run)], {}, {}, 0, "en")
+    assert "−1.00<" in listed and "None" not in listed
+    measured["after"]["train"] = {**measured["after"]["train"], "loss": None}
+    measured["change"]["train"] = paired_change([(9.0, 3)], [(float("nan"), 3)]).to_dict()
+    assert "is-missing" in scales_view(run, "en") and report_html(run, None, "en")
 
 
 def test_keeping_everyday_ability_is_good_and_not_knowing_is_neither():
