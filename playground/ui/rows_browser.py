@@ -168,7 +168,7 @@ class RowsBrowser:
         }
 
     def hide(self) -> Updates:
-        return {self.list: _NO_LIST, self.title: ""}
+        return {self.list: _NO_LIST, self.title: "", self.pages: ""}
 
     def find(self, request: gr.Request, desk: Desk, query: str) -> Updates:
         if (query or "") == desk.query:  # Emptied by `go`, which has drawn its own page.

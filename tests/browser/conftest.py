@@ -66,7 +66,7 @@ def same_browser(chromium: Browser) -> Iterator[SameBrowser]:
 
     def context(**kind: object) -> BrowserContext:
         if repr(kind) not in contexts:
-            contexts[repr(kind)] = chromium.new_context(**kind)
+            contexts[repr(kind)] = chromium.new_context(**{"reduced_motion": "reduce", **kind})
             contexts[repr(kind)].add_init_script(_FORGET)
         return contexts[repr(kind)]
 

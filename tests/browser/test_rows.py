@@ -74,7 +74,8 @@ def rows(kept_pages: KeptPages, url: str, backend: HeldBackend) -> Rows:
         expect(page.locator("#check .empty")).to_be_visible()
         if text:
             page.fill("#paste textarea", text)
-            page.wait_for_selector("#rows-list .row-button")
+            # The first rows are drawn before; who presses a button of theirs may miss it as they are drawn anew.
+            expect(page.locator("#rows-pages")).not_to_be_empty()
         return page
 
     return open_page
@@ -94,8 +95,10 @@ def begin_anew(page: Page) -> None:
         page.locator("#upload button[aria-label]").first.click()
     expect(page.locator("#paste textarea")).to_be_enabled()
     page.fill("#paste textarea", "")
-    page.locator("#rows-search").get_by_role("textbox").evaluate("box => { box.value = ''; }")
-    page.locator("#rows-search").get_by_role("textbox").dispatch_event("input")
+    # By script, since both are hidden while there are no rows.
+    page.locator("#rows-search :is(input, textarea)").evaluate(
+        "box => { box.value = ''; box.dispatchEvent(new Event('input', { bubbles: true })); }"
+    )
     page.locator("#rows-view input").first.dispatch_event("click")
 
 
