@@ -1,5 +1,5 @@
 # make app    start the app (ARGS="--help" lists its flags)      make test    everything that has to hold
-# make setup  the virtual environment                            make quick   what is tested in two minutes
+# make setup  the virtual environment                            make quick   no browser, app or real model
 # make check  ruff and mypy                                      make fuzz    properties, with many examples
 PYTHON ?= python3
 VENV := .venv

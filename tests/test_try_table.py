@@ -26,7 +26,7 @@ from playground.words import Sentence
 GOOD, BAD = "I am Mochi, the library robot.", "As a language model, no."
 
 
-def row(base, tuned, expected=GOOD, number=1, source="held_out", ended=("stop", "stop"), question="Who?"):
+def row(base=BAD, tuned=GOOD, expected=GOOD, number=1, source="held_out", ended=("stop", "stop"), question="Who?"):
     return {
         "row": number,
         "source": source,

@@ -204,7 +204,7 @@ def test_another_kind_of_file_is_refused_and_hostile_text_stays_text(visit: Visi
     expect(page.locator("#check")).to_contain_text("The file is not text")
 
 
-# Every other combination in the tests of the pieces.
+# Both schemes in both languages are seen of the settings and of the views (their own tests), not of whole tabs.
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("ja", "dark")])
 def test_every_tab_fits(visit: Visit, language: str, scheme: str) -> None:
     page = visit(language, 1280, scheme)

@@ -13,8 +13,8 @@ from playground.try_table import compare_answers, summary
 from playground.ui.page import STYLES
 from playground.ui.try_view import FILTERS, filter_choices, try_view
 from playground.words import LANGUAGES
+from tests.test_try_table import BAD, GOOD, row
 
-GOOD, BAD = "I am Mochi, the library robot.", "As a language model, no."
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -26,17 +26,6 @@ HOSTILE = [
     "</td></tr></table>",
     "&lt;b&gt;",
 ]
-
-
-def row(base=BAD, tuned=GOOD, expected=GOOD, number=1, source="held_out", ended=("stop", "stop"), question="Who?"):
-    return {
-        "row": number,
-        "source": source,
-        "question": question,
-        "expected": expected,
-        "base": {"text": base, "ended": ended[0]},
-        "tuned": {"text": tuned, "ended": ended[1]},
-    }
 
 
 def shown(*rows, language="en", show="all"):
