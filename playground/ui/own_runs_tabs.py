@@ -15,8 +15,13 @@ from playground.ui.own_runs import remembered
 
 _SCRIPT = """
 const others = new BroadcastChannel("sft-playground-runs");
-others.onmessage = (event) => trigger("told", { entries: event.data });
-document.addEventListener("sft-runs", (event) => others.postMessage(event.detail));
+let written = null;
+others.onmessage = ({ data }) => {
+  if (data.entries) trigger("told", { entries: written = data.entries });
+  else if (written) others.postMessage({ entries: written });
+};
+document.addEventListener("sft-runs", (event) => others.postMessage({ entries: written = event.detail }));
+others.postMessage({ asks: true });
 """
 _TELL = "(entries) => { document.dispatchEvent(new CustomEvent('sft-runs', { detail: entries })); }"
 

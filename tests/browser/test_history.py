@@ -4,6 +4,7 @@ fake one: what they change elsewhere stands in plain boxes.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 
@@ -233,6 +234,24 @@ def test_two_tabs_keep_one_list(history: Open, kept_pages: KeptPages, backend: F
     backend.runs.update({run: some_runs()[run] for run in ("badly", "well")})
     first.reload()  # What the second tab wrote last did not bring back what the first had taken away.
     expect(first.locator("#run-history tbody tr")).to_have_count(4)
+    kept_pages.close()
+
+
+def test_a_tab_that_opens_while_another_writes_keeps_its_list(
+    history: Open, kept_pages: KeptPages, backend: FakeHistory
+) -> None:
+    first = history()
+    read = first.evaluate("localStorage.getItem('sft-test-runs')")
+    choose(first, "badly")
+    first.click("#history-delete")
+    first.click("#history-sure")
+    expect(first.locator("#run-history tbody tr")).to_have_count(5)
+    backend.runs["badly"] = some_runs()["badly"]
+    second = first.context.new_page()  # It read the list before that, and listens only now.
+    second.add_init_script(f"Storage.prototype.getItem = (key) => key === 'sft-test-runs' ? {json.dumps(read)} : null;")
+    second.goto(first.url)
+    expect(second.locator("#run-history tbody tr")).to_have_count(5)
+    expect(second.locator('input[data-run="badly"]')).to_have_count(0)
     kept_pages.close()
 
 
