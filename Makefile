@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Compiling all that torch and transformers bring is half of the installing; what is used is compiled as it is used.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: app setup setup-dev test quick fuzz check bench format pictures clean
 
@@ -15,11 +18,11 @@ setup-dev: $(VENV)/.dev
 
 $(VENV)/.app: requirements.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -c constraints.txt
+	$(PIP) -r requirements.txt -c constraints.txt
 	touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.app
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements-dev.txt -c constraints.txt
+	$(PIP) -r requirements-dev.txt -c constraints.txt
 	touch $@
 
 check: setup-dev
