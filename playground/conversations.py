@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from playground.errors import InputError
-from playground.records import json_kind
 from playground.words import Sentence, say
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
@@ -94,3 +93,18 @@ def _check_content(message: Message, where: Sentence) -> None:
             say("It must be text."),
             say("Write the words of the message as content."),
         )
+
+
+def json_kind(value: object) -> Sentence:
+    """What a JSON value is, in words."""
+    if value is None:
+        return say("null")
+    if isinstance(value, bool):
+        return say("true or false")
+    if isinstance(value, (int, float)):
+        return say("a number")
+    if isinstance(value, str):
+        return say("text")
+    if isinstance(value, list):
+        return say("a list")
+    return say("an object")

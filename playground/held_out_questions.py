@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from playground.conversations import Message
 from playground.errors import PlaygroundError
 from playground.need_prompts import context_tokens, last_question
-from playground.planning import look_sample
 from playground.rendering import Renderer
 from playground.runs import RunFolder
 from playground.settings import Limits, RenderOptions, TrainSettings
+from playground.split import look_sample
 from playground.words import Sentence, say
 
 MOST_QUESTIONS = 32

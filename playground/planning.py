@@ -21,6 +21,7 @@ import numpy as np
 
 from playground.batch_tokens import Floats, Lengths, look_tokens, step_tokens
 from playground.settings import TrainSettings
+from playground.split import look_sample
 from playground.words import Sentence, say
 
 LOOKS = 8
@@ -203,11 +204,6 @@ def _one_look(settings: TrainSettings, lengths: Sequence[int] | Lengths, token_s
         return len(rows), all_s
     count = max(int(len(rows) * allowed / all_s), FEWEST_LOOK_ROWS)
     return count, look_tokens(rows[look_sample(len(rows), count)], batch) * token_s
-
-
-def look_sample(rows: int, count: int) -> list[int]:
-    """Places of the `count` of `rows` rows that a look scores: evenly spread, the same in every look."""
-    return [place * rows // count for place in range(count)]
 
 
 def _as_many(most: int, fewest: int, allowed_s: float, each_s: float) -> int:

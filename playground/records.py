@@ -15,7 +15,7 @@ from typing import Any
 from playground.errors import InputError, LimitError
 from playground.findings import Finding
 from playground.settings import Limits
-from playground.words import Sentence, say
+from playground.words import say
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".txt", ".md")
 PACKED = (".gz", ".zip")
@@ -100,18 +100,3 @@ def _check_size(size: int, limits: Limits) -> None:
             say("The limit here is {limit} MB.", limit=f"{limits.upload_bytes / 1e6:.1f}"),
             say("Take fewer rows; a few hundred are enough to see what tuning does."),
         )
-
-
-def json_kind(value: object) -> Sentence:
-    """What a JSON value is, in words."""
-    if value is None:
-        return say("null")
-    if isinstance(value, bool):
-        return say("true or false")
-    if isinstance(value, (int, float)):
-        return say("a number")
-    if isinstance(value, str):
-        return say("text")
-    if isinstance(value, list):
-        return say("a list")
-    return say("an object")

@@ -20,9 +20,9 @@ from playground.conversations import Message, check_messages
 from playground.dataset import Prepared
 from playground.errors import PlaygroundError
 from playground.general_set import general_language, general_rows
-from playground.planning import look_sample
 from playground.rendering import Renderer
 from playground.settings import RenderOptions, TrainSettings
+from playground.split import look_sample
 from playground.words import say
 
 SAMPLED = 24

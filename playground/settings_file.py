@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 
+from playground.conversations import json_kind
 from playground.errors import InputError, LimitError, PlaygroundError
-from playground.records import json_kind
 from playground.settings import TrainSettings
 from playground.words import Sentence, say
 

@@ -66,3 +66,8 @@ def _drawn(groups: list[list[int]], wanted: int) -> Iterator[int]:
     for group in parted:
         yield from group[:wanted]
         wanted -= len(group[:wanted])
+
+
+def look_sample(rows: int, count: int) -> list[int]:
+    """Places of the `count` of `rows` rows that a look scores: evenly spread, the same in every look."""
+    return [place * rows // count for place in range(count)]

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
+from playground.conversations import json_kind
 from playground.errors import InputError, LimitError
-from playground.records import json_kind
 from playground.settings import Limits
 from playground.templates import SPECIAL_TOKENS
 from playground.words import Sentence, say

@@ -16,9 +16,8 @@ from typing import Any, Literal
 
 import orjson
 
-from playground.conversations import Message, check_messages
+from playground.conversations import Message, check_messages, json_kind
 from playground.errors import InputError, LimitError
-from playground.records import json_kind
 from playground.words import Sentence, say
 
 MOST_VOTES = 2_000

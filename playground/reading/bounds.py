@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from playground.conversations import json_kind
 from playground.errors import InputError, LimitError
 from playground.findings import Finding
-from playground.records import Parsed, Record, json_kind
+from playground.records import Parsed, Record
 from playground.settings import Limits
 from playground.words import Sentence, say
 

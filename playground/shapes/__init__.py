@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from playground.conversations import Conversation, Message, check_messages
+from playground.conversations import Conversation, Message, check_messages, json_kind
 from playground.errors import InputError
-from playground.records import Record, json_kind
+from playground.records import Record
 from playground.shapes import names
 from playground.shapes.mapping import MissingColumn, as_text, check_mapping, mapped_messages
 from playground.shapes.recognition import Read, Shape, plans

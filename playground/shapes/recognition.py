@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+from playground.conversations import json_kind
 from playground.errors import InputError
-from playground.records import json_kind
 from playground.shapes import names
 from playground.shapes.dialogues import read_dialogue
 from playground.shapes.mapping import as_text, words_in

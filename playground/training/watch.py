@@ -16,8 +16,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from trl import SFTConfig
 
 from playground.errors import InputError
-from playground.planning import Plan, look_sample
+from playground.planning import Plan
 from playground.settings import TrainSettings
+from playground.split import look_sample
 from playground.training.checkpoints import offer_adapter, save_adapter
 from playground.training.meter import give_back_memory
 from playground.training.rows import Rows
