@@ -24,8 +24,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from playground.errors import InputError
-from playground.words import say
+from playground.core.errors import InputError
+from playground.core.i18n import say
 
 _PREFIX = "base_model.model."
 _NOT_SERVED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias", "trainable_token_indices")

@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 from sacrebleu.metrics.chrf import CHRF
 
-from playground.conversations import json_kind
+from playground.core.messages import json_kind
 
 LONGEST = 20_000
 """Characters of a text that chrF looks at: as many take a twentieth of a second."""

@@ -1,6 +1,6 @@
 """What the page and the API call: one object, one method for each thing that a person can do.
 
-Values in and out are JSON-like. Text for people is `Sentence`s (see words.py): English as they stand, to be said in
+Values in and out are JSON-like. Text for people is `Sentence`s (see i18n.py): English as they stand, to be said in
 the reader's language with `words.localise` at the edge. A refusal is a `PlaygroundError`.
 Imports neither torch nor transformers: models live in the worker processes.
 """
@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from playground import exporting
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.i18n import say
+from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.dataset_desk import DatasetDesk
-from playground.errors import InputError, LimitError, PlaygroundError
 from playground.examples import BUNDLED, bundled
 from playground.models import CATALOGUE, model_name
 from playground.records import read_source
 from playground.runs import RunFolder, RunStore
-from playground.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.template_lab import TemplateLab
 from playground.training_desk import TrainingDesk
-from playground.words import say
 from playground.workers.chat_client import ChatClient
 from playground.workers.run_queue import RunQueue
 from playground.workers.sandbox import Sandbox

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from playground.settings import TrainSettings
+from playground.core.settings import TrainSettings
 
 Floats = NDArray[np.float64]
 Lengths = NDArray[np.int64]

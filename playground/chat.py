@@ -20,8 +20,8 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from playground.adapters import BASE, AdapterBank
+from playground.core.settings import Sampling
 from playground.drawing import draw
-from playground.settings import Sampling
 
 ENDED = ("stop", "length", "cancelled")
 

@@ -21,10 +21,10 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Any
 
-from playground.conversations import Message
-from playground.errors import InputError, PlaygroundError
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.messages import Message
+from playground.core.settings import RenderOptions
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 from playground.turns import Interval, Turn
 
 Blocks = Iterator[tuple[bool, list[str], list[str]]]

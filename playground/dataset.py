@@ -18,19 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from playground.conversations import Conversation, Message
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.findings import Finding, finding_of
+from playground.core.i18n import say
+from playground.core.messages import Conversation, Message
+from playground.core.settings import DatasetOptions
 from playground.edits import Edits, check_edits
-from playground.errors import InputError, PlaygroundError
-from playground.findings import Finding, finding_of
 from playground.json_repair_bounds import Budget
 from playground.linter import LintFacts, LintRow, digest_of, lint
 from playground.records import Parsed, Record
 from playground.rendering import Renderer
 from playground.row_rendering import Ids, Mask, TokenRow, render_rows
-from playground.settings import DatasetOptions
 from playground.shapes import check_mapping, to_conversation
 from playground.split import held_out_places
-from playground.words import say
 
 Report = Callable[[float], None]
 """report(fraction): how much of the work is done, 0 to 1."""

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from playground.core.settings import DatasetOptions, Limits
 from playground.records import read_source
-from playground.settings import DatasetOptions, Limits
 from playground.workers.rows_client import fetch_rows
 from playground.workers.sandbox import Sandbox
 

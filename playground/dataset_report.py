@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from playground.core.findings import Finding
+from playground.core.settings import DatasetOptions
 from playground.dataset import Example, Prepared
-from playground.findings import Finding
 from playground.pieces import pieces
 from playground.records import Parsed
 from playground.rendering import Rendered, Renderer
 from playground.row_rendering import Ids
-from playground.settings import DatasetOptions
 from playground.shapes import columns
 
 _FINDINGS_SHOWN = 200

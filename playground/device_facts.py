@@ -13,7 +13,7 @@ import psutil
 import torch
 
 from playground import devices
-from playground.settings import Quantization
+from playground.core.settings import Quantization
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
-from playground.errors import ModelError
-from playground.settings import Quantization
-from playground.words import Sentence, say
+from playground.core.errors import ModelError
+from playground.core.i18n import Sentence, say
+from playground.core.settings import Quantization
 
 _PROBE_SIZE = 512
 _BF16_WORTH_IT = 0.8

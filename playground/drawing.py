@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from playground.settings import Sampling
+from playground.core.settings import Sampling
 
 _NEVER = float("-inf")
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, TypedDict
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
 from playground.json_repair_bounds import Budget, repair
 from playground.records import Record
 from playground.secrets_in_text import masked
 from playground.shapes.names import ROLES as USUAL_ROLES
 from playground.shapes.names import fold
-from playground.words import Sentence, say
 
 KINDS = (
     "drop",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from playground.errors import NotFoundError
-from playground.words import Sentence, say
+from playground.core.errors import NotFoundError
+from playground.core.i18n import Sentence, say
+from playground.core.paths import ASSETS
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "examples"
+FOLDER = ASSETS / "examples"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
-from playground.errors import InputError, NotFoundError
+from playground.core.errors import InputError, NotFoundError
+from playground.core.i18n import say
 from playground.models import entry
 from playground.runs import TEMPLATE, RunFolder
-from playground.words import say
 
 KINDS = ("adapter", "card")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from copy import deepcopy
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "general"
+from playground.core.paths import ASSETS
+
+FOLDER = ASSETS / "general"
 LANGUAGES = ("en", "ja")
 MIXED = "mixed"
 KINDS = (

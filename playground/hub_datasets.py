@@ -15,9 +15,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from playground.errors import InputError, LimitError, PlaygroundError
-from playground.settings import Limits
-from playground.words import Sentence, say
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.i18n import Sentence, say
+from playground.core.settings import Limits
 
 DEFAULT_ROWS = 500
 """Rows that are taken unless a person says how many."""

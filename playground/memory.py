@@ -34,9 +34,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from playground.core.i18n import Sentence, say
+from playground.core.settings import TrainSettings
 from playground.model_shape import ModelShape
-from playground.settings import TrainSettings
-from playground.words import Sentence, say
 
 __all__ = ["Memory", "ModelShape", "advise", "estimate", "fits", "memory_line", "peak_needed", "size"]
 

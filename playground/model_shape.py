@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from playground.errors import ModelError
-from playground.words import say
+from playground.core.errors import ModelError
+from playground.core.i18n import say
 
 
 @dataclass(frozen=True)

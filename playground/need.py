@@ -13,9 +13,9 @@ from dataclasses import asdict
 from typing import Any
 
 from playground.bootstrap import Interval, interval, paired_change
+from playground.core.i18n import Sentence, say
+from playground.core.settings import Limits, Sampling, TrainSettings
 from playground.records import Source
-from playground.settings import Limits, Sampling, TrainSettings
-from playground.words import Sentence, say
 from playground.workers.chat_client import ChatClient
 
 Tell = Callable[[dict[str, Any]], None]

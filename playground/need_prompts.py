@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import orjson
 
-from playground.conversations import Conversation, Message
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.i18n import Sentence, say
+from playground.core.messages import Conversation, Message
+from playground.core.settings import DatasetOptions, Limits
 from playground.dataset import Prepared, require_trainable
-from playground.errors import InputError, PlaygroundError
 from playground.rendering import Renderer
-from playground.settings import DatasetOptions, Limits
-from playground.words import Sentence, say
 
 MOST_ROWS, WITHOUT_HELD_OUT = 16, 8
 """Rows that are scored: of the held-out ones, and of all where none is held out."""

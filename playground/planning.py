@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from playground.batch_tokens import Floats, Lengths, look_tokens, step_tokens
-from playground.settings import TrainSettings
+from playground.core.i18n import Sentence, say
+from playground.core.settings import TrainSettings
 from playground.split import look_sample
-from playground.words import Sentence, say
 
 LOOKS = 8
 """Looks at the held-out rows after the one before the first step, where the settings do not say."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playground.errors import InputError, LimitError
-from playground.findings import Finding
-from playground.settings import Limits
-from playground.words import say
+from playground.core.errors import InputError, LimitError
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.core.settings import Limits
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".txt", ".md")
 PACKED = (".gz", ".zip")

@@ -38,13 +38,13 @@ from jinja2 import TemplateError
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
-from playground.conversations import Message
-from playground.errors import InputError, LimitError, ModelError
-from playground.settings import RenderOptions, TrainOn
+from playground.core.errors import InputError, LimitError, ModelError
+from playground.core.i18n import say
+from playground.core.messages import Message
+from playground.core.settings import RenderOptions, TrainOn
 from playground.spans import ONE_TURN, Span, share_out
 from playground.templates import template_source, training_twin
 from playground.turns import Interval, Memory, Turn, locate_turns
-from playground.words import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

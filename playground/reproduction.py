@@ -15,8 +15,8 @@ from importlib.metadata import version
 from keyword import iskeyword
 from typing import Any
 
-from playground.conversations import Message
-from playground.settings import RenderOptions
+from playground.core.messages import Message
+from playground.core.settings import RenderOptions
 
 _WIDTH = 100
 _OF_APPLY_CHAT_TEMPLATE = {

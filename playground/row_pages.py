@@ -10,14 +10,14 @@ from heapq import merge
 from operator import itemgetter
 from typing import Any
 
+from playground.core.errors import PlaygroundError
+from playground.core.findings import Finding, finding_of
+from playground.core.settings import DatasetOptions
 from playground.dataset import RowReader, Rows, example_of
 from playground.dataset_report import chips
-from playground.errors import PlaygroundError
-from playground.findings import Finding, finding_of
 from playground.records import Parsed, Record
 from playground.rendering import Renderer
 from playground.row_rendering import render_rows
-from playground.settings import DatasetOptions
 
 _BROKEN_SHOWN = 2_000
 """Characters shown of a row that cannot be read."""

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from playground.conversations import Conversation
-from playground.errors import InputError, PlaygroundError
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.i18n import say
+from playground.core.messages import Conversation
+from playground.core.settings import DatasetOptions
 from playground.rendering import Renderer, Supervised, supervised_tokens
-from playground.settings import DatasetOptions
 from playground.turns import Interval, Memory
-from playground.words import say
 
 _LOT = 256
 """Rows that are tokenized together."""

@@ -16,14 +16,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from playground.conversations import Message, check_messages
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
+from playground.core.messages import Message, check_messages
+from playground.core.settings import RenderOptions, TrainSettings
 from playground.dataset import Prepared
-from playground.errors import PlaygroundError
 from playground.general_set import general_language, general_rows
 from playground.rendering import Renderer
-from playground.settings import RenderOptions, TrainSettings
 from playground.split import look_sample
-from playground.words import say
 
 SAMPLED = 24
 """Training rows that are scored before and after: enough to see what was learnt of them, few enough to cost little."""

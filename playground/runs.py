@@ -38,9 +38,9 @@ from typing import Any
 
 import orjson
 
-from playground.errors import NotFoundError, disk_is_full, unpack_error
-from playground.whole_files import write_whole
-from playground.words import Sentence, pack, say, unpack
+from playground.core.errors import NotFoundError, disk_is_full, unpack_error
+from playground.core.i18n import Sentence, pack, say, unpack
+from playground.core.whole_files import write_whole
 
 TEMPLATE = "chat_template.jinja"
 SPEEDS = "speeds.json"

@@ -8,15 +8,15 @@ A file holds {"messages"} and, where the sample needs them, {"tools"} and {"opti
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from playground.conversations import Message
-from playground.words import Sentence, say
+from playground.core.i18n import Sentence, say
+from playground.core.messages import Message
+from playground.core.paths import ASSETS
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "conversations"
+FOLDER = ASSETS / "conversations"
 
 
 @dataclass(frozen=True)

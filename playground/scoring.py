@@ -20,8 +20,8 @@ from transformers import DynamicCache
 
 from playground.adapters import BASE
 from playground.chat import Engine
-from playground.errors import InputError, LimitError
-from playground.words import say
+from playground.core.errors import InputError, LimitError
+from playground.core.i18n import say
 
 MOST_TOKENS = 65_536
 """Most tokens that one request may have scored: a minute or two of two slow cores, in which another base must wait."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from playground.words import Sentence, say
+from playground.core.i18n import Sentence, say
 
 Found = tuple[str, int, int]
 """(kind, start, end) in characters of the text."""

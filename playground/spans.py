@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from playground.conversations import Message
+from playground.core.messages import Message
 from playground.turns import Turn
 
 PROBE = "\u2983probe\u2984"

@@ -19,9 +19,9 @@ from typing import Any
 
 import orjson
 
+from playground.core.settings import TrainSettings
+from playground.core.whole_files import write_whole
 from playground.planning import Speed
-from playground.settings import TrainSettings
-from playground.whole_files import write_whole
 
 ENTRIES = 200
 """Speeds remembered; the oldest go first."""

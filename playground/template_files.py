@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from playground.conversations import json_kind
-from playground.errors import InputError, LimitError
-from playground.settings import Limits
+from playground.core.errors import InputError, LimitError
+from playground.core.i18n import Sentence, say
+from playground.core.messages import json_kind
+from playground.core.settings import Limits
 from playground.templates import SPECIAL_TOKENS
-from playground.words import Sentence, say
 
 SUFFIXES = (".jinja", ".jinja2", ".j2", ".txt", ".json")
 

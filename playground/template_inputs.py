@@ -23,9 +23,9 @@ import jinja2.meta
 from jinja2 import Environment, TemplateError, TemplateSyntaxError, Undefined, nodes
 from transformers.utils import chat_template_utils
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import say
 from playground.templates import SPECIAL_TOKENS
-from playground.words import say
 
 Kind = Literal["boolean", "text", "json"]
 _PROVIDED = {"messages", "tools", "documents", "add_generation_prompt", "additional_special_tokens", *SPECIAL_TOKENS}

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from playground.errors import InputError, LimitError, PlaygroundError
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.i18n import say
+from playground.core.settings import Limits, RenderOptions
 from playground.samples import samples
-from playground.settings import Limits, RenderOptions
 from playground.templates import gallery
-from playground.words import say
 from playground.workers.sandbox import Sandbox
 
 

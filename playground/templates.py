@@ -12,10 +12,11 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from playground.errors import NotFoundError
-from playground.words import say
+from playground.core.errors import NotFoundError
+from playground.core.i18n import say
+from playground.core.paths import ASSETS
 
-OWN = Path(__file__).resolve().parent.parent / "assets" / "templates"
+OWN = ASSETS / "templates"
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 """The variables of a tokenizer's own that transformers gives to a template."""
 _TWIN = "_training"

@@ -18,17 +18,17 @@ from typing import Any
 import orjson
 
 from playground import curve_reading, memory
-from playground.errors import InputError, PlaygroundError
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.i18n import say
+from playground.core.settings import Limits, TrainSettings
+from playground.core.settings.presets import PRESETS
 from playground.model_shape import ModelShape
 from playground.need import need
 from playground.planning import Plan, Speed, Work, make_plan, sentence
-from playground.presets import PRESETS
 from playground.records import Source, read_source
 from playground.runs import FINISHED, SPEEDS, Progress, RunStore
-from playground.settings import Limits, TrainSettings
 from playground.speed_book import SpeedBook, speed_key
 from playground.ui.report_page import report_html
-from playground.words import say
 from playground.workers.chat_client import ChatClient
 from playground.workers.run_queue import RunQueue
 from playground.workers.sandbox import Sandbox

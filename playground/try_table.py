@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from playground.answer_scores import AnswerScores, are_json, score_answer
 from playground.bootstrap import paired_change
-from playground.words import Sentence, say
+from playground.core.i18n import Sentence, say
 
 Row = dict[str, Any]
 SIDES = ("base", "tuned")

@@ -26,7 +26,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from playground.conversations import Message
+from playground.core.messages import Message
 
 Interval = tuple[int, int]
 Write = Callable[[list[Message], bool], str | None]

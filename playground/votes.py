@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import orjson
 
-from playground.conversations import Message, check_messages, json_kind
-from playground.errors import InputError, LimitError
-from playground.words import Sentence, say
+from playground.core.errors import InputError, LimitError
+from playground.core.i18n import Sentence, say
+from playground.core.messages import Message, check_messages, json_kind
 
 MOST_VOTES = 2_000
 LONGEST_COMMENT = 2_000

@@ -36,9 +36,9 @@ from huggingface_hub.errors import (
 )
 from tqdm import tqdm
 
-from playground.errors import ModelError
+from playground.core.errors import ModelError
+from playground.core.i18n import Sentence, say
 from playground.models import DEFAULT, entry
-from playground.words import Sentence, say
 
 Report = Callable[[Sentence, float | None], None]
 """Called with what happens now and how much of it is done, 0 to 1, or None where that is unknown."""

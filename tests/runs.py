@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from playground import devices, training
+from playground.core.settings import Limits, TrainSettings
 from playground.examples import bundled
 from playground.planning import make_plan
 from playground.records import Source
 from playground.rendering import load_tokenizer
-from playground.settings import Limits, TrainSettings
 from playground.training.measuring import work_of
 from playground.workers import jobs
 

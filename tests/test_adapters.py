@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from playground.adapters import BASE, AdapterBank
-from playground.errors import InputError
+from playground.core.errors import InputError
 
 pytest_plugins = ["tests.tiny"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
 
 pytest_plugins = ["tests.tiny"]
 

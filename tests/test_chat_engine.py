@@ -11,8 +11,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from playground.chat import Engine, Row
-from playground.errors import InputError
-from playground.settings import Sampling
+from playground.core.errors import InputError
+from playground.core.settings import Sampling
 
 pytest_plugins = ["tests.tiny"]
 

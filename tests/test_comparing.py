@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from playground import comparing
 from playground.comparing import compare, text_diff, turn_cost
-from playground.errors import InputError, LimitError
+from playground.core.errors import InputError, LimitError
+from playground.core.i18n import say
+from playground.core.settings import RenderOptions
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 from playground.templates import gallery
-from playground.words import say
 
 pytest_plugins = ["tests.tiny"]
 

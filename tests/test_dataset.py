@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from playground import dataset
+from playground.core.errors import InputError
+from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.dataset import RowReader, as_row, prepare, require_trainable
 from playground.dataset_report import summary
-from playground.errors import InputError
 from playground.reading import parse
 from playground.records import Source
 from playground.rendering import Renderer
-from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.workers import jobs
 
 pytest_plugins = ["tests.tiny"]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from playground.backend import Backend
-from playground.errors import InputError, LimitError
+from playground.core.errors import InputError, LimitError
+from playground.core.settings import Limits
 from playground.examples import BUNDLED, bundled
-from playground.settings import Limits
 
 pytest_plugins = ["tests.tiny"]
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.core.settings import DatasetOptions, Limits
 from playground.dataset import prepare
 from playground.dataset_report import _lengths, _padding_share, by_code, chips, full_report
-from playground.findings import Finding
 from playground.reading import parse
 from playground.records import Source
 from playground.rendering import Renderer
 from playground.row_pages import page
-from playground.settings import DatasetOptions, Limits
-from playground.words import say
 
 pytest_plugins = ["tests.tiny"]
 

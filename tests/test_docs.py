@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from playground import __version__, settings
+from playground import __version__
+from playground.core import settings
 from playground.examples import BUNDLED, FOLDER
 from playground.ui.launch import main
 
@@ -53,7 +54,7 @@ def test_every_requirement_is_pinned() -> None:
 
 @pytest.mark.parametrize("kind", ["Limits", "TrainSettings", "RenderOptions", "DatasetOptions", "Sampling"])
 def test_every_setting_has_a_docstring(kind: str) -> None:
-    source = "".join(path.read_text() for path in sorted((ROOT / "playground" / "settings").glob("*.py")))
+    source = "".join(path.read_text() for path in sorted((ROOT / "playground" / "core" / "settings").glob("*.py")))
     body = source.split(f"class {kind}")[1].split("\n@dataclass")[0]
     for field in fields(getattr(settings, kind)):
         assert re.search(rf'\n    {field.name}: [^\n]+\n    """', body), field.name

@@ -14,8 +14,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from playground.core.settings import Sampling
 from playground.drawing import draw, filtered
-from playground.settings import Sampling
 
 VOCABULARY = 50
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import edits as module
+from playground.core.errors import InputError
 from playground.edits import (
     KINDS,
     Edits,
@@ -20,7 +21,6 @@ from playground.edits import (
     without_control_tokens,
     without_empty,
 )
-from playground.errors import InputError
 from playground.json_repair_bounds import Budget
 from playground.records import Record
 

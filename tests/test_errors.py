@@ -7,10 +7,10 @@ import pickle
 import orjson
 import pytest
 
-from playground import errors
-from playground.errors import InputError, LimitError, ModelError, NotFoundError, PlaygroundError, WorkerError
-from playground.findings import Finding, finding_of
-from playground.words import pack, say, unpack
+from playground.core import errors
+from playground.core.errors import InputError, LimitError, ModelError, NotFoundError, PlaygroundError, WorkerError
+from playground.core.findings import Finding, finding_of
+from playground.core.i18n import pack, say, unpack
 
 FAMILY = [PlaygroundError, InputError, ModelError, LimitError, NotFoundError, WorkerError]
 
@@ -18,7 +18,7 @@ FAMILY = [PlaygroundError, InputError, ModelError, LimitError, NotFoundError, Wo
 @pytest.fixture
 def japanese(monkeypatch):
     entries = {"Row {row} is empty.": "行{row}は空です。", "Write something.": "何か書いてください。", "null": "ヌル"}
-    monkeypatch.setattr("playground.words.catalogue", lambda language: entries if language == "ja" else {})
+    monkeypatch.setattr("playground.core.i18n.catalogue", lambda language: entries if language == "ja" else {})
 
 
 def test_an_error_reads_as_its_sentences_one_after_another():

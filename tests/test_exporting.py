@@ -15,11 +15,11 @@ import yaml
 from peft import PeftModel
 from safetensors.torch import load
 
-from playground.errors import InputError, NotFoundError
+from playground.core.errors import InputError, NotFoundError
+from playground.core.i18n import say
+from playground.core.settings import TrainSettings
 from playground.exporting import KINDS, export, model_card
 from playground.runs import TEMPLATE, RunStore
-from playground.settings import TrainSettings
-from playground.words import say
 from playground.workers.child import ROOT
 
 pytest_plugins = ["tests.tiny"]

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from trl.trainer.utils import add_fused_lm_head
 
-from playground.settings import TrainSettings
+from playground.core.settings import TrainSettings
 from playground.training import head
 from playground.training.head import score_supervised_only
 from tests.runs import a_trainer, few_rows

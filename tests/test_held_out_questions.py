@@ -9,9 +9,9 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from playground.core.settings import Limits, TrainSettings
 from playground.held_out_questions import MOST_QUESTIONS, ROOM
 from playground.records import Source
-from playground.settings import Limits, TrainSettings
 from playground.workers import jobs
 from playground.workers.sandbox import Sandbox
 

@@ -10,9 +10,9 @@ import pytest
 from datasets import Audio, ClassLabel, Features, Image, List, Sequence, Value
 
 from playground import hub_datasets
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.settings import Limits
 from playground.hub_datasets import HubName, check_count, media_columns, parse_name, path_outside, to_row
-from playground.settings import Limits
 
 PAGE = "https://huggingface.co/datasets/owner/some-name_1.0"
 

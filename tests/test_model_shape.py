@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from playground import model_shape
-from playground.errors import ModelError
+from playground.core.errors import ModelError
 from playground.model_shape import ModelShape
 
 

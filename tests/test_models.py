@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from playground.errors import ModelError
+from playground.core.errors import ModelError
 from playground.models import CATALOGUE, DEFAULT, entry, model_name
 
 

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from playground.errors import InputError, ModelError
+from playground.core.errors import InputError, ModelError
+from playground.core.settings import Limits, TrainSettings
 from playground.examples import bundled
 from playground.need import KNOWN, need
 from playground.need_prompts import ANSWER_TOKENS, EXAMPLE_TOKENS
 from playground.records import Source
-from playground.settings import Limits, TrainSettings
 from playground.workers import jobs
 from playground.workers.chat_client import ChatClient
 from playground.workers.sandbox import Sandbox

@@ -2,9 +2,9 @@
 
 import pytest
 
-from playground.presets import PRESETS, changes, matching, preset
-from playground.settings import TrainSettings
-from playground.words import Sentence
+from playground.core.i18n import Sentence
+from playground.core.settings import TrainSettings
+from playground.core.settings.presets import PRESETS, changes, matching, preset
 
 NAMES = [each.name for each in PRESETS]
 FIGURES = {

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError, LimitError, PlaygroundError
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.settings import Limits
 from playground.reading import parse
 from playground.records import SUFFIXES, Source, read_source
-from playground.settings import Limits
 from tests.corpora import CORPORA, cases, needed
 
 LIMITS = Limits()

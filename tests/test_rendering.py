@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tokenizers import pre_tokenizers, processors
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from playground.errors import InputError, LimitError
+from playground.core.errors import InputError, LimitError
+from playground.core.settings import RenderOptions
 from playground.pieces import pieces
 from playground.rendering import Rendered, Renderer
-from playground.settings import RenderOptions
 from playground.templates import gallery
 from tests.corpora import cases, template_of
 

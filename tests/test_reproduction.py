@@ -16,12 +16,12 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import chat_template_utils
 
 from playground import reproduction as module
-from playground.conversations import check_messages
+from playground.core.i18n import say
+from playground.core.messages import check_messages
+from playground.core.settings import RenderOptions
 from playground.rendering import Renderer
 from playground.reproduction import literal, reproduction
-from playground.settings import RenderOptions
 from playground.templates import gallery
-from playground.words import say
 
 pytest_plugins = ["tests.tiny"]
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import row_rendering
-from playground.conversations import Conversation
-from playground.errors import InputError, PlaygroundError
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.messages import Conversation
+from playground.core.settings import DatasetOptions
 from playground.rendering import Renderer
 from playground.row_rendering import render_rows
-from playground.settings import DatasetOptions
 from playground.templates import gallery
 from tests.test_rendering import PLAIN, conversations
 

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 
-from playground.errors import InputError, NotFoundError
+from playground.core.errors import InputError, NotFoundError
+from playground.core.i18n import Sentence, say
 from playground.runs import Progress, RunFolder, RunStore
-from playground.words import Sentence, say
 
 
 @pytest.fixture

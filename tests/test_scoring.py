@@ -17,10 +17,10 @@ from transformers import AutoModelForCausalLM
 
 from playground import device_facts as facts_module
 from playground.chat import Engine, Row
+from playground.core.errors import InputError, LimitError, ModelError, WorkerError
+from playground.core.settings import Sampling
 from playground.device_facts import device_facts, memory_of_this_machine, processor_name
-from playground.errors import InputError, LimitError, ModelError, WorkerError
 from playground.scoring import LONGEST, MOST_TOKENS, ScoreRow, Scoring
-from playground.settings import Sampling
 from playground.workers.chat_client import ChatClient
 from playground.workers.scoring_queue import ScoringQueue
 from tests.conftest import wait_for
@@ -601,9 +601,9 @@ def test_a_processor_without_a_name_is_called_by_its_kind(tmp_path):
 @pytest.mark.model
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
 def test_everyday_answers_have_the_loss_that_their_readme_tells(model_folder, tmp_path, quantization):
+    from playground.core.settings import RenderOptions  # noqa: PLC0415
     from playground.general_set import general_rows  # noqa: PLC0415
     from playground.rendering import Renderer, load_tokenizer  # noqa: PLC0415
-    from playground.settings import RenderOptions  # noqa: PLC0415
 
     renderer = Renderer(load_tokenizer(model_folder))
     rendered = [renderer.render(row["messages"], RenderOptions(), with_spans=False) for row in general_rows("en")]

@@ -6,8 +6,8 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from playground.errors import InputError
-from playground.settings import DatasetOptions, RenderOptions, Sampling, TrainSettings
+from playground.core.errors import InputError
+from playground.core.settings import DatasetOptions, RenderOptions, Sampling, TrainSettings
 
 NUMBERS = {
     # name: (lowest, highest, just below, just above)

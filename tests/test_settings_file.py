@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import settings_file
-from playground.errors import InputError, LimitError, PlaygroundError
-from playground.presets import PRESETS
-from playground.settings import TrainSettings
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.settings import TrainSettings
+from playground.core.settings import file as settings_file
+from playground.core.settings.presets import PRESETS
 
 VALUES = (
     st.none() | st.booleans() | st.integers(-3, 300) | st.floats(allow_nan=False) | st.text(max_size=8)

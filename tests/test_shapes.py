@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError
+from playground.core.errors import InputError
 from playground.records import Record
 from playground.shapes import check_mapping, columns, raw_messages, to_conversation
 from playground.shapes.mapping import MissingColumn

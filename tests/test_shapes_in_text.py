@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.settings import Limits
 from playground.reading import parse
 from playground.records import Record, Source
-from playground.settings import Limits
 from playground.shapes import to_conversation
 from playground.shapes.dialogues import read_dialogue
 from playground.shapes.python_lists import LONGEST, is_python_list, read_python_list

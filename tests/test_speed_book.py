@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import speed_book
+from playground.core.settings import TrainSettings
 from playground.planning import Speed
-from playground.settings import TrainSettings
 from playground.speed_book import SpeedBook, plans_alike, speed_key
 
 SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError, LimitError, PlaygroundError
-from playground.settings import Limits
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.settings import Limits
 from playground.template_files import read_template_file
 from tests.corpora import cases
 

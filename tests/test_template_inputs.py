@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from playground.errors import InputError
+from playground.core.errors import InputError
 from playground.template_inputs import TemplateInputs, Variable, inputs_of
 from playground.templates import gallery
 

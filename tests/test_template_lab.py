@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from playground.backend import Backend
-from playground.errors import InputError, LimitError, PlaygroundError
-from playground.settings import Limits
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.settings import Limits
 from playground.templates import gallery
 
 pytest_plugins = ["tests.tiny"]

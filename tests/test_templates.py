@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from playground.errors import NotFoundError
+from playground.core.errors import NotFoundError
 from playground.templates import OWN, gallery, template_source, training_twin
 from tests.corpora import TEMPLATES, needed
 

@@ -14,11 +14,11 @@ from peft import PeftModel
 
 from playground import devices, training
 from playground.chat import Engine, Row
+from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.examples import bundled
 from playground.planning import FILLED, Speed
 from playground.records import Source
 from playground.rendering import Renderer, load_tokenizer
-from playground.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.speed_book import SpeedBook
 from playground.training.trainer import keep_master_weights
 from playground.workers import jobs

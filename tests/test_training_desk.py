@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from playground.backend import Backend
-from playground.errors import InputError, NotFoundError
+from playground.core.errors import InputError, NotFoundError
+from playground.core.settings import TrainSettings
 from playground.planning import Speed, Work, make_plan
 from playground.runs import SPEEDS, RunFolder
-from playground.settings import TrainSettings
 from playground.speed_book import SpeedBook, speed_key
 from tests.runs import few_rows
 

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from playground.bootstrap import paired_change
+from playground.core.i18n import Sentence
 from playground.try_table import (
     DEAD_BAND,
     FEWEST,
@@ -21,7 +22,6 @@ from playground.try_table import (
     to_csv,
     to_jsonl,
 )
-from playground.words import Sentence
 
 GOOD, BAD = "I am Mochi, the library robot.", "As a language model, no."
 

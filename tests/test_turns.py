@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground import turns
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.settings import RenderOptions
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 from playground.templates import gallery
 from tests.corpora import TEMPLATES, needed, template_of
 from tests.test_rendering import (

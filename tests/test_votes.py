@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 from trl.data_utils import apply_chat_template, is_conversational
 
-from playground.errors import InputError, LimitError
+from playground.core.errors import InputError, LimitError
 from playground.votes import (
     LONGEST_COMMENT,
     MOST_VOTES,

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from playground import weights
-from playground.errors import ModelError
+from playground.core.errors import ModelError
 from playground.models import DEFAULT
 from playground.weights import check_folder, converted_folder, fetch, find_local, hub_answers
 

@@ -1,7 +1,7 @@
 """Every text that a person sees exists in English and Japanese, and sentences survive pipes, files and translation.
 
 The first half reads the source: each call of `say`, `Sentence` and `label` is collected from the syntax trees and held
-against the catalogue. The second half tests words.py and the errors themselves.
+against the catalogue. The second half tests i18n.py and the errors themselves.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import words
-from playground.errors import InputError, LimitError, PlaygroundError, disk_is_full, unpack_error
-from playground.findings import finding_of
-from playground.words import LANGUAGES, Sentence, language_of, localise, pack, say, unpack
+from playground.core import i18n
+from playground.core.errors import InputError, LimitError, PlaygroundError, disk_is_full, unpack_error
+from playground.core.findings import finding_of
+from playground.core.i18n import LANGUAGES, Sentence, language_of, localise, pack, say, unpack
+from playground.core.paths import ROOT
 
-PACKAGE = Path(words.__file__).parent
-MARKERS = {"say": "words", "Sentence": "words", "label": "i18n"}
+PACKAGE = ROOT / "playground"
+MARKERS = dict.fromkeys(("say", "Sentence", "label"), "i18n")
 """Function -> the module that it comes from."""
 NO_JAPANESE_NEEDED = {
     "{arrived} {expected}",
@@ -138,7 +139,7 @@ def _templates() -> dict[str, str]:
 
 def _entries() -> list[tuple[str, str]]:
     """The Japanese catalogue as it stands in the file, doublets included."""
-    text = (words.LOCALES / "ja.json").read_bytes()
+    text = (i18n.LOCALES / "ja.json").read_bytes()
     orjson.loads(text)  # Strict, and what the app reads it with.
     pairs = re.findall(rb'^\s*("(?:[^"\\]|\\.)*")\s*:\s*("(?:[^"\\]|\\.)*"),?$', text, re.MULTILINE)
     return [(orjson.loads(key), orjson.loads(value)) for key, value in pairs]
@@ -167,7 +168,7 @@ def test_every_text_is_a_literal() -> None:
     hidden = [
         f"{call.where} {call.function}(...)"
         for call in _all_marked()
-        if call.template is None and not call.where.startswith(("words.py:", "ui/i18n.py:"))
+        if call.template is None and not call.where.startswith(("core/i18n.py:", "ui/i18n.py:"))
     ]
     assert not hidden, "the text is no literal string, so no catalogue can hold it:\n" + "\n".join(hidden)
 
@@ -198,7 +199,7 @@ def test_labels_hold_no_brace() -> None:
 def test_the_catalogue_is_flat_sorted_and_without_doublets() -> None:
     entries = _entries()
     keys = [key for key, _ in entries]
-    assert dict(entries) == orjson.loads((words.LOCALES / "ja.json").read_bytes()), "one entry a line, please"
+    assert dict(entries) == orjson.loads((i18n.LOCALES / "ja.json").read_bytes()), "one entry a line, please"
     assert not [key for key, count in Counter(keys).items() if count > 1]
     assert keys == sorted(keys)
 
@@ -236,11 +237,11 @@ def test_brackets_are_closed_in_their_own_width() -> None:
 
 def test_collects_calls_of_the_markers() -> None:
     source = (
-        "from playground import words\n"
+        "from playground.core import i18n\n"
         "from playground.ui.i18n import label as title\n"
-        "from playground.words import say\n"
+        "from playground.core.i18n import say\n"
         "say('one ' 'two {n}', n=1)\n"
-        "words.Sentence('three')\n"
+        "i18n.Sentence('three')\n"
         "title('four')\n"
         "say('five', **values)\n"
     )
@@ -256,12 +257,12 @@ def test_collects_calls_of_the_markers() -> None:
 
 @pytest.mark.parametrize("argument", ["text", "f'{text}'", "'a' + 'b'", "'a'.strip()", "'a' if b else 'c'", ""])
 def test_notices_texts_that_are_no_literals(argument: str) -> None:
-    found, _ = marked_in(f"from playground.words import say\nsay({argument})\n", "a.py")
+    found, _ = marked_in(f"from playground.core.i18n import say\nsay({argument})\n", "a.py")
     assert [call.template for call in found] == [None]
 
 
 def test_notices_markers_that_are_passed_around() -> None:
-    _, loose = marked_in("from playground.words import Sentence, say\nx: Sentence\ny = map(say, texts)\n", "a.py")
+    _, loose = marked_in("from playground.core.i18n import Sentence, say\nx: Sentence\ny = map(say, texts)\n", "a.py")
     assert loose == ["a.py:3 say"]
 
 
@@ -274,7 +275,7 @@ def test_finds_the_texts_of_this_package() -> None:
     """Not fewer than there are: the collection itself has not gone blind."""
     found = _templates()
     assert found["There is no such run."].startswith("runs.py:")
-    assert found["{arrived} {expected}"].startswith("findings.py:")
+    assert found["{arrived} {expected}"].startswith("core/findings.py:")
     assert any(where.startswith("ui/") for where in found.values())
     assert any(call.function == "label" for call in _all_marked())
     assert len(found) > 300
@@ -293,10 +294,10 @@ def small_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         "{first} before {second}.": "{second}より{first}が先です。",
     }
     (tmp_path / "ja.json").write_bytes(orjson.dumps(entries))
-    monkeypatch.setattr(words, "LOCALES", tmp_path)
-    words.catalogue.cache_clear()
+    monkeypatch.setattr(i18n, "LOCALES", tmp_path)
+    i18n.catalogue.cache_clear()
     yield
-    words.catalogue.cache_clear()
+    i18n.catalogue.cache_clear()
 
 
 def _nested() -> Sentence:

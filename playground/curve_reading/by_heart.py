@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from playground.core.i18n import say
 from playground.curve_reading import next_run
 from playground.curve_reading.reading import Context, Reading
 from playground.curve_reading.series import Curves, window
@@ -22,7 +23,6 @@ from playground.curve_reading.thresholds import (
     ZERO_HELD_OUT,
 )
 from playground.curve_reading.wording import number, times
-from playground.words import say
 
 
 def is_down_since(curves: Curves, step: float) -> bool:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from playground.core.i18n import say
 from playground.curve_reading import next_run
 from playground.curve_reading.reading import Context, Reading
 from playground.curve_reading.series import Curves, noise, share
@@ -28,7 +29,6 @@ from playground.curve_reading.thresholds import (
     WEAK_SCALE,
 )
 from playground.curve_reading.wording import number, percent
-from playground.words import say
 
 
 def too_early(curves: Curves, context: Context) -> Reading | None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from playground.settings import TrainSettings
-from playground.words import Sentence
+from playground.core.i18n import Sentence
+from playground.core.settings import TrainSettings
 
 Severity = Literal["error", "warning", "info", "good"]
 

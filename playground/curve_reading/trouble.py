@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from playground.core.i18n import Sentence, say
 from playground.curve_reading import next_run
 from playground.curve_reading.by_heart import is_down_since
 from playground.curve_reading.reading import Context, Reading
@@ -28,7 +29,6 @@ from playground.curve_reading.thresholds import (
     TURN_SHARE,
 )
 from playground.curve_reading.wording import number
-from playground.words import Sentence, say
 
 _BEFORE = 9
 """Steps before a step that it is held against."""

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from playground.conversations import Message
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.core.messages import Message
+from playground.core.settings import RenderOptions
 from playground.doctor import contents, control, ends, history, prompts
 from playground.doctor.asking import BUDGET_S, Asker, Budget, OutOfTime
 from playground.doctor.case import Case
 from playground.doctor.facts import TemplateFacts, examine
 from playground.doctor.places import Skeleton, Slot, locate, skeleton_of, slots_of
 from playground.doctor.refusals import explain_refusal
-from playground.findings import Finding
 from playground.rendering import Rendered, Renderer
-from playground.settings import RenderOptions
-from playground.words import say
 
 __all__ = ["BUDGET_S", "Budget", "TemplateFacts", "diagnose", "examine", "explain_refusal"]
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from playground.conversations import Message
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.messages import Message
+from playground.core.settings import RenderOptions
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 
 BUDGET_S = 0.4
 _TAG = re.compile(r"<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from playground.conversations import Message
+from playground.core.messages import Message
+from playground.core.settings import RenderOptions
 from playground.doctor.asking import Asker
 from playground.doctor.facts import TemplateFacts
 from playground.doctor.places import Skeleton, Slot
 from playground.rendering import Rendered
-from playground.settings import RenderOptions
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from playground.conversations import Message
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.core.messages import Message
 from playground.doctor.case import Case
 from playground.doctor.places import Slot, locate, put, slots_of
 from playground.doctor.repairs import conversation
-from playground.findings import Finding
-from playground.words import say
 
 _ROUNDS = 3
 

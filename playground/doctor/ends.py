@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.doctor.asking import shown
 from playground.doctor.case import Case
 from playground.doctor.places import Slot
-from playground.findings import Finding
-from playground.words import say
 
 
 def bos_twice(case: Case) -> Iterator[Finding]:

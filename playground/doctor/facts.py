@@ -7,10 +7,10 @@ from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
-from playground.conversations import ROLES, Message
+from playground.core.messages import ROLES, Message
+from playground.core.settings import RenderOptions
 from playground.doctor.asking import Asker, Budget, OutOfTime, common, parting, sentinel, without_tags
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 
 USER, ANSWER, USER_2, ANSWER_2, SYSTEM = (sentinel(9990 + number) for number in range(5))
 SystemTurn = Literal["own", "merged", "dropped", "refused"]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from difflib import SequenceMatcher
 
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.doctor.asking import SENTINELS, common, parting, shown
 from playground.doctor.case import Case
 from playground.doctor.places import REASONING, plain_text
-from playground.findings import Finding
-from playground.words import say
 
 _ASKED = 3
 """At most so many turns are asked about."""

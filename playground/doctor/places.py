@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from playground.conversations import Message
+from playground.core.messages import Message
 from playground.doctor.asking import Asker, sentinel
 
 REASONING = ("reasoning_content", "thinking", "reasoning")

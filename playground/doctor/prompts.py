@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from playground import templates
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.doctor.asking import shown
 from playground.doctor.case import Case
-from playground.findings import Finding
-from playground.words import say
 
 
 def generation_prompt_mismatch(case: Case) -> Iterator[Finding]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from playground.conversations import Message
+from playground.core.errors import LimitError, PlaygroundError
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
+from playground.core.messages import Message
+from playground.core.settings import RenderOptions
 from playground.doctor.asking import Asker, Budget, OutOfTime
 from playground.doctor.repairs import (
     conversation,
@@ -17,11 +21,7 @@ from playground.doctor.repairs import (
     to_blocks,
     to_text,
 )
-from playground.errors import LimitError, PlaygroundError
-from playground.findings import Finding
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
-from playground.words import Sentence, say
 
 
 @dataclass(frozen=True)

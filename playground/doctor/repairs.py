@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from playground.conversations import Message
+from playground.core.messages import Message
 from playground.doctor.places import plain_text
 
 

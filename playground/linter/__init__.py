@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from playground.findings import Finding
+from playground.core.findings import Finding
 from playground.linter.answers import answer_cut, empty_answer, outer_whitespace
 from playground.linter.balance import dominating_row, repeated_answer, row_count
 from playground.linter.contradictions import contradictions

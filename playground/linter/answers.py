@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
 from playground.linter.rows import LintFacts, View, fold, is_wordless
-from playground.words import Sentence, say
 
 _PLACEHOLDERS = frozenset(
     {"n/a", "#n/a", "todo", "tbd", "tba", "fixme", "null", "nan", "undefined", "lorem ipsum", "no answer"}

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.linter.rows import LintFacts, View, excerpt, fold
-from playground.words import say
 
 _FEWEST_ROWS = 10
 _FEWEST_TO_WEIGH = 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.linter.rows import View, fold
-from playground.words import say
 
 _AROUND_AN_ANSWER = " .。!！\"'“”‘’「」`*"
 """Signs that change nothing about an answer; a minus in front of it does."""

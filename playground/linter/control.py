@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.linter.rows import LintFacts, View
-from playground.words import say
 
 _TAG = re.compile(r"<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]")
 """What control tokens look like. Each one found is looked up, so a tokenizer with a thousand of them costs no more."""

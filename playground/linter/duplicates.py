@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.linter.near import LONGEST, THRESHOLD, Search, search
 from playground.linter.rows import Report, View, digest_of
-from playground.words import say
 
 _DROP = ["drop", "keep"]
 

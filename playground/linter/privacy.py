@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.linter.rows import View
 from playground.secrets_in_text import find_private, hint, kind_in_words
-from playground.words import say
 
 
 def private_data(views: Iterable[View]) -> Iterator[Finding]:

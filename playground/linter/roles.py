@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from playground.conversations import Message
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
+from playground.core.messages import Message
 from playground.linter.rows import LEADS, View
-from playground.words import Sentence, say
 
 _MAY_REPEAT = ("tool",)
 """One answer may call several tools: their results follow each other."""

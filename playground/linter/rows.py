@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from playground.conversations import Message
+from playground.core.messages import Message
 from playground.secrets_in_text import find_private, hint
 
 Report = Callable[[float], None]

@@ -14,12 +14,12 @@ import zlib
 from pathlib import PurePosixPath
 from typing import IO
 
-from playground.errors import InputError
-from playground.findings import Finding
+from playground.core.errors import InputError
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
+from playground.core.settings import Limits
 from playground.reading.bounds import expanded_limit, note, too_large
 from playground.records import SUFFIXES, Source
-from playground.settings import Limits
-from playground.words import Sentence, say
 
 GZIP = b"\x1f\x8b"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")

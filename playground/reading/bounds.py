@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from playground.conversations import json_kind
-from playground.errors import InputError, LimitError
-from playground.findings import Finding
+from playground.core.errors import InputError, LimitError
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
+from playground.core.messages import json_kind
+from playground.core.settings import Limits
 from playground.records import Parsed, Record
-from playground.settings import Limits
-from playground.words import Sentence, say
 
 EXPANSION = 10
 """What is packed may grow to this many times the upload limit."""

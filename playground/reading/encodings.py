@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from charset_normalizer import CharsetMatch, from_bytes
 
-from playground.errors import InputError
-from playground.findings import Finding
+from playground.core.errors import InputError
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.reading.bounds import note
-from playground.words import say
 
 _SAMPLE = 64_000
 _LOOKED_AT = 2_000

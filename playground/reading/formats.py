@@ -13,8 +13,10 @@ from pathlib import PurePath
 
 import orjson
 
-from playground.errors import InputError
-from playground.findings import Finding
+from playground.core.errors import InputError
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.core.settings import Limits
 from playground.reading import json_rows, plain_text, tables
 from playground.reading.archives import is_workbook, unpack
 from playground.reading.bounds import note
@@ -23,8 +25,6 @@ from playground.reading.message_rows import join_messages
 from playground.reading.parquet import read_parquet
 from playground.reading.workbooks import read_workbook
 from playground.records import SUFFIXES, Parsed, Source
-from playground.settings import Limits
-from playground.words import say
 
 _LINES_LOOKED_AT = 50
 _LITERALS = re.compile(r"\[\s*(?:-?\d[\d.eE+-]{0,30}|true|false|null)\s*(?:,|\Z)|[\[{]\s*\Z")

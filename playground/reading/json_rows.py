@@ -17,14 +17,14 @@ from typing import Any
 
 import orjson
 
-from playground.errors import InputError
-from playground.findings import Finding
+from playground.core.errors import InputError
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
+from playground.core.settings import Limits
 from playground.reading.bounds import Rows, excerpt, note
 from playground.reading.json_pieces import is_in_pieces, pieces
 from playground.reading.message_rows import conversation_column
 from playground.records import Parsed
-from playground.settings import Limits
-from playground.words import Sentence, say
 
 WRAPPERS = ("train", "data", "rows", "examples", "dataset", "items", "records", "conversations")
 """Keys under which files keep their rows, first choice first."""

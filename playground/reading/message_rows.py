@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from playground.findings import Finding
+from playground.core.findings import Finding
+from playground.core.i18n import say
 from playground.reading.bounds import note
 from playground.records import Parsed, Record
 from playground.shapes.names import ROLES, fold
-from playground.words import say
 
 _SPEAKERS = ("role", "from", "speaker", "役割", "ロール", "話者", "発言者")
 _WORDS = ("content", "value", "text", "message", "utterance", "内容", "発言", "テキスト", "本文")

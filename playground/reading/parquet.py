@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from playground.errors import InputError
-from playground.findings import Finding
+from playground.core.errors import InputError
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.core.settings import Limits
 from playground.reading.bounds import Rows, expanded_limit, too_large
 from playground.reading.tables import column_names
 from playground.records import Parsed
-from playground.settings import Limits
-from playground.words import say
 
 _BATCH_ROWS = 256
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, TypeError)

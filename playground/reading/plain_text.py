@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from playground.errors import LimitError
+from playground.core.errors import LimitError
+from playground.core.i18n import say
+from playground.core.settings import Limits
 from playground.reading.bounds import Rows, excerpt, note
 from playground.reading.tables import column_names
 from playground.reading.transcripts import Transcript, label_of, read_transcript
 from playground.records import Parsed
-from playground.settings import Limits
-from playground.words import say
 
 _HEADING = re.compile(r"#{1,6}[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*")
 _FENCE = re.compile(r"[ ]{0,3}(```|~~~)")

@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from playground.errors import InputError, LimitError
-from playground.findings import Finding
+from playground.core.errors import InputError, LimitError
+from playground.core.findings import Finding
+from playground.core.i18n import Sentence, say
+from playground.core.settings import Limits
 from playground.reading.bounds import Rows, excerpt, note
 from playground.records import Parsed
-from playground.settings import Limits
-from playground.words import Sentence, say
 
 DELIMITERS = (",", "\t", ";", "|")
 USUAL_NAMES = frozenset(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from xml.parsers import expat
 
+from playground.core.settings import Limits
 from playground.reading.archives import damaged
 from playground.reading.bounds import expanded_limit, too_large
-from playground.settings import Limits
 
 _CELLS_A_ROW = 40
 """Cells that the limit of rows allows for: this many a row, and four times as many empty ones between them."""

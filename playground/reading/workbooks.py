@@ -15,15 +15,15 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
-from playground.errors import InputError
-from playground.findings import Finding
+from playground.core.errors import InputError
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.core.settings import Limits
 from playground.reading.archives import damaged, read_bounded
 from playground.reading.bounds import Rows, expanded_limit, note, too_large
 from playground.reading.tables import column_names, no_rows_below
 from playground.reading.workbook_parts import Cells, look_through, sheet_parts
 from playground.records import Parsed
-from playground.settings import Limits
-from playground.words import say
 
 _PARTS = (".xml", ".rels")
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from playground.conversations import Conversation, Message, check_messages, json_kind
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
+from playground.core.messages import Conversation, Message, check_messages, json_kind
 from playground.records import Record
 from playground.shapes import names
 from playground.shapes.mapping import MissingColumn, as_text, check_mapping, mapped_messages
 from playground.shapes.recognition import Read, Shape, plans
 from playground.shapes.turns import decoded
-from playground.words import Sentence, say
 
 __all__ = ["Shape", "check_mapping", "columns", "raw_messages", "to_conversation"]
 

@@ -14,8 +14,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
-from playground.errors import InputError
-from playground.words import Sentence, say
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
 
 PARTS = ("system", "user", "assistant")
 _LONGEST = 20_000

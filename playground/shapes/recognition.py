@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from playground.conversations import json_kind
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
+from playground.core.messages import json_kind
 from playground.shapes import names
 from playground.shapes.dialogues import read_dialogue
 from playground.shapes.mapping import as_text, words_in
 from playground.shapes.names import fold
 from playground.shapes.python_lists import is_python_list
 from playground.shapes.turns import decoded, from_sharegpt, is_from_value
-from playground.words import Sentence, say
 
 
 @dataclass(frozen=True)

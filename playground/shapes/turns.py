@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
 from playground.shapes.names import ROLES, fold
 from playground.shapes.python_lists import read_python_list
-from playground.words import Sentence, say
 
 
 def decoded(value: Any, where: Sentence, column: str) -> Any:

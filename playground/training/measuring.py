@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from playground.core.settings import TrainSettings
 from playground.device_facts import processor_name
 from playground.devices import Choice
 from playground.planning import Speed, Work
-from playground.settings import TrainSettings
 from playground.speed_book import speed_key
 from playground.training.rows import Rows, lengths
 from playground.training.trainer import RunTrainer

@@ -19,9 +19,11 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from playground.core.i18n import say
+from playground.core.settings import TrainSettings
+from playground.core.whole_files import write_whole
 from playground.devices import Choice
 from playground.planning import Plan, make_plan
-from playground.settings import TrainSettings
 from playground.speed_book import SpeedBook
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of
 from playground.training.measuring import measure, speed_key_here, work_of
@@ -31,8 +33,6 @@ from playground.training.scales import changes, figures, share_that_ends
 from playground.training.trainer import RunTrainer, build_trainer
 from playground.training.verdict import Evidence
 from playground.training.watch import Emit, Probes, Watch
-from playground.whole_files import write_whole
-from playground.words import say
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from playground.words import Sentence, say
+from playground.core.i18n import Sentence, say
 
 KEPT = 0.1
 """Nats per token that the loss on everyday questions may rise and count as kept: right tokens 10 % less likely."""

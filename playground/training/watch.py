@@ -15,17 +15,17 @@ from datasets import Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from trl import SFTConfig
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import say
+from playground.core.settings import TrainSettings
+from playground.core.whole_files import write_whole
 from playground.planning import Plan
-from playground.settings import TrainSettings
 from playground.split import look_sample
 from playground.training.checkpoints import offer_adapter, save_adapter
 from playground.training.meter import give_back_memory
 from playground.training.rows import Rows
 from playground.training.scales import Scores, changes, figures, mean_loss
 from playground.training.trainer import RunTrainer, Score
-from playground.whole_files import write_whole
-from playground.words import say
 
 Emit = Callable[..., None]
 """emit(event, **values): tell one event, such as emit("step", step=3, loss=1.2)."""

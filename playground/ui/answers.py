@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.core.i18n import localise, say
 from playground.ui.markup import empty, escape
-from playground.words import localise, say
 
 SIDES = ("base", "tuned")
 

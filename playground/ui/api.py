@@ -15,8 +15,8 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from playground.backend import Backend
-from playground.errors import InputError, PlaygroundError
-from playground.words import language_of, localise, say
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.i18n import language_of, localise, say
 
 
 def add_endpoints(backend: Backend) -> None:

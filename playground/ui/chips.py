@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from playground.core.i18n import say
 from playground.ui.markup import escape
-from playground.words import say
 
 TOKENS_SHOWN = 600
 """Chips in one row at most; the rest is counted. 600 chips are about 60 kB of HTML."""

@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
-from playground.settings import Sampling
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
+from playground.core.settings import Sampling
 from playground.ui.answers import cancelled, exchange
 from playground.ui.choices import Choice, buttons, choices
 from playground.ui.events import QUICK, STREAM
@@ -23,7 +24,6 @@ from playground.ui.markup import callout, empty, refusal
 from playground.ui.own_runs import remembered
 from playground.ui.run_panel import html
 from playground.ui.run_view import facts
-from playground.words import say
 
 KEPT = 12
 """Earlier exchanges that stay on the page."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.words import LANGUAGES, localise, say
+from playground.core.i18n import LANGUAGES, localise, say
 
 _PARTS = ("conversation_json.js", "conversation_turn.js", "conversation.js")
 _SCRIPT = "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in _PARTS)

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
+from playground.core.i18n import Sentence, say
 from playground.ui.curve_plots import Plot, drawn_plots, figure, last_step
 from playground.ui.curves import SMOOTHING, series, smooth, spread
 from playground.ui.markup import escape
-from playground.words import Sentence, say
 
 SCRIPT = (Path(__file__).parent / "run_curves.js").read_text(encoding="utf-8")
 STEPS_SHOWN = 160

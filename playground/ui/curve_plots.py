@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from playground.core.i18n import Sentence, say
 from playground.ui.curves import Frame, Point, series, smooth, spread, thin, ticks
 from playground.ui.markup import escape
-from playground.words import Sentence, say
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.core.i18n import Sentence, localise, say
 from playground.ui.header import megabytes
 from playground.ui.markup import duration, escape, icon
 from playground.ui.rows_findings import button_for
-from playground.words import Sentence, localise, say
 
 
 def no_estimate(language: str) -> str:

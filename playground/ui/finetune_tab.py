@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
 from playground.ui.estimate_view import estimate_view, no_estimate
 from playground.ui.events import LIVE, PAGE, QUICK, STREAM
 from playground.ui.header import Header
@@ -27,7 +28,6 @@ from playground.ui.run_panel import RunPanel, html
 from playground.ui.settings_form import SettingsForm
 from playground.ui.settings_live import ESTIMATE, estimate_look
 from playground.ui.start_from import StartFrom
-from playground.words import say
 
 # A refusal stays where the button is; only a run that started is worth moving the page for.
 _SHOW_RUN = """() => { if (!document.querySelector('#start-error .callout'))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playground.words import Sentence, say
+from playground.core.i18n import Sentence, say
 
 
 def glossary() -> list[tuple[Sentence, Sentence]]:

@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import localise, say
 from playground.ui.events import QUICK
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import escape, icon
-from playground.words import localise, say
 
 POLL_S = 1.0
 """Seconds between two looks at a model that is on its way."""

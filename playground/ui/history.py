@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import NotFoundError, PlaygroundError
+from playground.core.errors import NotFoundError, PlaygroundError
+from playground.core.i18n import Sentence, say
 from playground.ui.events import PAGE, QUEUED, QUICK
 from playground.ui.heading import heading
 from playground.ui.history_curves import DRAWN
@@ -21,7 +22,6 @@ from playground.ui.markup import callout, refusal
 from playground.ui.own_runs import ACTIVE, example_titles, known, numbered, remembered, run_choices, title, without
 from playground.ui.run_panel import RunPanel, html
 from playground.ui.start_from import StartFrom
-from playground.words import Sentence, say
 
 POLL_S = 5.0
 """Seconds between two looks while a run of this browser is queued or running; its own panel looks each second."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from playground.core.i18n import say
 from playground.ui.curves import Point, series, smooth, thin, ticks
 from playground.ui.markup import escape
-from playground.words import say
 
 DRAWN = 6
 """Runs in one picture; there are as many colours with dash patterns."""

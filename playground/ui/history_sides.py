@@ -8,12 +8,12 @@ from typing import Any
 
 import orjson
 
-from playground.settings import TrainSettings
+from playground.core.i18n import Sentence, localise, say
+from playground.core.settings import TrainSettings
 from playground.ui.history_curves import Line, overlay, swatch
 from playground.ui.history_view import icon_for, verdict_word
 from playground.ui.markup import callout, escape, icon, refusal
 from playground.ui.verdict_view import check_name, state_name
-from playground.words import Sentence, localise, say
 
 _LONGEST = 600
 """Characters shown of one setting: a template or a list of edits can be a book."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from playground.core.i18n import Sentence, say
 from playground.ui.curves import series
 from playground.ui.history_curves import DRAWN, swatch
 from playground.ui.markup import empty, escape, icon
 from playground.ui.own_runs import Entry, numbered, state_word, title
-from playground.words import Sentence, say
 
 Listed = Sequence[tuple[Entry, dict[str, Any]]]
 """Each run with what the browser knows of it, newest first: `own_runs.known`."""

@@ -1,7 +1,7 @@
 """The page in the reader's language.
 
 Two kinds of text meet on the page. What stands in a widget (`label`) is translated in the browser, from its own
-language setting. What the server writes while answering (`words.say`) is translated here, from the request. Both use
+language setting. What the server writes while answering (`say`) is translated here, from the request. Both use
 one catalogue, keyed by the English sentence, so a widget reads naturally where it is written.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from playground.errors import PlaygroundError
-from playground.words import LANGUAGES, Sentence, catalogue, language_of, say
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import LANGUAGES, Sentence, catalogue, language_of, say
 
 
 def label(english: str) -> I18nData:

@@ -14,7 +14,7 @@ import gradio as gr
 
 from playground import __version__
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
 from playground.ui.page import build_page, launch_options
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.core.i18n import say
 from playground.ui.curves import ticks
 from playground.ui.markup import escape
-from playground.words import say
 
 _LEAST_BAR = 1.2
 """Height of a bar with one row among thousands, in percent: it is there, so it is seen."""

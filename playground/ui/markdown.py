@@ -17,8 +17,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block.table import escapedSplit, getLine, table
 from markdown_it.token import Token
 
+from playground.core.i18n import say
 from playground.ui.markup import escape
-from playground.words import say
 
 _NESTING = 20
 """Levels of quotes and lists: the parser drops what lies deeper."""

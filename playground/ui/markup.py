@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 
-from playground.errors import PlaygroundError
-from playground.words import Sentence, say
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import Sentence, say
 
 # Drawn here, not taken from an icon font: nothing is downloaded, and shape tells severities apart without colour.
 _ICONS = {

@@ -9,14 +9,14 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import localise, say
 from playground.ui.events import QUICK, STREAM
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import callout, refusal
 from playground.ui.need_view import need_progress, need_view
 from playground.ui.rows_live import followed
 from playground.ui.run_panel import html
-from playground.words import localise, say
 
 Asked = tuple[str, str, str, dict[str, Any]]
 """(text, file, model, settings), as `Backend.need` takes them."""

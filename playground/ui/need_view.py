@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from playground.core.i18n import Sentence, localise, say
 from playground.ui.curves import ticks
 from playground.ui.markup import callout, escape, icon
-from playground.words import Sentence, localise, say
 
 _MARKS = {"known": "done", "examples": "info", "both": "done", "tuning": "done", "untried": "info", "broken": "error"}
 _TEXT = 1_500

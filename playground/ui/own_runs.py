@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
-from playground.words import Sentence, say
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import Sentence, say
 
 KEPT = 20
 """Runs remembered by one browser, newest first."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from playground.backend import Backend
-from playground.settings import Limits
+from playground.core.paths import ASSETS
+from playground.core.settings import Limits
 from playground.ui import api
 from playground.ui.compare_tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab
@@ -19,7 +19,6 @@ from playground.ui.rows_kept import KeptRows
 from playground.ui.template_tab import TemplateTab
 from playground.ui.theme import theme
 
-ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
 STYLES = [ASSETS / "style.css", *sorted((ASSETS / "styles").glob("*.css"))]
 """The page's own style, then those of its larger pieces."""
 RUNS_KEY = "sft-playground-runs"

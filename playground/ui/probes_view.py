@@ -8,9 +8,9 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+from playground.core.i18n import Sentence, say
 from playground.ui.curves import spread
 from playground.ui.markup import escape, icon
-from playground.words import Sentence, say
 
 SCRIPT = (Path(__file__).parent / "run_probes.js").read_text(encoding="utf-8")
 LOOKS_SHOWN = 20

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
+from playground.core.i18n import localise, say
 from playground.ui.markup import escape, icon, severity_word
 from playground.ui.run_settings import changes_in_words
-from playground.words import localise, say
 
 _RANKS = ("error", "warning", "info", "good")
 

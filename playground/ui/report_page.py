@@ -13,7 +13,9 @@ from typing import Any
 
 import orjson
 
-from playground.settings import TrainSettings
+from playground.core.i18n import Sentence, localise, say
+from playground.core.paths import ASSETS
+from playground.core.settings import TrainSettings
 from playground.ui.curve_group import columns_of, smoothing_note, table
 from playground.ui.curve_plots import drawn_plots, figure
 from playground.ui.glossary import glossary
@@ -24,10 +26,9 @@ from playground.ui.run_plan import plan_lines
 from playground.ui.run_settings import setting_value, settings_table
 from playground.ui.scales_view import gauge, scale_of, scales_table, why_missing
 from playground.ui.verdict_view import verdict_view
-from playground.words import Sentence, localise, say
 
 _HERE = Path(__file__).resolve().parent
-_STYLES = (_HERE / "report_page.css", _HERE.parent.parent / "assets" / "styles" / "run.css")
+_STYLES = (_HERE / "report_page.css", ASSETS / "styles" / "run.css")
 _ANSWER = 600
 _LOOKS = 6
 _ROW = 700

@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
 from playground.ui.events import LIVE, PAGE, QUEUED, QUICK
 from playground.ui.i18n import label, reader_language, told
 from playground.ui.markup import callout, escape, refusal
@@ -18,7 +19,6 @@ from playground.ui.rows_edits import KNOWN, Changes, with_edit
 from playground.ui.rows_findings import kind_title, pressable
 from playground.ui.rows_live import ASK
 from playground.ui.rows_viewer import PER_PAGE, as_json, first_rows, only_words, pages_words, rows_list
-from playground.words import say
 
 _PRESS_LINK = "() => document.querySelector('#clean-link').click()"
 # Svelte draws a moment after the answer is there.

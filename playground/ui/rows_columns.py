@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
+from playground.core.i18n import say
 from playground.ui.events import QUICK
 from playground.ui.i18n import label
 from playground.ui.markup import escape
-from playground.words import say
 
 PARTS = ("system", "user", "assistant")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from playground.words import Sentence, say
+from playground.core.i18n import Sentence, say
 
 Edit = dict[str, Any]
 Changes = dict[str, Any]

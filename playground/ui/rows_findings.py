@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 import orjson
 
+from playground.core.i18n import Sentence, localise, say
 from playground.ui.markup import escape, icon, severity_word
 from playground.ui.rows_edits import KNOWN, Edit, button_words, edit_word, summary
-from playground.words import Sentence, localise, say
 
 NUMBERS_SHOWN = 12
 """Row numbers as buttons in one finding; a dataset with one fault a row would fill the page."""

@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
+from playground.core.i18n import localise, say
 from playground.ui.events import QUICK, STREAM
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import callout, escape, icon, refusal
 from playground.ui.rows_desk import Desk
 from playground.ui.rows_live import followed
-from playground.words import localise, say
 
 ROWS = 500
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import gradio as gr
 
+from playground.core.errors import PlaygroundError
+from playground.core.settings import TrainSettings
 from playground.edits import check_edits
-from playground.errors import PlaygroundError
-from playground.settings import TrainSettings
 from playground.ui.rows_edits import Changes, Edit, source_mark
 
 TEXT_KEY, REST_KEY = "sft-playground-rows", "sft-playground-rows-changes"

@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
 
 ASK = "() => { document.dispatchEvent(new Event('sft-rows')); }"
 # The number is a time, so that it goes on growing when the tab is drawn anew.

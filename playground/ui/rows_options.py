@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from playground.settings import DatasetOptions, TrainSettings
+from playground.core.settings import DatasetOptions, TrainSettings
 from playground.ui.rows_columns import mapping_of
 from playground.ui.rows_edits import Changes, edits_for, source_mark
 from playground.ui.run_template import template_settings

@@ -10,7 +10,8 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
 from playground.ui.events import PAGE, QUEUED, STREAM
 from playground.ui.header import Header
 from playground.ui.heading import heading
@@ -28,7 +29,6 @@ from playground.ui.rows_report import nothing_given, report_view
 from playground.ui.rows_source import RowsSource
 from playground.ui.run_template import RunTemplate
 from playground.ui.settings_form import SettingsForm
-from playground.words import say
 
 _SHOWN_AFTER_S = 0.4
 """Seconds of work after which it is said how far it is; before, the answer is nearly there."""

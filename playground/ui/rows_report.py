@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from playground.core.i18n import localise, say
 from playground.ui.length_plot import length_plot
 from playground.ui.markup import callout, empty, escape, stat
 from playground.ui.rows_edits import Edit
 from playground.ui.rows_findings import changes_bar, kinds_list
 from playground.ui.rows_kept import MOST_BYTES
-from playground.words import localise, say
 
 _FORMATS = {
     "jsonl": "JSON Lines", "json": "JSON", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet", "xlsx": "Excel",

@@ -8,14 +8,14 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import localise, say
 from playground.records import PACKED, SUFFIXES
 from playground.ui.choices import Choice, buttons, choices
 from playground.ui.events import PAGE, QUICK
 from playground.ui.i18n import label, reader_language, told
 from playground.ui.rows_hub import HubRows
 from playground.ui.rows_table import RowsTable
-from playground.words import localise, say
 
 
 class RowsSource:

@@ -9,11 +9,11 @@ import gradio as gr
 import orjson
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
 from playground.ui.events import PAGE, QUEUED
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import callout, refusal
-from playground.words import say
 
 ROWS_SHOWN = 200
 _EMPTY = 4

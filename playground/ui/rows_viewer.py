@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from playground.core.i18n import localise, say
 from playground.ui.chips import chips, legend, role_class, role_word
 from playground.ui.markup import escape, icon, severity_word
 from playground.ui.rows_desk import Desk, Report
 from playground.ui.rows_findings import button_for, row_findings, severity_of
 from playground.ui.rows_report import shape_word
-from playground.words import localise, say
 
 PER_PAGE = 5
 FOLDED = 600

@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
 from playground.ui.curve_group import SCRIPT as CURVES_SCRIPT
 from playground.ui.curve_group import curve_group
 from playground.ui.events import PAGE, QUEUED, QUICK
@@ -22,7 +23,6 @@ from playground.ui.readings_view import change_of, readings_view, wanted_words
 from playground.ui.rows_findings import pressable
 from playground.ui.run_view import about, curve_mark, figures, no_run, outcome, state_line
 from playground.ui.scales_view import scales_view
-from playground.words import say
 
 POLL_S = 1.0
 """Seconds between two looks at a run that is queued or running."""

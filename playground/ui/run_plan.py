@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.core.i18n import Sentence, say
 from playground.ui.markup import escape
-from playground.words import Sentence, say
 
 
 def planned(run: dict[str, Any], language: str) -> str:

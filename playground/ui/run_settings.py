@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from playground.core.i18n import Sentence, say
 from playground.ui.markup import duration, escape
-from playground.words import Sentence, say
 
 _LONG = 400
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from playground.core.i18n import say
 from playground.ui.events import QUEUED, QUICK
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import escape
-from playground.words import say
 
 
 class RunTemplate:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from playground.core.i18n import localise, say
 from playground.ui.header import parameters
 from playground.ui.markup import duration, empty, escape, icon, refusal, stat
 from playground.ui.own_runs import ACTIVE, state_word
 from playground.ui.run_plan import gigabytes, planned
 from playground.ui.verdict_view import verdict_view
-from playground.words import localise, say
 
 _MARKS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}
 

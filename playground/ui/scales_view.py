@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from playground.core.i18n import Sentence, say
 from playground.ui.curves import ticks
 from playground.ui.markup import escape, icon
-from playground.words import Sentence, say
 
 GAUGE_LOW, GAUGE_HIGH = -0.25, 1.25
 """Ends of the gauge in nats per token; what lies beyond is drawn at the end, with its number beside it."""

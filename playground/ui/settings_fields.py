@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from playground.settings import TrainSettings
+from playground.core.settings import TrainSettings
 from playground.ui.i18n import label
 
 DEFAULTS = TrainSettings()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from playground import settings_file
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import Sentence, say
+from playground.core.settings import file as settings_file
 from playground.ui.events import PAGE
 from playground.ui.i18n import label, reader_language, told
 from playground.ui.markup import callout, refusal
-from playground.words import Sentence, say
 
 if TYPE_CHECKING:
     from playground.ui.settings_form import SettingsForm

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from playground import presets
+from playground.core.settings import presets
 from playground.ui import settings_fields as group
 from playground.ui.events import LIVE, PAGE, QUICK
 from playground.ui.i18n import label, reader_language

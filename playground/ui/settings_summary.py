@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.presets import Preset, changes
+from playground.core.i18n import say
+from playground.core.settings.presets import Preset, changes
 from playground.ui.markup import escape, icon
 from playground.ui.rows_findings import button_for
-from playground.words import say
 
 _LONGEST = 40
 

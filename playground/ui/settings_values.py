@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.settings import TrainSettings
+from playground.core.settings import TrainSettings
 
 BY = ("time", "epochs", "steps")
 """What decides how long a run takes."""

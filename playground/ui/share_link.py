@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.errors import InputError
-from playground.settings import RenderOptions
-from playground.words import LANGUAGES, localise, say
+from playground.core.errors import InputError
+from playground.core.i18n import LANGUAGES, localise, say
+from playground.core.settings import RenderOptions
 
 LINK_CHARS = 30_000
 """Longest link. Browsers take far more; mail programs and chats cut."""

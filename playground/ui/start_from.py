@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
+from playground.core.i18n import say
 from playground.ui.events import QUICK
 from playground.ui.i18n import reader_language
 from playground.ui.markup import escape, icon
 from playground.ui.rows_findings import button_for, pressable
-from playground.words import say
 
 
 class StartFrom:

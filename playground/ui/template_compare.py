@@ -7,13 +7,13 @@ from typing import Any
 import gradio as gr
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import say
 from playground.ui.chips import visible
 from playground.ui.events import LIVE, PAGE, QUEUED
 from playground.ui.i18n import label, reader_language
 from playground.ui.markup import callout, empty, escape, refusal
 from playground.ui.template_source import RENEW
-from playground.words import say
 
 SAME = "::same"
 ORIGINAL = "::original"

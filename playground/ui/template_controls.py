@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.words import LANGUAGES, localise, say
+from playground.core.i18n import LANGUAGES, localise, say
 
 VARIABLES_SHOWN = 40
 """Controls at most: a template of a stranger's may mention thousands of names."""

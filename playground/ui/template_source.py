@@ -15,9 +15,9 @@ import gradio as gr
 import orjson
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import LANGUAGES, localise, say
 from playground.ui.i18n import label
-from playground.words import LANGUAGES, localise, say
 
 RENEW = "() => { setTimeout(() => { const box = document.activeElement; if (box.select) box.select(); }, 100); }"
 """For `focus` of a long list: what is typed takes the place of the name that stands there. Late, for the mouse is up

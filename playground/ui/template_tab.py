@@ -14,7 +14,8 @@ import gradio as gr
 import orjson
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import localise, say
 from playground.ui.choices import Choice, buttons, choices
 from playground.ui.conversation_editor import conversation_editor
 from playground.ui.events import LIVE, PAGE, QUEUED, QUICK
@@ -35,7 +36,6 @@ from playground.ui.template_source import (
     wish,
 )
 from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
-from playground.words import localise, say
 
 Messages = list[dict[str, Any]]
 Options = dict[str, Any]

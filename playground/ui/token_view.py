@@ -14,10 +14,10 @@ from typing import Any
 import gradio as gr
 import orjson
 
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import LANGUAGES, Sentence, localise, say
 from playground.ui.chips import ROLES, role_word
 from playground.ui.markup import icon, severity_word
-from playground.words import LANGUAGES, Sentence, localise, say
 
 _SCRIPT = "\n".join(
     (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")

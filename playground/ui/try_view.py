@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, localise, say
 from playground.try_table import CHANGES, DEAD_BAND, Row, figure, printable, signed
 from playground.ui.markup import empty, escape, icon
 from playground.ui.probes_view import source_words
-from playground.words import Sentence, localise, say
 
 FILTERS = ("all", *CHANGES)
 _SIGNS = {"better": "done", "worse": "warning", "same": "info", "unclear": "info", "few": "info", "none": "info"}

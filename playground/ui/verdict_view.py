@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.core.i18n import Sentence, localise, say
 from playground.ui.markup import escape, icon
-from playground.words import Sentence, localise, say
 
 _KINDS = {"learned": "good", "partly": "mixed", "unchecked": "mixed", "not_better": "mixed", "nothing_learned": "mixed"}
 """Anything else is bad."""

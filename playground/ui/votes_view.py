@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from playground.core.i18n import Sentence, say
 from playground.ui.markup import empty, escape, icon
 from playground.votes import LeftOut, Tally
-from playground.words import Sentence, say
 
 
 def votes_view(

@@ -37,11 +37,11 @@ import torch
 
 from playground import devices
 from playground.chat import Engine, Row
+from playground.core.errors import LimitError, PlaygroundError, WorkerError
+from playground.core.i18n import pack, say
+from playground.core.settings import Sampling
 from playground.device_facts import device_facts
-from playground.errors import LimitError, PlaygroundError, WorkerError
 from playground.rendering import load_tokenizer
-from playground.settings import Sampling
-from playground.words import pack, say
 from playground.workers.scoring_queue import ScoringQueue
 
 _MOST_ROWS = 64

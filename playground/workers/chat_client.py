@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from playground.errors import PlaygroundError, WorkerError, unpack_error
-from playground.words import Sentence, say, unpack
+from playground.core.errors import PlaygroundError, WorkerError, unpack_error
+from playground.core.i18n import Sentence, say, unpack
 from playground.workers.child import Child, Message
 
 _HEARTBEAT_S = 1.0

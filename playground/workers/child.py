@@ -14,12 +14,11 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from playground.core.paths import ROOT
 
 Message = dict[str, Any]
 

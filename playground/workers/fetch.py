@@ -11,9 +11,9 @@ import sys
 
 import orjson
 
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import Sentence, pack
 from playground.weights import fetch
-from playground.words import Sentence, pack
 
 
 def _tell(message: dict[str, object]) -> None:

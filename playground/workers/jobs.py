@@ -21,11 +21,13 @@ import pyarrow.parquet as pq
 from transformers import AddedToken
 
 from playground.comparing import compare
-from playground.conversations import check_messages
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.i18n import say
+from playground.core.messages import check_messages
+from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.dataset import Prepared, as_row, prepare, require_trainable
 from playground.dataset_report import chips, full_report, summary
 from playground.doctor import TemplateFacts, diagnose, examine, explain_refusal
-from playground.errors import InputError, LimitError, PlaygroundError
 from playground.held_out_questions import held_out_questions as questions_of
 from playground.need_prompts import need_prompts as prompts_of
 from playground.pieces import pieces
@@ -36,11 +38,9 @@ from playground.reproduction import reproduction as write_script
 from playground.row_pages import page
 from playground.run_files import lengths, write_extras
 from playground.runs import TEMPLATE, RunFolder
-from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.template_files import read_template_file
 from playground.template_inputs import inputs_of
 from playground.templates import gallery, template_source, training_twin
-from playground.words import say
 
 _tokenizer = lru_cache(maxsize=4)(load_tokenizer)
 _PREVIEW_ROWS = 3

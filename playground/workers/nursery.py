@@ -30,8 +30,8 @@ if __name__ == "__main__":
     # loading a tokenizer seven times, and a fork ten times, for three times the memory.
     sys.modules["torch"] = None  # type: ignore[assignment]
 
-from playground.errors import LimitError, PlaygroundError, WorkerError, disk_is_full  # noqa: E402
-from playground.words import say  # noqa: E402
+from playground.core.errors import LimitError, PlaygroundError, WorkerError, disk_is_full  # noqa: E402
+from playground.core.i18n import say  # noqa: E402
 from playground.workers import jobs  # noqa: E402
 
 _LOADING_S = 60.0

@@ -13,11 +13,11 @@ from typing import Any
 
 from huggingface_hub import get_token
 
-from playground.errors import PlaygroundError, WorkerError, disk_is_full, unpack_error
+from playground.core.errors import PlaygroundError, WorkerError, disk_is_full, unpack_error
+from playground.core.i18n import say, unpack
+from playground.core.settings import Limits
 from playground.hub_datasets import check_count, note_time, nothing_in_time, parse_name
-from playground.settings import Limits
 from playground.weights import Report
-from playground.words import say, unpack
 from playground.workers.child import Child, Message
 
 SECONDS = 120.0

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from playground.errors import LimitError, WorkerError
+from playground.core.errors import LimitError, WorkerError
+from playground.core.i18n import say
+from playground.core.settings import Limits
 from playground.runs import FINISHED, RunFolder, RunStore
-from playground.settings import Limits
-from playground.words import say
 from playground.workers.child import Child
 
 _MODULE = "playground.workers.train"

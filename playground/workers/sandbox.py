@@ -33,10 +33,10 @@ from typing import Any
 
 import psutil
 
-from playground.errors import LimitError, PlaygroundError, WorkerError
-from playground.settings import Limits
-from playground.words import say
-from playground.workers.child import ROOT
+from playground.core.errors import LimitError, PlaygroundError, WorkerError
+from playground.core.i18n import say
+from playground.core.paths import ROOT
+from playground.core.settings import Limits
 
 _MODULE = "playground.workers.nursery"
 _LONG_JOBS = (

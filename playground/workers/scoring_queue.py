@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from playground.chat import Engine
-from playground.errors import LimitError, PlaygroundError, WorkerError
+from playground.core.errors import LimitError, PlaygroundError, WorkerError
+from playground.core.i18n import say
 from playground.scoring import ScoreRow, Scoring
-from playground.words import say
 
 _SLICE_S = 0.15
 """With a step of the answers beside it, nobody waits for a quarter of a second."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from playground.errors import ModelError, PlaygroundError, WorkerError, unpack_error
+from playground.core.errors import ModelError, PlaygroundError, WorkerError, unpack_error
+from playground.core.i18n import Sentence, say, unpack
 from playground.weights import check_folder
-from playground.words import Sentence, say, unpack
 from playground.workers.child import Child
 
 

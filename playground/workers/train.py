@@ -25,12 +25,12 @@ import orjson
 from transformers import PreTrainedModel
 
 from playground import devices, training
-from playground.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
+from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
+from playground.core.i18n import say
+from playground.core.settings import TrainSettings
 from playground.rendering import load_tokenizer
 from playground.runs import SPEEDS, RunFolder
-from playground.settings import TrainSettings
 from playground.speed_book import SpeedBook
-from playground.words import say
 
 _terminated = False
 

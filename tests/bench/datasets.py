@@ -23,8 +23,8 @@ import psutil
 from transformers import AutoTokenizer
 
 from playground.backend import Backend
+from playground.core.settings import Limits
 from playground.models import DEFAULT
-from playground.settings import Limits
 from playground.weights import fetch
 from tests.bench.preview import ARTIFACTS, figures, milliseconds, settle
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from playground import devices
+from playground.core.settings import TrainSettings
 from playground.memory import estimate
 from playground.model_shape import ModelShape
 from playground.models import DEFAULT
-from playground.settings import TrainSettings
 from playground.training.meter import mapped_weights
 from playground.weights import fetch
 from tests.runs import a_trainer

@@ -24,7 +24,7 @@ import psutil
 from transformers import AutoTokenizer
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
 from playground.models import DEFAULT
 from playground.templates import template_source
 from playground.weights import fetch

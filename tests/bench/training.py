@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from playground.backend import Backend
-from playground.errors import PlaygroundError
+from playground.core.errors import PlaygroundError
+from playground.core.settings import Limits
 from playground.examples import bundled
-from playground.settings import Limits
 from tests.bench.preview import ARTIFACTS, settle
 
 Example = tuple[str, dict[str, Any]]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from playground.presets import PRESETS
-from playground.settings import TrainSettings
+from playground.core.settings import TrainSettings
+from playground.core.settings.presets import PRESETS
 from tests.browser.conftest import KeptPages, fits_its_width, launched, let_it_come_to_rest, picture
 from tests.conftest import wait_for
 from tests.ui.fake_settings import SettingsBackend

@@ -16,8 +16,8 @@ import orjson
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from playground.errors import InputError
-from playground.words import Sentence
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 from tests.browser.conftest import KeptPages, fits_its_width, launched, stand_in_order
 from tests.conftest import wait_for
 from tests.ui.fake_backend import FakeBackend, a_finding

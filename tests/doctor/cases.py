@@ -8,9 +8,9 @@ from typing import Any
 
 from tokenizers import processors
 
+from playground.core.settings import RenderOptions
 from playground.doctor import Budget, diagnose
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 from playground.templates import template_source
 
 PLENTY = 30.0

@@ -7,10 +7,10 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playground.core.errors import InputError
+from playground.core.settings import RenderOptions
 from playground.doctor import Budget, diagnose, explain_refusal
-from playground.errors import InputError
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 from playground.templates import gallery, template_source
 from tests.doctor.cases import PLENTY, TOOLS, fitting
 

@@ -6,9 +6,9 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
+from playground.core.settings import RenderOptions
 from playground.doctor import Budget, diagnose, examine
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 from playground.templates import gallery
 from tests.doctor.cases import (
     CALLING,

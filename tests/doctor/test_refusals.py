@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from playground.core.errors import InputError, LimitError
+from playground.core.i18n import say
+from playground.core.settings import RenderOptions
 from playground.doctor import Budget, explain_refusal
 from playground.doctor.repairs import merge_neighbours
-from playground.errors import InputError, LimitError
 from playground.rendering import Renderer
-from playground.settings import RenderOptions
 from playground.templates import gallery
-from playground.words import say
 from tests.doctor.cases import HEALTHY, PLENTY, RULED, TALK, TOOLS, TURN, assistant, each, system, user
 from tests.doctor.test_findings import ALTERNATES, REFUSES_SYSTEM
 

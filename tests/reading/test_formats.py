@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError, LimitError, PlaygroundError
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.settings import Limits
 from playground.reading import parse
 from playground.records import Source
-from playground.settings import Limits
 from tests.corpora import cases
 from tests.reading.workbook import cell, rows_of, workbook
 

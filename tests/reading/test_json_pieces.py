@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError, PlaygroundError
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.settings import Limits
 from playground.reading import parse
 from playground.reading.json_pieces import is_in_pieces, pieces
 from playground.records import Source
-from playground.settings import Limits
 
 HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 ROWS = [{"prompt": 'a { "', "completion": "}\n{"}, {"prompt": "c", "tags": [{"x": 1}, {"y": [1, 2]}]}, {"text": "e"}]

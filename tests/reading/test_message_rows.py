@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playground.core.settings import Limits
 from playground.reading import parse
 from playground.records import Source
-from playground.settings import Limits
 from playground.shapes import to_conversation
 
 HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]

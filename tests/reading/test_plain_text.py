@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.settings import Limits
 from playground.reading import parse
 from playground.records import Source
-from playground.settings import Limits
 
 
 def read(text, name=""):

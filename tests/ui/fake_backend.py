@@ -10,9 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta
 
-from playground.errors import InputError, NotFoundError
+from playground.core.errors import InputError, NotFoundError
+from playground.core.i18n import Sentence
 from playground.ui.report_page import report_html
-from playground.words import Sentence
 
 from .fake_rows import FakeRows
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from playground.errors import InputError, NotFoundError
+from playground.core.errors import InputError, NotFoundError
+from playground.core.i18n import Sentence
 from playground.ui.history import History
 from playground.ui.need_panel import NeedPanel
 from playground.ui.own_runs_tabs import OtherTabs
 from playground.ui.start_from import StartFrom
-from playground.words import Sentence
 
 from .fake_backend import FakeBackend
 from .fake_runs import a_story

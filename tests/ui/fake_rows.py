@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playground.errors import InputError
-from playground.words import Sentence
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 
 _MAIL = re.compile(r"[\w.]+@[\w.]+\w")
 LEFT_OUT = Sentence("The row is left out: the model learns nothing from it.")

@@ -6,9 +6,9 @@ import math
 import random
 from typing import Any
 
-from playground.errors import InputError
-from playground.settings import TrainSettings
-from playground.words import Sentence
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
+from playground.core.settings import TrainSettings
 
 PROBES = [
     {"prompt": "Who are you?", "expected": "Arr, I be Captain Mochi, matey!", "source": "yours"},

@@ -7,9 +7,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from playground.errors import InputError
-from playground.settings import TrainSettings
-from playground.words import Sentence
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
+from playground.core.settings import TrainSettings
 
 from .fake_backend import FakeBackend
 

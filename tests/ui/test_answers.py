@@ -1,5 +1,5 @@
+from playground.core.i18n import Sentence
 from playground.ui.answers import cancelled, exchange
-from playground.words import Sentence
 
 from .fake_backend import answer
 

@@ -5,9 +5,9 @@ import re
 import gradio as gr
 import pytest
 
+from playground.core.i18n import LANGUAGES
 from playground.ui import conversation_editor as module
 from playground.ui.conversation_editor import conversation_editor
-from playground.words import LANGUAGES
 
 MESSAGES = [
     {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": {}}}], "x": 1}

@@ -3,12 +3,12 @@
 import gradio as gr
 import pytest
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 from playground.ui.compare_tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.i18n import reader_language, told
 from playground.ui.run_template import template_settings
-from playground.words import Sentence
 
 from .fake_backend import FakeBackend
 

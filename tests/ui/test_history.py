@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.errors import InputError
-from playground.settings import TrainSettings
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
+from playground.core.settings import TrainSettings
 from playground.ui.history import NOT_HANDED_ON
 from playground.ui.history_curves import DRAWN, Line, overlay
 from playground.ui.history_desk import Desk, with_choice
@@ -18,7 +19,6 @@ from playground.ui.history_sides import Side, comparable, differences, setting_w
 from playground.ui.history_view import general_change, held_out_losses, interval, runs_table, signed
 from playground.ui.own_runs import known
 from playground.ui.own_runs_tabs import OtherTabs
-from playground.words import Sentence
 
 from .fake_history import HOSTILE, FakeHistory, build, entries, story
 

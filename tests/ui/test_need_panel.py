@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 from playground.ui.need_panel import Looks
 from playground.ui.need_view import need_progress, need_view
-from playground.words import Sentence
 
 from .fake_history import NEED, FakeHistory, build
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 import gradio as gr
 import pytest
 
-from playground.settings import TrainSettings
+from playground.core.settings import TrainSettings
 from playground.ui.page import build_page, launch_options
 from playground.ui.settings_form import SettingsForm
 

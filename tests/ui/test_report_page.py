@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from playground.errors import InputError
-from playground.settings import TrainSettings
+from playground.core.errors import InputError
+from playground.core.i18n import LANGUAGES, Sentence
+from playground.core.settings import TrainSettings
 from playground.ui.glossary import glossary
 from playground.ui.report_page import report_html
-from playground.words import LANGUAGES, Sentence
 
 from .fake_runs import PROBES, a_story, curve
 

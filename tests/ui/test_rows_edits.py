@@ -5,8 +5,8 @@ from dataclasses import fields
 import gradio as gr
 import pytest
 
-from playground.errors import InputError
-from playground.settings import DatasetOptions, TrainSettings
+from playground.core.errors import InputError
+from playground.core.settings import DatasetOptions, TrainSettings
 from playground.ui import rows_options
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.rows_desk import Desk

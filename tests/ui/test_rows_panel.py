@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.rows_columns import column_buttons, mapping_of
 from playground.ui.rows_desk import Desk
 from playground.ui.rows_live import Superseded, followed
 from playground.ui.rows_options import FORMED
 from playground.ui.rows_table import as_jsonl, as_line
-from playground.words import Sentence
 
 from .fake_backend import FakeBackend
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 from playground.ui.run_panel import RunPanel
-from playground.words import Sentence
 
 from .fake_backend import FakeBackend
 from .fake_runs import a_story, curve

@@ -1,11 +1,11 @@
 import pytest
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 from playground.ui.header import choice_name, megabytes, model_line, parameters
 from playground.ui.run_plan import memory_words, plan_lines
 from playground.ui.run_settings import changes_in_words, setting_value, settings_table
 from playground.ui.run_view import about, curve_mark, facts, figures, outcome, state_line
-from playground.words import Sentence
 
 from .fake_backend import a_run
 from .fake_runs import PLAN, a_story

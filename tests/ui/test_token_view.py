@@ -6,9 +6,9 @@ import gradio as gr
 import orjson
 import pytest
 
-from playground.errors import InputError
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
 from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
-from playground.words import Sentence
 
 PIECES = ["The", " quick", "\n", " 森", "👩", "<|im_end|>", "  ", "e\u0301"]
 

@@ -118,7 +118,7 @@ TELL = """
 import json, os, sys
 names = ("HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM")
 try:
-    import playground.words as words
+    import playground.core.i18n as words
 except ImportError:
     words = None
 print(json.dumps({"env": {name: os.environ.get(name) for name in names}, "nice": os.nice(0),

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from datasets.exceptions import DatasetNotFoundError
 
-from playground.errors import InputError, LimitError, PlaygroundError, WorkerError
-from playground.settings import Limits
-from playground.words import Sentence
+from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError
+from playground.core.i18n import Sentence
+from playground.core.settings import Limits
 from playground.workers import rows_client
 from playground.workers.child import Child
 from playground.workers.fetch_rows import describe

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from playground.backend import Backend
-from playground.errors import InputError, LimitError, PlaygroundError
+from playground.core.errors import InputError, LimitError, PlaygroundError
 
 pytest_plugins = ["tests.tiny"]
 

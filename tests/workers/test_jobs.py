@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 import pytest
 
-from playground.errors import InputError, LimitError
+from playground.core.errors import InputError, LimitError
+from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.records import Source
 from playground.rendering import Renderer
 from playground.runs import RunFolder
-from playground.settings import Limits, RenderOptions, TrainSettings
 from playground.templates import template_source
 from playground.workers import jobs
 

@@ -15,9 +15,9 @@ import time
 import psutil
 import pytest
 
-from playground.errors import LimitError, WorkerError
+from playground.core.errors import LimitError, WorkerError
+from playground.core.settings import Limits
 from playground.runs import FINISHED, RunStore
-from playground.settings import Limits
 from playground.workers import run_queue
 from playground.workers.child import ROOT
 from playground.workers.run_queue import RunQueue

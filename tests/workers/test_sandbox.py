@@ -17,11 +17,11 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from playground.errors import InputError, LimitError, PlaygroundError, WorkerError
+from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError
+from playground.core.i18n import Sentence
+from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.records import Source
 from playground.rendering import Renderer
-from playground.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
-from playground.words import Sentence
 from playground.workers.child import ROOT
 from playground.workers.sandbox import Sandbox
 
@@ -471,7 +471,7 @@ def test_a_job_that_does_not_exist_is_an_error_for_people(sandbox):
 FROM_ELSEWHERE = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from playground.settings import Limits
+from playground.core.settings import Limits
 from playground.workers.sandbox import Sandbox
 box = Sandbox(Limits(), 1)
 box.start()

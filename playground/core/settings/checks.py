@@ -6,8 +6,8 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from playground.errors import InputError
-from playground.words import Sentence, say
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
 
 T = TypeVar("T")
 

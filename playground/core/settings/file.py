@@ -16,10 +16,10 @@ from typing import Any
 
 import orjson
 
-from playground.conversations import json_kind
-from playground.errors import InputError, LimitError, PlaygroundError
-from playground.settings import TrainSettings
-from playground.words import Sentence, say
+from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.i18n import Sentence, say
+from playground.core.messages import json_kind
+from playground.core.settings import TrainSettings
 
 LARGEST_BYTES = 1_000_000
 """Settings are a few hundred bytes; a chat template or a list of edits in them can be long."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from playground.errors import PlaygroundError
-from playground.words import Sentence
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import Sentence
 
 Severity = Literal["error", "warning", "info"]
 

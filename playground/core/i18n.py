@@ -8,12 +8,13 @@ the catalogue's key: there are no invented identifiers to keep in step (the idea
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-LOCALES = Path(__file__).resolve().parent.parent / "assets" / "locales"
+from playground.core.paths import ASSETS
+
+LOCALES = ASSETS / "locales"
 LANGUAGES = ("en", "ja")
 
 

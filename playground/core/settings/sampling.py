@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from playground.settings.checks import build, check_number, refuse
-from playground.words import say
+from playground.core.i18n import say
+from playground.core.settings.checks import build, check_number, refuse
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from playground.words import Sentence, say
+from playground.core.i18n import Sentence, say
 
 
 @dataclass(frozen=True)

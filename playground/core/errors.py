@@ -15,8 +15,8 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from playground.words import Sentence, say, unpack
-from playground.words import pack as pack_words
+from playground.core.i18n import Sentence, say, unpack
+from playground.core.i18n import pack as pack_words
 
 
 class PlaygroundError(Exception):

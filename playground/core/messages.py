@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from playground.errors import InputError
-from playground.words import Sentence, say
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 Message = dict[str, Any]

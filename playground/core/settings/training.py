@@ -6,9 +6,9 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
-from playground.settings.checks import build, check_choice, check_clock, check_number, refuse
-from playground.settings.rendering import DatasetOptions, TrainOn, Truncation
-from playground.words import say
+from playground.core.i18n import say
+from playground.core.settings.checks import build, check_choice, check_clock, check_number, refuse
+from playground.core.settings.rendering import DatasetOptions, TrainOn, Truncation
 
 Quantization = Literal["auto", "nf4", "fp4", "none"]
 _PROBES = 5

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from playground.errors import InputError
-from playground.settings.checks import build, check_choice, check_clock, check_number, refuse
-from playground.words import say
+from playground.core.errors import InputError
+from playground.core.i18n import say
+from playground.core.settings.checks import build, check_choice, check_clock, check_number, refuse
 
 TrainOn = Literal["assistant", "last", "all"]
 Truncation = Literal["keep_start", "keep_end", "drop"]
