@@ -27,10 +27,10 @@ from playground.edits import Edits, check_edits
 from playground.json_repair_bounds import Budget
 from playground.linter import LintFacts, LintRow, digest_of, lint
 from playground.records import Parsed, Record
-from playground.rendering import Renderer
 from playground.row_rendering import Ids, Mask, TokenRow, render_rows
 from playground.shapes import check_mapping, to_conversation
 from playground.split import held_out_places
+from playground.templates.renderer import Renderer
 
 Report = Callable[[float], None]
 """report(fraction): how much of the work is done, 0 to 1."""

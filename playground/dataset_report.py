@@ -12,11 +12,11 @@ import numpy as np
 from playground.core.findings import Finding
 from playground.core.settings import DatasetOptions
 from playground.dataset import Example, Prepared
-from playground.pieces import pieces
 from playground.records import Parsed
-from playground.rendering import Rendered, Renderer
 from playground.row_rendering import Ids
 from playground.shapes import columns
+from playground.templates.renderer import Rendered, Renderer
+from playground.templates.token_chips import pieces
 
 _FINDINGS_SHOWN = 200
 _PREVIEW_TOKENS = 600

@@ -22,9 +22,9 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import Message
 from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.need_prompts import context_tokens, last_question
-from playground.rendering import Renderer
 from playground.runs import RunFolder
 from playground.split import look_sample
+from playground.templates.renderer import Renderer
 
 MOST_QUESTIONS = 32
 """At most so many are asked, probes among them: two answers each are minutes on two slow cores."""

@@ -20,7 +20,7 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions, Limits
 from playground.dataset import Prepared, require_trainable
-from playground.rendering import Renderer
+from playground.templates.renderer import Renderer
 
 MOST_ROWS, WITHOUT_HELD_OUT = 16, 8
 """Rows that are scored: of the held-out ones, and of all where none is held out."""

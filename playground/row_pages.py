@@ -16,8 +16,8 @@ from playground.core.settings import DatasetOptions
 from playground.dataset import RowReader, Rows, example_of
 from playground.dataset_report import chips
 from playground.records import Parsed, Record
-from playground.rendering import Renderer
 from playground.row_rendering import render_rows
+from playground.templates.renderer import Renderer
 
 _BROKEN_SHOWN = 2_000
 """Characters shown of a row that cannot be read."""

@@ -1,6 +1,6 @@
 """Rows of a dataset as supervised tokens, many one after the other.
 
-The same renderer as everywhere (rendering.py), at the speed that 50,000 rows ask for: what the template writes around
+The same renderer as everywhere (renderer.py), at the speed that 50,000 rows ask for: what the template writes around
 the words is worked out once for each order of roles (turns.Memory), and while one lot of texts is tokenized, in Rust
 and without Python's lock, the next lot is rendered. Tests compare it with one row at a time.
 """
@@ -19,8 +19,8 @@ from playground.core.errors import InputError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.messages import Conversation
 from playground.core.settings import DatasetOptions
-from playground.rendering import Renderer, Supervised, supervised_tokens
-from playground.turns import Interval, Memory
+from playground.templates.masking import Interval, Memory
+from playground.templates.renderer import Renderer, Supervised, supervised_tokens
 
 _LOT = 256
 """Rows that are tokenized together."""

@@ -22,8 +22,8 @@ from playground.core.messages import Message, check_messages
 from playground.core.settings import RenderOptions, TrainSettings
 from playground.dataset import Prepared
 from playground.general_set import general_language, general_rows
-from playground.rendering import Renderer
 from playground.split import look_sample
+from playground.templates.renderer import Renderer
 
 SAMPLED = 24
 """Training rows that are scored before and after: enough to see what was learnt of them, few enough to cost little."""

@@ -15,7 +15,7 @@ from playground.core.settings import Limits, TrainSettings
 from playground.examples import bundled
 from playground.planning import make_plan
 from playground.records import Source
-from playground.rendering import load_tokenizer
+from playground.templates.renderer import load_tokenizer
 from playground.training.measuring import work_of
 from playground.workers import jobs
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import comparing
-from playground.comparing import compare, text_diff, turn_cost
 from playground.core.errors import InputError, LimitError
 from playground.core.i18n import say
 from playground.core.settings import RenderOptions
-from playground.rendering import Renderer
-from playground.templates import gallery
+from playground.templates import compare as comparing
+from playground.templates.catalogue import gallery
+from playground.templates.compare import compare, text_diff, turn_cost
+from playground.templates.renderer import Renderer
 
 pytest_plugins = ["tests.tiny"]
 

@@ -15,7 +15,7 @@ from playground.dataset import RowReader, as_row, prepare, require_trainable
 from playground.dataset_report import summary
 from playground.reading import parse
 from playground.records import Source
-from playground.rendering import Renderer
+from playground.templates.renderer import Renderer
 from playground.workers import jobs
 
 pytest_plugins = ["tests.tiny"]

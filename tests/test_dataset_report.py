@@ -16,8 +16,8 @@ from playground.dataset import prepare
 from playground.dataset_report import _lengths, _padding_share, by_code, chips, full_report
 from playground.reading import parse
 from playground.records import Source
-from playground.rendering import Renderer
 from playground.row_pages import page
+from playground.templates.renderer import Renderer
 
 pytest_plugins = ["tests.tiny"]
 

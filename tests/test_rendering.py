@@ -14,9 +14,9 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 from playground.core.errors import InputError, LimitError
 from playground.core.settings import RenderOptions
-from playground.pieces import pieces
-from playground.rendering import Rendered, Renderer
-from playground.templates import gallery
+from playground.templates.catalogue import gallery
+from playground.templates.renderer import Rendered, Renderer
+from playground.templates.token_chips import pieces
 from tests.corpora import cases, template_of
 
 pytest_plugins = ["tests.tiny"]

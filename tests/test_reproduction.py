@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import chat_template_utils
 
-from playground import reproduction as module
 from playground.core.i18n import say
 from playground.core.messages import check_messages
 from playground.core.settings import RenderOptions
-from playground.rendering import Renderer
-from playground.reproduction import literal, reproduction
-from playground.templates import gallery
+from playground.templates import reproduce as module
+from playground.templates.catalogue import gallery
+from playground.templates.renderer import Renderer
+from playground.templates.reproduce import literal, reproduction
 
 pytest_plugins = ["tests.tiny"]
 

@@ -10,9 +10,9 @@ from playground import row_rendering
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.messages import Conversation
 from playground.core.settings import DatasetOptions
-from playground.rendering import Renderer
 from playground.row_rendering import render_rows
-from playground.templates import gallery
+from playground.templates.catalogue import gallery
+from playground.templates.renderer import Renderer
 from tests.test_rendering import PLAIN, conversations
 
 pytest_plugins = ["tests.tiny"]

@@ -11,8 +11,8 @@ import pytest
 from playground.core.i18n import say
 from playground.core.messages import check_messages
 from playground.core.settings import RenderOptions
-from playground.rendering import Renderer, load_tokenizer
-from playground.samples import FOLDER, Sample, samples
+from playground.templates.renderer import Renderer, load_tokenizer
+from playground.templates.samples import FOLDER, Sample, samples
 
 BY_NAME = {sample.name: sample for sample in samples()}
 SOUND = [name for name, sample in BY_NAME.items() if not sample.breaks]

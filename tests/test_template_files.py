@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.settings import Limits
-from playground.template_files import read_template_file
+from playground.templates.files import read_template_file
 from tests.corpora import cases
 
 LIMITS = Limits()

@@ -6,8 +6,8 @@ import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from playground.core.errors import InputError
-from playground.template_inputs import TemplateInputs, Variable, inputs_of
-from playground.templates import gallery
+from playground.templates.catalogue import gallery
+from playground.templates.inputs import TemplateInputs, Variable, inputs_of
 
 
 def of(name):

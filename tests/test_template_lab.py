@@ -10,7 +10,7 @@ import pytest
 from playground.backend import Backend
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.settings import Limits
-from playground.templates import gallery
+from playground.templates.catalogue import gallery
 
 pytest_plugins = ["tests.tiny"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from playground.core.errors import NotFoundError
-from playground.templates import OWN, gallery, template_source, training_twin
+from playground.templates.catalogue import OWN, gallery, template_source, training_twin
 from tests.corpora import TEMPLATES, needed
 
 
@@ -22,7 +22,7 @@ def own_folder(monkeypatch, tmp_path):
     def forget():
         gallery.cache_clear()
 
-    monkeypatch.setattr("playground.templates.OWN", tmp_path)
+    monkeypatch.setattr("playground.templates.catalogue.OWN", tmp_path)
     forget()
     yield tmp_path
     monkeypatch.undo()

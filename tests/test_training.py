@@ -18,8 +18,8 @@ from playground.core.settings import Limits, RenderOptions, Sampling, TrainSetti
 from playground.examples import bundled
 from playground.planning import FILLED, Speed
 from playground.records import Source
-from playground.rendering import Renderer, load_tokenizer
 from playground.speed_book import SpeedBook
+from playground.templates.renderer import Renderer, load_tokenizer
 from playground.training.trainer import keep_master_weights
 from playground.workers import jobs
 from tests.runs import Run, a_trainer, few_rows, start, train, write

@@ -18,7 +18,7 @@ from trl import SFTConfig, SFTTrainer
 from playground import devices, training
 from playground.core.errors import InputError
 from playground.core.settings import TrainSettings
-from playground.rendering import load_tokenizer
+from playground.templates.renderer import load_tokenizer
 from playground.training import checkpoints, scales, watch
 from playground.training.rows import EpochSampler, lengths
 from tests.runs import Run, a_trainer, few_rows, start, train, write

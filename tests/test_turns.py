@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import turns
 from playground.core.errors import InputError
 from playground.core.settings import RenderOptions
-from playground.rendering import Renderer
-from playground.templates import gallery
+from playground.templates import masking
+from playground.templates.catalogue import gallery
+from playground.templates.renderer import Renderer
 from tests.corpora import TEMPLATES, needed, template_of
 from tests.test_rendering import (
     CONVERSATIONS,
@@ -169,7 +169,7 @@ def test_history_that_ends_in_whitespace_and_a_token_of_its_own_is_learnt_to_its
 
 def test_words_are_believed_to_stand_in_a_known_frame_only_where_the_text_is_just_that():
     messages = [user("Hi"), assistant("Ahoy")]
-    known = turns.Memory().of(messages)
+    known = masking.Memory().of(messages)
     known.learn_frame({0: (1, 3), 1: (4, 8)}, "<Hi|Ahoy>")
     assert known.words([user("Who?"), assistant("Me")], "<Who?|Me>") == {0: (1, 5), 1: (6, 8)}
     for other in ("<Who?|[Me]>", "<Who?|Me>\n", "Who?|Me", "<Who? |Me>"):
@@ -249,7 +249,7 @@ def test_a_text_that_uses_the_marks_itself_is_marked_with_others(tokenizer):
 
 
 def test_a_text_that_leaves_no_character_for_marks_is_told_by_prefixes(tokenizer, monkeypatch):
-    monkeypatch.setattr(turns, "_PRIVATE", range(0xF0000, 0xF0006))
+    monkeypatch.setattr(masking, "_PRIVATE", range(0xF0000, 0xF0006))
     messages = [user("\U000f0001"), assistant("\U000f0004")]
     rendered = Renderer(tokenizer).render(messages, NOTHING)
     assert rendered.mask_source == "prefix"

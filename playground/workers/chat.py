@@ -41,7 +41,7 @@ from playground.core.errors import LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import pack, say
 from playground.core.settings import Sampling
 from playground.device_facts import device_facts
-from playground.rendering import load_tokenizer
+from playground.templates.renderer import load_tokenizer
 from playground.workers.scoring_queue import ScoringQueue
 
 _MOST_ROWS = 64

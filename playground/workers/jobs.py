@@ -20,27 +20,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import AddedToken
 
-from playground.comparing import compare
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.messages import check_messages
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.dataset import Prepared, as_row, prepare, require_trainable
 from playground.dataset_report import chips, full_report, summary
-from playground.doctor import TemplateFacts, diagnose, examine, explain_refusal
 from playground.held_out_questions import held_out_questions as questions_of
 from playground.need_prompts import need_prompts as prompts_of
-from playground.pieces import pieces
 from playground.reading import parse
 from playground.records import Source
-from playground.rendering import Renderer, load_tokenizer
-from playground.reproduction import reproduction as write_script
 from playground.row_pages import page
 from playground.run_files import lengths, write_extras
 from playground.runs import TEMPLATE, RunFolder
-from playground.template_files import read_template_file
-from playground.template_inputs import inputs_of
-from playground.templates import gallery, template_source, training_twin
+from playground.templates.catalogue import gallery, template_source, training_twin
+from playground.templates.compare import compare
+from playground.templates.doctor import TemplateFacts, diagnose, examine, explain_refusal
+from playground.templates.files import read_template_file
+from playground.templates.inputs import inputs_of
+from playground.templates.renderer import Renderer, load_tokenizer
+from playground.templates.reproduce import reproduction as write_script
+from playground.templates.token_chips import pieces
 
 _tokenizer = lru_cache(maxsize=4)(load_tokenizer)
 _PREVIEW_ROWS = 3

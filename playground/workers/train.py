@@ -28,9 +28,9 @@ from playground import devices, training
 from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
-from playground.rendering import load_tokenizer
 from playground.runs import SPEEDS, RunFolder
 from playground.speed_book import SpeedBook
+from playground.templates.renderer import load_tokenizer
 
 _terminated = False
 

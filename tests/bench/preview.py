@@ -26,7 +26,7 @@ from transformers import AutoTokenizer
 from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.models import DEFAULT
-from playground.templates import template_source
+from playground.templates.catalogue import template_source
 from playground.weights import fetch
 
 ARTIFACTS = Path(__file__).resolve().parent.parent / "artifacts"

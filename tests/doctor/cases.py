@@ -9,9 +9,9 @@ from typing import Any
 from tokenizers import processors
 
 from playground.core.settings import RenderOptions
-from playground.doctor import Budget, diagnose
-from playground.rendering import Renderer
-from playground.templates import template_source
+from playground.templates.catalogue import template_source
+from playground.templates.doctor import Budget, diagnose
+from playground.templates.renderer import Renderer
 
 PLENTY = 30.0
 """Seconds: no test of what is found may depend on how busy the machine is."""

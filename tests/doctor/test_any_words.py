@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError
 from playground.core.settings import RenderOptions
-from playground.doctor import Budget, diagnose, explain_refusal
-from playground.rendering import Renderer
-from playground.templates import gallery, template_source
+from playground.templates.catalogue import gallery, template_source
+from playground.templates.doctor import Budget, diagnose, explain_refusal
+from playground.templates.renderer import Renderer
 from tests.doctor.cases import PLENTY, TOOLS, fitting
 
 pytest_plugins = ["tests.tiny"]

@@ -7,9 +7,9 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
 from playground.core.settings import RenderOptions
-from playground.doctor import Budget, diagnose, examine
-from playground.rendering import Renderer
-from playground.templates import gallery
+from playground.templates.catalogue import gallery
+from playground.templates.doctor import Budget, diagnose, examine
+from playground.templates.renderer import Renderer
 from tests.doctor.cases import (
     CALLING,
     HEALTHY,

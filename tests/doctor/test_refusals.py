@@ -5,10 +5,10 @@ import pytest
 from playground.core.errors import InputError, LimitError
 from playground.core.i18n import say
 from playground.core.settings import RenderOptions
-from playground.doctor import Budget, explain_refusal
-from playground.doctor.repairs import merge_neighbours
-from playground.rendering import Renderer
-from playground.templates import gallery
+from playground.templates.catalogue import gallery
+from playground.templates.doctor import Budget, explain_refusal
+from playground.templates.doctor.repairs import merge_neighbours
+from playground.templates.renderer import Renderer
 from tests.doctor.cases import HEALTHY, PLENTY, RULED, TALK, TOOLS, TURN, assistant, each, system, user
 from tests.doctor.test_findings import ALTERNATES, REFUSES_SYSTEM
 

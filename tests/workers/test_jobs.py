@@ -8,9 +8,9 @@ import pytest
 from playground.core.errors import InputError, LimitError
 from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.records import Source
-from playground.rendering import Renderer
 from playground.runs import RunFolder
-from playground.templates import template_source
+from playground.templates.catalogue import template_source
+from playground.templates.renderer import Renderer
 from playground.workers import jobs
 
 pytest_plugins = ["tests.tiny"]

@@ -21,7 +21,7 @@ from playground.core.errors import InputError, LimitError, PlaygroundError, Work
 from playground.core.i18n import Sentence
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.records import Source
-from playground.rendering import Renderer
+from playground.templates.renderer import Renderer
 from playground.workers.child import ROOT
 from playground.workers.sandbox import Sandbox
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.core.messages import Message
-from playground.doctor.case import Case
-from playground.doctor.places import Slot, locate, put, slots_of
-from playground.doctor.repairs import conversation
+from playground.templates.doctor.case import Case
+from playground.templates.doctor.repairs import conversation
+from playground.templates.doctor.slots import Slot, locate, put, slots_of
 
 _ROUNDS = 3
 

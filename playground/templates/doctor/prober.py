@@ -14,7 +14,7 @@ from typing import Any
 from playground.core.errors import PlaygroundError
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
-from playground.rendering import Renderer
+from playground.templates.renderer import Renderer
 
 BUDGET_S = 0.4
 _TAG = re.compile(r"<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from playground.core.messages import Message
-from playground.turns import Turn
+from playground.templates.masking import Turn
 
 PROBE = "\u2983probe\u2984"
 """Words that no template and hardly a conversation has."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Message
-from playground.doctor.asking import common, sentinel, shown
-from playground.doctor.case import Case
-from playground.doctor.facts import own_words
-from playground.doctor.places import Slot, change, put
-from playground.doctor.repairs import conversation, merge_system, to_blocks, to_text
+from playground.templates.doctor.case import Case
+from playground.templates.doctor.facts import own_words
+from playground.templates.doctor.prober import common, sentinel, shown
+from playground.templates.doctor.repairs import conversation, merge_system, to_blocks, to_text
+from playground.templates.doctor.slots import Slot, change, put
 
 _INTO_USER = say("Write the system prompt at the beginning of the first user's turn.")
 _NEVER_SEEN = say("The model never sees these words, in training or in a chat.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from playground.core.messages import Message
-from playground.doctor.asking import Asker, sentinel
+from playground.templates.doctor.prober import Asker, sentinel
 
 REASONING = ("reasoning_content", "thinking", "reasoning")
 """Where a message may carry its reasoning; transformers gives templates the first under the names of the others."""

@@ -25,7 +25,7 @@ from transformers.utils import chat_template_utils
 
 from playground.core.errors import InputError
 from playground.core.i18n import say
-from playground.templates import SPECIAL_TOKENS
+from playground.templates.catalogue import SPECIAL_TOKENS
 
 Kind = Literal["boolean", "text", "json"]
 _PROVIDED = {"messages", "tools", "documents", "add_generation_prompt", "additional_special_tokens", *SPECIAL_TOKENS}

@@ -9,10 +9,10 @@ from typing import Any
 
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
-from playground.doctor.asking import Asker
-from playground.doctor.facts import TemplateFacts
-from playground.doctor.places import Skeleton, Slot
-from playground.rendering import Rendered
+from playground.templates.doctor.facts import TemplateFacts
+from playground.templates.doctor.prober import Asker
+from playground.templates.doctor.slots import Skeleton, Slot
+from playground.templates.renderer import Rendered
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from difflib import SequenceMatcher
 
 from playground.core.findings import Finding
 from playground.core.i18n import say
-from playground.doctor.asking import SENTINELS, common, parting, shown
-from playground.doctor.case import Case
-from playground.doctor.places import REASONING, plain_text
+from playground.templates.doctor.case import Case
+from playground.templates.doctor.prober import SENTINELS, common, parting, shown
+from playground.templates.doctor.slots import REASONING, plain_text
 
 _ASKED = 3
 """At most so many turns are asked about."""

@@ -24,8 +24,8 @@ from typing import Any
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
-from playground.rendering import Renderer
-from playground.turns import Interval, Turn
+from playground.templates.masking import Interval, Turn
+from playground.templates.renderer import Renderer
 
 Blocks = Iterator[tuple[bool, list[str], list[str]]]
 """(whether they are the same, pieces of the one text, pieces of the other), in order."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from playground import templates
 from playground.core.findings import Finding
 from playground.core.i18n import say
-from playground.doctor.asking import shown
-from playground.doctor.case import Case
+from playground.templates import catalogue as templates
+from playground.templates.doctor.case import Case
+from playground.templates.doctor.prober import shown
 
 
 def generation_prompt_mismatch(case: Case) -> Iterator[Finding]:

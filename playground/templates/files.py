@@ -17,7 +17,7 @@ from playground.core.errors import InputError, LimitError
 from playground.core.i18n import Sentence, say
 from playground.core.messages import json_kind
 from playground.core.settings import Limits
-from playground.templates import SPECIAL_TOKENS
+from playground.templates.catalogue import SPECIAL_TOKENS
 
 SUFFIXES = (".jinja", ".jinja2", ".j2", ".txt", ".json")
 

@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerBase
 
 from playground.core.messages import ROLES, Message
 from playground.core.settings import RenderOptions
-from playground.doctor.asking import Asker, Budget, OutOfTime, common, parting, sentinel, without_tags
-from playground.rendering import Renderer
+from playground.templates.doctor.prober import Asker, Budget, OutOfTime, common, parting, sentinel, without_tags
+from playground.templates.renderer import Renderer
 
 USER, ANSWER, USER_2, ANSWER_2, SYSTEM = (sentinel(9990 + number) for number in range(5))
 SystemTurn = Literal["own", "merged", "dropped", "refused"]

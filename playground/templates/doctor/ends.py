@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from playground.core.findings import Finding
 from playground.core.i18n import say
-from playground.doctor.asking import shown
-from playground.doctor.case import Case
-from playground.doctor.places import Slot
+from playground.templates.doctor.case import Case
+from playground.templates.doctor.prober import shown
+from playground.templates.doctor.slots import Slot
 
 
 def bos_twice(case: Case) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
-from playground.doctor.asking import Asker, Budget, OutOfTime
-from playground.doctor.repairs import (
+from playground.templates.doctor.prober import Asker, Budget, OutOfTime
+from playground.templates.doctor.repairs import (
     conversation,
     developer_to_system,
     fill_content,
@@ -21,7 +21,7 @@ from playground.doctor.repairs import (
     to_blocks,
     to_text,
 )
-from playground.rendering import Renderer
+from playground.templates.renderer import Renderer
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
-from playground.doctor import contents, control, ends, history, prompts
-from playground.doctor.asking import BUDGET_S, Asker, Budget, OutOfTime
-from playground.doctor.case import Case
-from playground.doctor.facts import TemplateFacts, examine
-from playground.doctor.places import Skeleton, Slot, locate, skeleton_of, slots_of
-from playground.doctor.refusals import explain_refusal
-from playground.rendering import Rendered, Renderer
+from playground.templates.doctor import contents, control, ends, history, prompts
+from playground.templates.doctor.case import Case
+from playground.templates.doctor.facts import TemplateFacts, examine
+from playground.templates.doctor.prober import BUDGET_S, Asker, Budget, OutOfTime
+from playground.templates.doctor.refusals import explain_refusal
+from playground.templates.doctor.slots import Skeleton, Slot, locate, skeleton_of, slots_of
+from playground.templates.renderer import Rendered, Renderer
 
 __all__ = ["BUDGET_S", "Budget", "TemplateFacts", "diagnose", "examine", "explain_refusal"]
 

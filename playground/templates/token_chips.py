@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
-from playground.rendering import Rendered
+from playground.templates.renderer import Rendered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
