@@ -23,7 +23,7 @@ from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.dataset_desk import DatasetDesk
 from playground.examples import BUNDLED, bundled
-from playground.models import CATALOGUE, model_name
+from playground.models.catalogue import CATALOGUE, model_name
 from playground.records import read_source
 from playground.runs import RunFolder, RunStore
 from playground.template_lab import TemplateLab

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCardData
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import say
-from playground.models import entry
+from playground.models.catalogue import entry
 from playground.runs import TEMPLATE, RunFolder
 
 KINDS = ("adapter", "card")

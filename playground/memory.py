@@ -36,7 +36,7 @@ from typing import Any
 
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
-from playground.model_shape import ModelShape
+from playground.models.shape import ModelShape
 
 __all__ = ["Memory", "ModelShape", "advise", "estimate", "fits", "memory_line", "peak_needed", "size"]
 

@@ -22,7 +22,7 @@ from playground.core.errors import InputError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Limits, TrainSettings
 from playground.core.settings.presets import PRESETS
-from playground.model_shape import ModelShape
+from playground.models.shape import ModelShape
 from playground.need import need
 from playground.planning import Plan, Speed, Work, make_plan, sentence
 from playground.records import Source, read_source

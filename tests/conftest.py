@@ -23,8 +23,8 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from playground.models import DEFAULT
-from playground.weights import fetch
+from playground.models.catalogue import DEFAULT
+from playground.models.weights import fetch
 
 ROOT = Path(__file__).resolve().parent.parent
 SECOND_TRIES = 2

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from playground import devices, training
+from playground import training
 from playground.core.settings import Limits, TrainSettings
 from playground.examples import bundled
+from playground.models import devices
 from playground.planning import make_plan
 from playground.records import Source
 from playground.templates.renderer import load_tokenizer

@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from playground import model_shape
 from playground.core.errors import ModelError
-from playground.model_shape import ModelShape
+from playground.models import shape as model_shape
+from playground.models.shape import ModelShape
 
 
 def config(kind: str, hidden: int, inner: int, layers: int, heads: int, keys: int, vocab: int, **more: Any) -> Any:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from playground.core.errors import ModelError
-from playground.models import CATALOGUE, DEFAULT, entry, model_name
+from playground.models.catalogue import CATALOGUE, DEFAULT, entry, model_name
 
 
 def test_nothing_asked_for_is_the_default_or_the_first_local_model():

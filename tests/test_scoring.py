@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from playground import device_facts as facts_module
 from playground.chat import Engine, Row
 from playground.core.errors import InputError, LimitError, ModelError, WorkerError
 from playground.core.settings import Sampling
-from playground.device_facts import device_facts, memory_of_this_machine, processor_name
+from playground.models import devices as facts_module
+from playground.models.devices import device_facts, memory_of_this_machine, processor_name
 from playground.scoring import LONGEST, MOST_TOKENS, ScoreRow, Scoring
 from playground.workers.chat_client import ChatClient
 from playground.workers.scoring_queue import ScoringQueue

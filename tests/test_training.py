@@ -12,10 +12,11 @@ import pytest
 import torch
 from peft import PeftModel
 
-from playground import devices, training
+from playground import training
 from playground.chat import Engine, Row
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.examples import bundled
+from playground.models import devices
 from playground.planning import FILLED, Speed
 from playground.records import Source
 from playground.speed_book import SpeedBook

@@ -15,9 +15,10 @@ import torch
 from peft import LoraConfig
 from trl import SFTConfig, SFTTrainer
 
-from playground import devices, training
+from playground import training
 from playground.core.errors import InputError
 from playground.core.settings import TrainSettings
+from playground.models import devices
 from playground.templates.renderer import load_tokenizer
 from playground.training import checkpoints, scales, watch
 from playground.training.rows import EpochSampler, lengths

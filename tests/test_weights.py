@@ -15,10 +15,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from playground import weights
 from playground.core.errors import ModelError
-from playground.models import DEFAULT
-from playground.weights import check_folder, converted_folder, fetch, find_local, hub_answers
+from playground.models import weights
+from playground.models.catalogue import DEFAULT
+from playground.models.weights import check_folder, converted_folder, fetch, find_local, hub_answers
 
 pytest_plugins = ["tests.tiny"]
 

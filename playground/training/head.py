@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from trl.trainer.utils import FusedCausalLMOutput
 
 from playground.memory import PLACES_AT_ONCE
-from playground.model_shape import LOGIT_SCALES
+from playground.models.shape import LOGIT_SCALES
 
 IGNORED = -100
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from playground.core.settings import TrainSettings
-from playground.device_facts import processor_name
-from playground.devices import Choice
+from playground.models.devices import Choice, processor_name
 from playground.planning import Speed, Work
 from playground.speed_book import speed_key
 from playground.training.rows import Rows, lengths

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_whole
-from playground.devices import Choice
+from playground.models.devices import Choice
 from playground.planning import Plan, make_plan
 from playground.speed_book import SpeedBook
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of

@@ -24,7 +24,7 @@ from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from playground.core.settings import TrainSettings
-from playground.devices import Choice
+from playground.models.devices import Choice
 from playground.planning import Plan
 from playground.training.checkpoints import publish_checkpoint
 from playground.training.head import score_supervised_only

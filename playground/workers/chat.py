@@ -35,12 +35,12 @@ from typing import Any
 import orjson
 import torch
 
-from playground import devices
 from playground.chat import Engine, Row
 from playground.core.errors import LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import pack, say
 from playground.core.settings import Sampling
-from playground.device_facts import device_facts
+from playground.models import devices
+from playground.models.devices import device_facts
 from playground.templates.renderer import load_tokenizer
 from playground.workers.scoring_queue import ScoringQueue
 

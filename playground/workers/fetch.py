@@ -13,7 +13,7 @@ import orjson
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, pack
-from playground.weights import fetch
+from playground.models.weights import fetch
 
 
 def _tell(message: dict[str, object]) -> None:

@@ -47,7 +47,7 @@ from huggingface_hub.errors import (  # noqa: E402
 from playground import hub_datasets as hub  # noqa: E402
 from playground.core.errors import PlaygroundError, disk_is_full  # noqa: E402
 from playground.core.i18n import pack, say  # noqa: E402
-from playground.weights import hub_answers  # noqa: E402
+from playground.models.weights import hub_answers  # noqa: E402
 
 ROWS = "rows.jsonl"
 READERS = ("arrow", "csv", "json", "parquet", "text")

@@ -17,7 +17,7 @@ from playground.core.errors import PlaygroundError, WorkerError, disk_is_full, u
 from playground.core.i18n import say, unpack
 from playground.core.settings import Limits
 from playground.hub_datasets import check_count, note_time, nothing_in_time, parse_name
-from playground.weights import Report
+from playground.models.weights import Report
 from playground.workers.child import Child, Message
 
 SECONDS = 120.0

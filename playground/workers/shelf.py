@@ -9,7 +9,7 @@ from typing import Any
 
 from playground.core.errors import ModelError, PlaygroundError, WorkerError, unpack_error
 from playground.core.i18n import Sentence, say, unpack
-from playground.weights import check_folder
+from playground.models.weights import check_folder
 from playground.workers.child import Child
 
 

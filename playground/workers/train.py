@@ -24,10 +24,11 @@ from typing import Any
 import orjson
 from transformers import PreTrainedModel
 
-from playground import devices, training
+from playground import training
 from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
+from playground.models import devices
 from playground.runs import SPEEDS, RunFolder
 from playground.speed_book import SpeedBook
 from playground.templates.renderer import load_tokenizer

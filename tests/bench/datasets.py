@@ -24,8 +24,8 @@ from transformers import AutoTokenizer
 
 from playground.backend import Backend
 from playground.core.settings import Limits
-from playground.models import DEFAULT
-from playground.weights import fetch
+from playground.models.catalogue import DEFAULT
+from playground.models.weights import fetch
 from tests.bench.preview import ARTIFACTS, figures, milliseconds, settle
 
 SIZES = (5_000, 10_000, 20_000, 50_000)

@@ -14,13 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playground import devices
 from playground.core.settings import TrainSettings
 from playground.memory import estimate
-from playground.model_shape import ModelShape
-from playground.models import DEFAULT
+from playground.models import devices
+from playground.models.catalogue import DEFAULT
+from playground.models.shape import ModelShape
+from playground.models.weights import fetch
 from playground.training.meter import mapped_weights
-from playground.weights import fetch
 from tests.runs import a_trainer
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"

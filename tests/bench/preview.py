@@ -25,9 +25,9 @@ from transformers import AutoTokenizer
 
 from playground.backend import Backend
 from playground.core.errors import PlaygroundError
-from playground.models import DEFAULT
+from playground.models.catalogue import DEFAULT
+from playground.models.weights import fetch
 from playground.templates.catalogue import template_source
-from playground.weights import fetch
 
 ARTIFACTS = Path(__file__).resolve().parent.parent / "artifacts"
 TEMPLATE = "qwen3"

