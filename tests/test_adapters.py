@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from playground.adapters import BASE, AdapterBank
+from playground.chat.adapters import BASE, AdapterBank
 from playground.core.errors import InputError
 
 pytest_plugins = ["tests.tiny"]
@@ -98,7 +98,7 @@ def test_base_is_base_again_after_adapters_were_used(bank, model, adapters, tiny
 
 def test_an_adapter_in_hand_is_not_read_again(bank, adapters, monkeypatch):
     slot = bank.slot(adapters["rank 4"], set())
-    monkeypatch.setattr("playground.adapters._read", lambda folder: pytest.fail("read again"))
+    monkeypatch.setattr("playground.chat.adapters._read", lambda folder: pytest.fail("read again"))
     assert bank.slot(adapters["rank 4"], set()) == slot
 
 

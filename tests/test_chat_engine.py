@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from playground.chat import Engine, Row
+from playground.chat.engine import Engine, Row
 from playground.core.errors import InputError
 from playground.core.settings import Sampling
 
@@ -248,7 +248,7 @@ def test_a_repetition_penalty_is_that_of_generate(engine, model, solo):
 def scripted(monkeypatch, tokens):
     """Draw these tokens, one a step, whatever the model says."""
     left = iter(tokens)
-    monkeypatch.setattr("playground.chat.draw", lambda *_: next(left))
+    monkeypatch.setattr("playground.chat.engine.draw", lambda *_: next(left))
 
 
 @pytest.mark.parametrize("words", ["鬱 says hi 🙂🙂!", "naïve — ok", "👩‍👩‍👧 and é and ก็", " spaced  out\n\n"])

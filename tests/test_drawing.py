@@ -14,8 +14,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from playground.chat.sampling import draw, filtered
 from playground.core.settings import Sampling
-from playground.drawing import draw, filtered
 
 VOCABULARY = 50
 

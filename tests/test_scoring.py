@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from playground.chat import Engine, Row
+from playground.chat.engine import Engine, Row
+from playground.chat.scoring import LONGEST, MOST_TOKENS, ScoreRow, Scoring
 from playground.core.errors import InputError, LimitError, ModelError, WorkerError
 from playground.core.settings import Sampling
 from playground.models import devices as facts_module
 from playground.models.devices import device_facts, memory_of_this_machine, processor_name
-from playground.scoring import LONGEST, MOST_TOKENS, ScoreRow, Scoring
 from playground.workers.chat_client import ChatClient
 from playground.workers.scoring_queue import ScoringQueue
 from tests.conftest import wait_for
@@ -148,7 +148,7 @@ def test_what_follows_the_last_label_is_not_read():
 
 
 def test_many_labels_are_looked_up_in_parts(engine, own_loss, monkeypatch):
-    monkeypatch.setattr("playground.scoring._AT_ONCE", 3)
+    monkeypatch.setattr("playground.chat.scoring._AT_ONCE", 3)
     same(scored(engine, [ScoreRow(*row) for row in ROWS]), [own_loss(*row, None) for row in ROWS])
 
 

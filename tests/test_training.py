@@ -13,7 +13,7 @@ import torch
 from peft import PeftModel
 
 from playground import training
-from playground.chat import Engine, Row
+from playground.chat.engine import Engine, Row
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.examples import bundled
 from playground.models import devices

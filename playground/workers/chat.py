@@ -8,7 +8,7 @@ In, one JSON object a line:
     {"op": "load", "base": {...}}      {"op": "cancel", "id": ...}
 Out:
     {"event": "loading", "base": ...}
-    {"event": "ready", "base": ..., "line": sentence, "device": see device_facts.py}
+    {"event": "ready", "base": ..., "line": sentence, "device": see models/devices.py}
     {"event": "failed", "base": ..., "error": ..., "parts": ...}
     {"event": "rows", "id": ..., "rows": [{text, tokens, tokens_per_s, first_s, ended}, ...]}
     {"event": "scores", "id": ..., "done": tokens read, "total": tokens, "rows": null and, with the last, for each row
@@ -35,7 +35,7 @@ from typing import Any
 import orjson
 import torch
 
-from playground.chat import Engine, Row
+from playground.chat.engine import Engine, Row
 from playground.core.errors import LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import pack, say
 from playground.core.settings import Sampling

@@ -32,7 +32,7 @@ class ChatClient:
         self.base: dict[str, Any] | None = None
         self.line: Sentence | None = None
         self.device: dict[str, Any] = {}
-        """What the model runs on, for estimates, see device_facts.py; {} until one has been loaded."""
+        """What the model runs on, for estimates, see models/devices.py; {} until one has been loaded."""
         self.error: PlaygroundError | None = None
 
     def load(self, base: dict[str, Any]) -> None:

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from playground.chat import Engine
+from playground.chat.engine import Engine
+from playground.chat.scoring import ScoreRow, Scoring
 from playground.core.errors import LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import say
-from playground.scoring import ScoreRow, Scoring
 
 _SLICE_S = 0.15
 """With a step of the answers beside it, nobody waits for a quarter of a second."""

@@ -19,9 +19,9 @@ from tokenizers.decoders import DecodeStream
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from playground.adapters import BASE, AdapterBank
+from playground.chat.adapters import BASE, AdapterBank
+from playground.chat.sampling import draw
 from playground.core.settings import Sampling
-from playground.drawing import draw
 
 ENDED = ("stop", "length", "cancelled")
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from playground.adapters import BASE
-from playground.chat import Engine
+from playground.chat.adapters import BASE
+from playground.chat.engine import Engine
 from playground.core.errors import InputError, LimitError
 from playground.core.i18n import say
 
