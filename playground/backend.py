@@ -21,10 +21,10 @@ from playground import exporting
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
+from playground.data.examples import BUNDLED, bundled
+from playground.data.source import read_source
 from playground.dataset_desk import DatasetDesk
-from playground.examples import BUNDLED, bundled
 from playground.models.catalogue import CATALOGUE, model_name
-from playground.records import read_source
 from playground.runs import RunFolder, RunStore
 from playground.template_lab import TemplateLab
 from playground.training_desk import TrainingDesk

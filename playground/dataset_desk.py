@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.core.settings import DatasetOptions, Limits
-from playground.records import read_source
+from playground.data.source import read_source
 from playground.workers.rows_client import fetch_rows
 from playground.workers.sandbox import Sandbox
 

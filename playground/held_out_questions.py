@@ -21,9 +21,9 @@ from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Message
 from playground.core.settings import Limits, RenderOptions, TrainSettings
-from playground.need_prompts import context_tokens, last_question
+from playground.data.few_shot import context_tokens, last_question
+from playground.data.split import look_sample
 from playground.runs import RunFolder
-from playground.split import look_sample
 from playground.templates.renderer import Renderer
 
 MOST_QUESTIONS = 32

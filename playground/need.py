@@ -1,6 +1,6 @@
 """ "Is it needed?": what the base does with the held-out rows before anybody trains, with and without examples.
 
-The rows are made into prompts in the sandbox (need_prompts.py), the chat process scores and answers them, and what
+The rows are made into prompts in the sandbox (few_shot.py), the chat process scores and answers them, and what
 comes of it is put into sentences here. Imports neither torch nor transformers.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from playground.bootstrap import Interval, interval, paired_change
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits, Sampling, TrainSettings
-from playground.records import Source
+from playground.data.source import Source
 from playground.workers.chat_client import ChatClient
 
 Tell = Callable[[dict[str, Any]], None]

@@ -22,7 +22,7 @@ import numpy as np
 from playground.batch_tokens import Floats, Lengths, look_tokens, step_tokens
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
-from playground.split import look_sample
+from playground.data.split import look_sample
 
 LOOKS = 8
 """Looks at the held-out rows after the one before the first step, where the settings do not say."""

@@ -22,10 +22,10 @@ from playground.core.errors import InputError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Limits, TrainSettings
 from playground.core.settings.presets import PRESETS
+from playground.data.source import Source, read_source
 from playground.models.shape import ModelShape
 from playground.need import need
 from playground.planning import Plan, Speed, Work, make_plan, sentence
-from playground.records import Source, read_source
 from playground.runs import FINISHED, SPEEDS, Progress, RunStore
 from playground.speed_book import SpeedBook, speed_key
 from playground.ui.report_page import report_html

@@ -12,10 +12,10 @@ import torch
 
 from playground import training
 from playground.core.settings import Limits, TrainSettings
-from playground.examples import bundled
+from playground.data.examples import bundled
+from playground.data.source import Source
 from playground.models import devices
 from playground.planning import make_plan
-from playground.records import Source
 from playground.templates.renderer import load_tokenizer
 from playground.training.measuring import work_of
 from playground.workers import jobs

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from playground.core.errors import InputError
 from playground.core.i18n import say
 from playground.core.messages import ROLES, check_messages
-from playground.records import Record
-from playground.shapes import to_conversation
+from playground.data.schemas import to_conversation
+from playground.data.source import Record
 
 USER = {"role": "user", "content": "Hi"}
 ANSWER = {"role": "assistant", "content": "Ahoy"}

@@ -8,13 +8,13 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from playground import dataset
 from playground.core.errors import InputError
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
-from playground.dataset import RowReader, as_row, prepare, require_trainable
-from playground.dataset_report import summary
-from playground.reading import parse
-from playground.records import Source
+from playground.data import dataset
+from playground.data.dataset import RowReader, as_row, prepare, require_trainable
+from playground.data.readers import parse
+from playground.data.report import summary
+from playground.data.source import Source
 from playground.templates.renderer import Renderer
 from playground.workers import jobs
 

@@ -12,7 +12,7 @@ import pytest
 from playground.backend import Backend
 from playground.core.errors import InputError, LimitError
 from playground.core.settings import Limits
-from playground.examples import BUNDLED, bundled
+from playground.data.examples import BUNDLED, bundled
 
 pytest_plugins = ["tests.tiny"]
 

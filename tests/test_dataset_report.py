@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.core.settings import DatasetOptions, Limits
-from playground.dataset import prepare
-from playground.dataset_report import _lengths, _padding_share, by_code, chips, full_report
-from playground.reading import parse
-from playground.records import Source
-from playground.row_pages import page
+from playground.data.dataset import prepare
+from playground.data.pages import page
+from playground.data.readers import parse
+from playground.data.report import _lengths, _padding_share, by_code, chips, full_report
+from playground.data.source import Source
 from playground.templates.renderer import Renderer
 
 pytest_plugins = ["tests.tiny"]

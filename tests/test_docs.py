@@ -11,7 +11,7 @@ import yaml
 
 from playground import __version__
 from playground.core import settings
-from playground.examples import BUNDLED, FOLDER
+from playground.data.examples import BUNDLED, FOLDER
 from playground.ui.launch import main
 
 ROOT = Path(__file__).resolve().parent.parent

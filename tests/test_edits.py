@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import edits as module
 from playground.core.errors import InputError
-from playground.edits import (
+from playground.data import edits as module
+from playground.data.edits import (
     KINDS,
     Edits,
     check_edits,
@@ -21,8 +21,8 @@ from playground.edits import (
     without_control_tokens,
     without_empty,
 )
-from playground.json_repair_bounds import Budget
-from playground.records import Record
+from playground.data.json_repair import Budget
+from playground.data.source import Record
 
 TOKENS = ("<|im_start|>", "<|im_end|>", "</s>")
 CALLS = [{"type": "function", "function": {"name": "weather", "arguments": {"to": "ann@acme.co"}}}]

@@ -8,8 +8,8 @@ from collections import Counter
 import orjson
 import pytest
 
-from playground.examples import BUNDLED
-from playground.general_set import FOLDER, KINDS, LANGUAGES, MIXED, general_language, general_rows
+from playground.data.examples import BUNDLED
+from playground.data.general_set import FOLDER, KINDS, LANGUAGES, MIXED, general_language, general_rows
 
 JAPANESE = re.compile("[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]")
 

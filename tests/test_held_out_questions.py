@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from playground.core.settings import Limits, TrainSettings
+from playground.data.source import Source
 from playground.held_out_questions import MOST_QUESTIONS, ROOM
-from playground.records import Source
 from playground.workers import jobs
 from playground.workers.sandbox import Sandbox
 

@@ -9,10 +9,10 @@ import orjson
 import pytest
 from datasets import Audio, ClassLabel, Features, Image, List, Sequence, Value
 
-from playground import hub_datasets
 from playground.core.errors import InputError
 from playground.core.settings import Limits
-from playground.hub_datasets import HubName, check_count, media_columns, parse_name, path_outside, to_row
+from playground.data import hub
+from playground.data.hub import HubName, check_count, media_columns, parse_name, path_outside, to_row
 
 PAGE = "https://huggingface.co/datasets/owner/some-name_1.0"
 
@@ -235,5 +235,5 @@ def test_a_card_that_refers_to_itself_ends():
 
 
 def test_long_lists_of_subsets_are_shortened():
-    said = str(hub_datasets.needs_config("a/b", [f"c{number}" for number in range(300)]))
+    said = str(hub.needs_config("a/b", [f"c{number}" for number in range(300)]))
     assert "c19 …" in said and "c20" not in said

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.json_repair_bounds import LONGEST, Budget, repair
+from playground.data.json_repair import LONGEST, Budget, repair
 
 
 @pytest.mark.parametrize(

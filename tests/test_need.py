@@ -13,10 +13,10 @@ import torch
 
 from playground.core.errors import InputError, ModelError
 from playground.core.settings import Limits, TrainSettings
-from playground.examples import bundled
+from playground.data.examples import bundled
+from playground.data.few_shot import ANSWER_TOKENS, EXAMPLE_TOKENS
+from playground.data.source import Source
 from playground.need import KNOWN, need
-from playground.need_prompts import ANSWER_TOKENS, EXAMPLE_TOKENS
-from playground.records import Source
 from playground.workers import jobs
 from playground.workers.chat_client import ChatClient
 from playground.workers.sandbox import Sandbox
@@ -257,7 +257,7 @@ def test_no_more_tokens_are_scored_than_are_worth_the_wait(prompts, monkeypatch)
     every = prompts(rows, held_out=0.25)
     assert len(every["rows"]) == 15 and every["notes"] == []
     most = sum(len(one[side]["ids"]) for one in every["rows"][:6] for side in ("plain", "examples"))
-    monkeypatch.setattr("playground.need_prompts.ALL_TOKENS", most)
+    monkeypatch.setattr("playground.data.few_shot.ALL_TOKENS", most)
     made = prompts(rows, held_out=0.25)
     assert made["rows"] == every["rows"][:6]
     assert made["notes"][0].startswith("9 rows were left out")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from playground import planning
 from playground.core.settings import TrainSettings
+from playground.data.split import look_sample
 from playground.planning import Plan, Speed, Work, fit_speed, make_plan, sentence
-from playground.split import look_sample
 
 SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
 SETTINGS = TrainSettings(shuffle_dataset=False)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.settings import Limits
-from playground.reading import parse
-from playground.records import SUFFIXES, Source, read_source
+from playground.data.readers import parse
+from playground.data.source import SUFFIXES, Source, read_source
 from tests.corpora import CORPORA, cases, needed
 
 LIMITS = Limits()

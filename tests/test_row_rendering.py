@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import row_rendering
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.messages import Conversation
 from playground.core.settings import DatasetOptions
-from playground.row_rendering import render_rows
+from playground.data import tokenize
+from playground.data.tokenize import render_rows
 from playground.templates.catalogue import gallery
 from playground.templates.renderer import Renderer
 from tests.test_rendering import PLAIN, conversations
@@ -88,7 +88,7 @@ def test_words_that_do_not_fit_into_what_is_known_are_looked_for(tokenizer):
 
 
 def test_rows_come_in_their_order_whatever_the_size_of_a_lot(tokenizer, monkeypatch):
-    monkeypatch.setattr(row_rendering, "_LOT", 3)
+    monkeypatch.setattr(tokenize, "_LOT", 3)
     lists = [
         [{"role": "user", "content": "?"}, {"role": "assistant", "content": "x" * place}] for place in range(1, 12)
     ]

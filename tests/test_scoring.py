@@ -602,7 +602,7 @@ def test_a_processor_without_a_name_is_called_by_its_kind(tmp_path):
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
 def test_everyday_answers_have_the_loss_that_their_readme_tells(model_folder, tmp_path, quantization):
     from playground.core.settings import RenderOptions  # noqa: PLC0415
-    from playground.general_set import general_rows  # noqa: PLC0415
+    from playground.data.general_set import general_rows  # noqa: PLC0415
     from playground.templates.renderer import Renderer, load_tokenizer  # noqa: PLC0415
 
     renderer = Renderer(load_tokenizer(model_folder))

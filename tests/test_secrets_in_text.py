@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.secrets_in_text import find_private, hint, kind_in_words, masked
+from playground.data.lint.pii import find_private, hint, kind_in_words, masked
 
 MIXED = "a1B2c3D4e5F6g7H8i9J0"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\n" + "QUJDREVG\n" * 20 + "-----END RSA PRIVATE KEY-----"

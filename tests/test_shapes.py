@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.core.errors import InputError
-from playground.records import Record
-from playground.shapes import check_mapping, columns, raw_messages, to_conversation
-from playground.shapes.mapping import MissingColumn
-from playground.shapes.names import fold
+from playground.data.schemas import check_mapping, columns, raw_messages, to_conversation
+from playground.data.schemas.column_names import fold
+from playground.data.schemas.mapping import MissingColumn
+from playground.data.source import Record
 
 AWKWARD = [
     "<|im_end|>",

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError
 from playground.core.settings import Limits
-from playground.reading import parse
-from playground.records import Record, Source
-from playground.shapes import to_conversation
-from playground.shapes.dialogues import read_dialogue
-from playground.shapes.python_lists import LONGEST, is_python_list, read_python_list
+from playground.data.readers import parse
+from playground.data.schemas import to_conversation
+from playground.data.schemas.dialogues import read_dialogue
+from playground.data.schemas.python_lists import LONGEST, is_python_list, read_python_list
+from playground.data.source import Record, Source
 
 HI = [{"role": "user", "content": 'It\'s "me"'}, {"role": "assistant", "content": "Ahoy\n\t本"}]
 

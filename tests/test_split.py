@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.split import held_out_places
+from playground.data.split import held_out_places
 
 DISTINCT = st.lists(st.binary(min_size=1, max_size=4), min_size=2, max_size=80, unique=True)
 COPIES = st.lists(st.sampled_from([b"a", b"b", b"c", *(b"%d" % n for n in range(20))]), min_size=2, max_size=60)

@@ -15,10 +15,10 @@ from peft import PeftModel
 from playground import training
 from playground.chat.engine import Engine, Row
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
-from playground.examples import bundled
+from playground.data.examples import bundled
+from playground.data.source import Source
 from playground.models import devices
 from playground.planning import FILLED, Speed
-from playground.records import Source
 from playground.speed_book import SpeedBook
 from playground.templates.renderer import Renderer, load_tokenizer
 from playground.training.trainer import keep_master_weights

@@ -12,8 +12,8 @@ import torch
 from datasets import Dataset
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-from playground.run_files import SAMPLED
-from playground.split import look_sample
+from playground.data.run_inputs import SAMPLED
+from playground.data.split import look_sample
 
 
 @dataclass(frozen=True)

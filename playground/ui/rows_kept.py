@@ -17,7 +17,7 @@ import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.settings import TrainSettings
-from playground.edits import check_edits
+from playground.data.edits import check_edits
 from playground.ui.rows_edits import Changes, Edit, source_mark
 
 TEXT_KEY, REST_KEY = "sft-playground-rows", "sft-playground-rows-changes"

@@ -44,9 +44,9 @@ from huggingface_hub.errors import (  # noqa: E402
     RepositoryNotFoundError,
 )
 
-from playground import hub_datasets as hub  # noqa: E402
 from playground.core.errors import PlaygroundError, disk_is_full  # noqa: E402
 from playground.core.i18n import pack, say  # noqa: E402
+from playground.data import hub as hub  # noqa: E402
 from playground.models.weights import hub_answers  # noqa: E402
 
 ROWS = "rows.jsonl"

@@ -24,14 +24,14 @@ from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.messages import check_messages
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
-from playground.dataset import Prepared, as_row, prepare, require_trainable
-from playground.dataset_report import chips, full_report, summary
+from playground.data.dataset import Prepared, as_row, prepare, require_trainable
+from playground.data.few_shot import need_prompts as prompts_of
+from playground.data.pages import page
+from playground.data.readers import parse
+from playground.data.report import chips, full_report, summary
+from playground.data.run_inputs import lengths, write_extras
+from playground.data.source import Source
 from playground.held_out_questions import held_out_questions as questions_of
-from playground.need_prompts import need_prompts as prompts_of
-from playground.reading import parse
-from playground.records import Source
-from playground.row_pages import page
-from playground.run_files import lengths, write_extras
 from playground.runs import TEMPLATE, RunFolder
 from playground.templates.catalogue import gallery, template_source, training_twin
 from playground.templates.compare import compare
@@ -260,7 +260,7 @@ def write_rows(
 
 
 def need_prompts(folder: str, source: Source, settings: TrainSettings, limits: Limits) -> dict[str, Any]:
-    """What "Is it needed?" asks the base, see need_prompts.py. Tells {"fraction": 0 to 1}."""
+    """What "Is it needed?" asks the base, see few_shot.py. Tells {"fraction": 0 to 1}."""
     options = settings.dataset_options()
     renderer = _renderer(folder, options.template, limits)
     prepared = prepare(parse(source, limits), renderer, options, lambda fraction: tell({"fraction": fraction}))

@@ -16,7 +16,7 @@ from huggingface_hub import get_token
 from playground.core.errors import PlaygroundError, WorkerError, disk_is_full, unpack_error
 from playground.core.i18n import say, unpack
 from playground.core.settings import Limits
-from playground.hub_datasets import check_count, note_time, nothing_in_time, parse_name
+from playground.data.hub import check_count, note_time, nothing_in_time, parse_name
 from playground.models.weights import Report
 from playground.workers.child import Child, Message
 

@@ -14,7 +14,7 @@ from gradio_client.exceptions import AppError
 from huggingface_hub import ModelCard
 from safetensors import safe_open
 
-from playground.examples import BUNDLED, bundled
+from playground.data.examples import BUNDLED, bundled
 from tests.conftest import App, wait_for
 
 pytestmark = [pytest.mark.app, pytest.mark.model]

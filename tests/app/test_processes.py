@@ -24,7 +24,7 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from playground.examples import bundled
+from playground.data.examples import bundled
 from tests.conftest import ROOT, App, wait_for
 
 pytestmark = pytest.mark.app

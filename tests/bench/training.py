@@ -17,7 +17,7 @@ from typing import Any
 from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.settings import Limits
-from playground.examples import bundled
+from playground.data.examples import bundled
 from tests.bench.preview import ARTIFACTS, settle
 
 Example = tuple[str, dict[str, Any]]

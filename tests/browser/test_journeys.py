@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from playground.examples import bundled
+from playground.data.examples import bundled
 from tests.browser.conftest import PATIENCE_MS, Visit, fits_its_width, picture
 
 pytestmark = [pytest.mark.app, pytest.mark.browser, pytest.mark.model]

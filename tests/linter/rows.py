@@ -1,6 +1,6 @@
 """Rows for the linter's tests."""
 
-from playground.linter import LintFacts, LintRow, lint
+from playground.data.lint import LintFacts, LintRow, lint
 
 FACTS = LintFacts(
     max_length=512, control_tokens=("<|im_start|>", "<|im_end|>", "</s>"), rows_per_step=8, steps=None, epochs=1.0

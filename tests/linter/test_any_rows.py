@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.linter import LintFacts, LintRow, lint
+from playground.data.lint import LintFacts, LintRow, lint
 from tests.linter.rows import FACTS, assistant, found, named, ordinary, qa, row, user
 
 TEXT = st.text(st.characters(codec=None), max_size=40)  # Half surrogate pairs among them.

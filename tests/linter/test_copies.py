@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from playground.linter import lint, near
-from playground.linter.near import words_in
+from playground.data.lint import lint, near
+from playground.data.lint.near import words_in
 from tests.linter.rows import FACTS, assistant, found, named, ordinary, qa, row, system, user
 
 QUESTION = "How do I send back shoes that are too small for me?"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from playground.linter import LintFacts, lint, words_of
+from playground.data.lint import LintFacts, lint, words_of
 from tests.linter.rows import FACTS, assistant, found, named, qa, row, system, user
 
 TOOL = {"role": "tool", "content": "22 degrees"}

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from playground.linter import lint
-from playground.linter.languages import language_of
+from playground.data.lint import lint
+from playground.data.lint.languages import language_of
 from tests.linter.rows import FACTS, assistant, found, ordinary, qa, row, user
 
 

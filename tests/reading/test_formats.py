@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.settings import Limits
-from playground.reading import parse
-from playground.records import Source
+from playground.data.readers import parse
+from playground.data.source import Source
 from tests.corpora import cases
 from tests.reading.workbook import cell, rows_of, workbook
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.settings import Limits
-from playground.reading import parse
-from playground.reading.json_pieces import is_in_pieces, pieces
-from playground.records import Source
+from playground.data.readers import parse
+from playground.data.readers.concatenated_json import is_in_pieces, pieces
+from playground.data.source import Source
 
 HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 ROWS = [{"prompt": 'a { "', "completion": "}\n{"}, {"prompt": "c", "tags": [{"x": 1}, {"y": [1, 2]}]}, {"text": "e"}]
@@ -118,7 +118,7 @@ def test_a_list_that_never_ends_is_refused_as_before():
 
 
 def test_a_first_value_longer_than_the_sample_is_found(monkeypatch):
-    monkeypatch.setattr("playground.reading.json_pieces._SAMPLE", 50)
+    monkeypatch.setattr("playground.data.readers.concatenated_json._SAMPLE", 50)
     long = {"prompt": "a", "completion": ["x"] * 100}
     assert is_in_pieces(pretty([long, long]))
     assert not is_in_pieces('{"a": 1}\n' * 20 + pretty([long]))

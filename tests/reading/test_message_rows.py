@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.core.settings import Limits
-from playground.reading import parse
-from playground.records import Source
-from playground.shapes import to_conversation
+from playground.data.readers import parse
+from playground.data.schemas import to_conversation
+from playground.data.source import Source
 
 HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]
 WHO = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Mochi"}]

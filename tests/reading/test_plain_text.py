@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError
 from playground.core.settings import Limits
-from playground.reading import parse
-from playground.records import Source
+from playground.data.readers import parse
+from playground.data.source import Source
 
 
 def read(text, name=""):

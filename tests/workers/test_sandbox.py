@@ -20,7 +20,7 @@ import pytest
 from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import Sentence
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
-from playground.records import Source
+from playground.data.source import Source
 from playground.templates.renderer import Renderer
 from playground.workers.child import ROOT
 from playground.workers.sandbox import Sandbox

@@ -1,0 +1,356 @@
+"""From records to supervised tokens: what would be trained, row by row, and what is in the way.
+
+    records -> edits -> conversations -> tokens and mask -> cut -> findings
+
+`prepare` does it for a whole dataset. The preview shows its rows, and a run trains on its rows: there is no second way.
+Runs in the sandbox, since rendering runs the template.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from heapq import merge
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from playground.core.errors import InputError, PlaygroundError
+from playground.core.findings import Finding, finding_of
+from playground.core.i18n import say
+from playground.core.messages import Conversation, Message
+from playground.core.settings import DatasetOptions
+from playground.data.edits import Edits, check_edits
+from playground.data.json_repair import Budget
+from playground.data.lint import LintFacts, LintRow, digest_of, lint
+from playground.data.schemas import check_mapping, to_conversation
+from playground.data.source import Parsed, Record
+from playground.data.split import held_out_places
+from playground.data.tokenize import Ids, Mask, TokenRow, render_rows
+from playground.templates.renderer import Renderer
+
+Report = Callable[[float], None]
+"""report(fraction): how much of the work is done, 0 to 1."""
+
+Rows = Iterator[tuple[int, Record | str]]
+"""(row, its record or, where it cannot be read, its text)."""
+
+_RENDERING_SHARE = 0.7
+"""Part of the time that rendering takes, the linter having the rest."""
+_REPAIRS_TRIED = 1000
+"""Refused rows for which the repairs are tried."""
+_REPAIRS = ("roles", "merge", "drop_empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One usable row: its conversation, its tokens, and which of them are kept."""
+
+    conversation: Conversation
+    input_ids: Ids
+    """All tokens, before the cut."""
+    loss_mask: Mask
+    kept: slice
+    """The tokens that are left after the cut."""
+
+    @property
+    def row(self) -> int:
+        return self.conversation.row
+
+    @property
+    def length(self) -> int:
+        """Tokens before the cut."""
+        return len(self.input_ids)
+
+    @property
+    def kept_ids(self) -> Ids:
+        return self.input_ids[self.kept]
+
+    @property
+    def labels(self) -> Ids:
+        """`kept_ids` with -100 where nothing is learnt: what the trainer gets."""
+        return np.where(self.loss_mask[self.kept] == 1, self.kept_ids, np.int32(-100))
+
+    @property
+    def trained(self) -> int:
+        """Supervised tokens that are left after the cut."""
+        return int(self.loss_mask[self.kept].sum())
+
+
+@dataclass
+class Prepared:
+    """A dataset that is ready to be trained on, with what was found on the way."""
+
+    rows: int
+    """Rows that arrived, readable or not."""
+    options: DatasetOptions
+    examples: list[Example] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    dropped: int = 0
+    """Rows that the person took out."""
+    held_out: set[int] = field(default_factory=set)
+    """Places in `examples` that are kept out of training."""
+
+    @property
+    def truncated(self) -> int:
+        """Rows with tokens beyond the maximum length."""
+        return sum(len(example.kept_ids) < example.length for example in self.examples)
+
+    @property
+    def trained_tokens(self) -> int:
+        """Supervised tokens in one pass over all usable rows."""
+        return sum(example.trained for example in self.examples)
+
+
+def prepare(
+    parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report = lambda fraction: None
+) -> Prepared:
+    """Render every row. A row that cannot be used becomes a finding, and the others stay."""
+    with _rare_collections():
+        return _prepare(parsed, renderer, options, report)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """The collector of cycles looks through all rows again and again, a sixth of the time, and there are none in them.
+
+    It still runs now and then, since a template's macros may make some.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 1_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _prepare(parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report) -> Prepared:
+    prepared = Prepared(len(parsed.records) + len(parsed.broken), options)
+    reader = RowReader(parsed, renderer, options)
+    refused: list[tuple[Record, PlaygroundError]] = []
+    examples = _examples(reader, renderer, options, refused, lambda part: report(part * _RENDERING_SHARE))
+    for found in examples:
+        if isinstance(found, Finding):
+            prepared.findings.append(found)
+        else:
+            prepared.examples.append(found)
+    prepared.dropped = len(reader.edits.dropped & {*(record.row for record in parsed.records), *parsed.broken})
+    unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
+    prepared.findings += [reader.with_repairs(finding) for finding in unread]
+    prepared.findings += reader.refusals(refused)
+    digests = [digest_of(example.conversation.messages) for example in prepared.examples]
+    prepared.held_out = _held_out(prepared.examples, digests, parsed, options)
+    prepared.findings += _lint(
+        prepared, digests, reader, lambda part: report(_RENDERING_SHARE + part * (1 - _RENDERING_SHARE))
+    )
+    prepared.findings = [
+        finding
+        for finding in prepared.findings
+        if finding.row is None or not reader.edits.kept(finding.row, finding.code)
+    ]
+    prepared.findings.sort(key=lambda finding: finding.row or 0)
+    return prepared
+
+
+class RowReader:
+    """From records to conversations: the person's edits, the mapping of columns, the system prompt."""
+
+    def __init__(self, parsed: Parsed, renderer: Renderer, options: DatasetOptions) -> None:
+        """Raises InputError for edits or a mapping that are none."""
+        self.parsed, self.options = parsed, options
+        self.control_tokens = renderer.control_tokens
+        self.budget = Budget()  # One for all repairs of a reading.
+        self.edits = Edits(check_edits(options.edits), self.control_tokens, self.budget)
+        self.mapping = check_mapping(options.mapping) if options.mapping else None
+        self.readable: set[int] = set()
+        """Broken rows that an edit has made readable or taken out."""
+
+    def records(self) -> Iterator[Record]:
+        """The rows after the edits of whole rows, in their order."""
+        broken: Rows = ((row, text) for row, text in sorted(self.parsed.broken.items()) if self.edits.touches(row))
+        read: Rows = ((record.row, record) for record in self.parsed.records)
+        for row, found in merge(read, broken, key=itemgetter(0)):
+            edited = self.edits.record(found) if isinstance(found, Record) else self._mended(row, found)
+            if edited is not None:
+                yield edited
+
+    def _mended(self, row: int, text: str) -> Record | None:
+        if row in self.edits.dropped:
+            self.readable.add(row)
+            return None
+        edited = _repaired(self.edits, row, text)
+        if edited is not None:
+            self.readable.add(row)
+        return edited
+
+    def conversation(self, record: Record) -> Conversation:
+        """Raises InputError that names the row, what was found and what was expected."""
+        found = to_conversation(record, self.mapping, lambda messages: self.edits.messages(record.row, messages))
+        prompt = self.options.system_prompt
+        if prompt.strip() and found.messages[0]["role"] not in ("system", "developer"):
+            return replace(found, messages=[{"role": "system", "content": prompt}, *found.messages])
+        return found
+
+    def refusals(self, refused: list[tuple[Record, PlaygroundError]]) -> Iterator[Finding]:
+        """A finding for each row that could not be used, with the edits that would make it usable."""
+        for number, (record, problem) in enumerate(refused):
+            tried = [name for name in _REPAIRS if number < _REPAIRS_TRIED and self._repairs(record, name)]
+            yield replace(finding_of(problem, "unusable", record.row), edits=[*tried, "drop"], why=_LEFT_OUT)
+
+    def with_repairs(self, finding: Finding) -> Finding:
+        """The finding on a row that could not be read, with the repair where there is one."""
+        if finding.row is None or finding.severity != "error":
+            return finding
+        text = self.parsed.broken.get(finding.row)
+        trial = Edits([{"do": "repair_json", "rows": [finding.row], "code": ""}], self.control_tokens, self.budget)
+        mends = text is not None and _repaired(trial, finding.row, text) is not None
+        return replace(finding, edits=[*(["repair_json"] if mends else []), "drop"], why=finding.why or _LEFT_OUT)
+
+    def _repairs(self, record: Record, name: str) -> bool:
+        trial = Edits([{"do": name, "rows": [record.row], "code": ""}], self.control_tokens)
+        try:
+            to_conversation(
+                record,
+                self.mapping,
+                lambda messages: trial.messages(record.row, self.edits.messages(record.row, messages)),
+            )
+        except PlaygroundError:
+            return False
+        return True
+
+
+def _repaired(edits: Edits, row: int, text: str) -> Record | None:
+    """The record that the edits make of a row that cannot be read, None where they make none."""
+    try:
+        return edits.broken(row, text)
+    except InputError:
+        return None
+
+
+_LEFT_OUT = say("The row is left out: the model learns nothing from it.")
+
+
+def _examples(
+    reader: RowReader,
+    renderer: Renderer,
+    options: DatasetOptions,
+    refused: list[tuple[Record, PlaygroundError]],
+    report: Report,
+) -> Iterator[Example | Finding]:
+    """The usable rows, with findings among them for what the template or the maximum length makes of the others."""
+    total = max(len(reader.parsed.records) + len(reader.parsed.broken), 1)
+    read: list[Conversation] = []
+
+    def conversations() -> Iterator[Conversation]:
+        for record in reader.records():
+            try:
+                found = reader.conversation(record)
+            except PlaygroundError as problem:
+                refused.append((record, problem))
+                continue
+            read.append(found)
+            yield found
+
+    for place, tokens in enumerate(render_rows(conversations(), renderer, options)):
+        if place % 256 == 0:
+            report((place + len(refused)) / total)
+        yield example_of(read[place], tokens, options)
+
+
+def example_of(
+    conversation: Conversation, tokens: TokenRow | PlaygroundError, options: DatasetOptions
+) -> Example | Finding:
+    """The row cut to the maximum length or, where nothing is left to learn, the finding that says so; one of them."""
+    row, limit = conversation.row, options.max_length
+    if isinstance(tokens, PlaygroundError):
+        return replace(finding_of(tokens, "refused", row), edits=["drop"], why=_LEFT_OUT)
+    length = len(tokens.input_ids)
+    if length > limit and options.truncation_mode == "drop":
+        return Finding(
+            "too_long",
+            "warning",
+            say(
+                "Row {row} has {length} tokens, more than the maximum length of {limit}.",
+                row=row,
+                length=length,
+                limit=limit,
+            ),
+            say("Raise the maximum length to {length}, or have long rows cut off.", length=length),
+            row,
+            _LEFT_OUT,
+            edits=["drop"],
+        )
+    kept = slice(max(length - limit, 0), length) if options.truncation_mode == "keep_end" else slice(0, limit)
+    example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept)
+    # The first token is never predicted, so its label teaches nothing.
+    if not example.loss_mask[kept][1:].any():
+        problem = InputError(
+            say("Row {row} has no supervised token within {max_length} tokens.", row=row, max_length=limit),
+            say("Something of the assistant's answer has to be left after the cut."),
+            say("Shorten the question, or raise the maximum length to {length}.", length=length),
+        )
+        return replace(finding_of(problem, "no_supervised_token", row), edits=["drop"], why=_LEFT_OUT)
+    return example
+
+
+def _held_out(examples: list[Example], digests: list[bytes], parsed: Parsed, options: DatasetOptions) -> set[int]:
+    """Places of the examples that are kept out of training: see split.py."""
+    arrived: dict[int, Any] = {**parsed.broken, **{record.row: record.data for record in parsed.records}}
+    return set(
+        held_out_places(
+            [digest_of(arrived[example.row]) for example in examples],
+            digests,
+            options.held_out,
+            options.seed,
+            shuffle=options.shuffle_dataset,
+        )
+    )
+
+
+def _lint(prepared: Prepared, digests: list[bytes], reader: RowReader, report: Report) -> list[Finding]:
+    rows = []
+    for place, example in enumerate(prepared.examples):
+        trained = example.trained
+        rows.append(
+            LintRow(
+                example.row,
+                example.conversation.messages,
+                example.length,
+                len(example.kept_ids),
+                trained,
+                bool(trained < example.loss_mask.sum()),
+                place in prepared.held_out,
+                digests[place],
+            )
+        )
+    options = prepared.options
+    training = len(rows) - len(prepared.held_out)
+    facts = LintFacts(
+        max_length=options.max_length,
+        control_tokens=tuple(reader.control_tokens),
+        rows_per_step=options.rows_per_step,
+        steps=options.max_steps if options.max_steps > 0 else None,
+        epochs=options.seen(training),
+    )
+    return lint(rows, facts, report)
+
+
+def require_trainable(prepared: Prepared) -> None:
+    """Raises InputError unless at least two rows can be used: one to learn from, one to check against."""
+    if len(prepared.examples) >= 2:
+        return
+    first = next((finding.message for finding in prepared.findings if finding.severity == "error"), None)
+    raise InputError(
+        say("{count} of {rows} rows can be used.", count=len(prepared.examples), rows=prepared.rows),
+        say("Training needs at least two."),
+        say("The first problem: {problem}", problem=first) if first else say("Add more rows."),
+    )
+
+
+def as_row(conversation: Conversation) -> dict[str, Any]:
+    """The conversation as a row of a JSON Lines file that comes back the same: {messages, tools}."""
+    messages: list[Message] = conversation.messages
+    return {"messages": messages, **({"tools": conversation.tools} if conversation.tools else {})}

@@ -1,0 +1,91 @@
+"""Control tokens inside the words that people wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from playground.core.findings import Finding
+from playground.core.i18n import say
+from playground.data.lint.rows import LintFacts, View
+
+_TAG = re.compile(r"<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]")
+"""What control tokens look like. Each one found is looked up, so a tokenizer with a thousand of them costs no more."""
+_USUAL = re.compile(
+    r"<\|[^<>|\s]{1,50}\|>|<｜[^<>｜\s]{1,50}｜>|</s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>"
+    r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|<<SYS>>|<</SYS>>"
+)
+"""Control tokens of widely used models. <s> alone is not here: in HTML it strikes words out."""
+_MEANT = re.compile(r"</?(?:think|thinking|tool_call|tool_response|tools|reasoning|answer)>")
+"""What assistants are to write themselves."""
+_ODD = 200
+"""Control tokens of an unusual shape that are searched for, at most."""
+
+
+class _Known:
+    """The tokenizer's control tokens, to be found in a text."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        names = {token for token in tokens if len(token) > 2 and not token.isspace()}
+        self.names = names
+        # Plain words and runs of blanks are added tokens of some tokenizers, but nobody's turn ends with them.
+        odd = [name for name in names if not _TAG.fullmatch(name) and not re.fullmatch(r"[\w\s▁]+", name)]
+        odd = sorted(odd, key=lambda name: (-len(name), name))[:_ODD]
+        self.odd = re.compile("|".join(map(re.escape, odd))) if odd else None
+
+    def among(self, text: str, by_assistant: bool) -> list[str]:
+        """Control tokens in `text`, each once, in order."""
+        found = [tag for tag in _TAG.findall(text) if tag in self.names]
+        if self.odd is not None:
+            found += self.odd.findall(text)
+        return [name for name in dict.fromkeys(found) if not (by_assistant and _MEANT.fullmatch(name))]
+
+
+def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
+    """A warning where the tokenizer takes the words for the real token, an info where they only look like one."""
+    known = _Known(facts.control_tokens)
+    for view in views:
+        real, alike, where = _found(view, known)
+        names = ", ".join((real or alike)[:4])
+        if real:
+            yield Finding(
+                "control_tokens",
+                "warning",
+                say("Row {row}: the words of message {number} hold {names}.", row=view.row, number=where, names=names),
+                say("Remove the control tokens from the words; the template writes those that are needed."),
+                view.row,
+                say("The tokenizer takes them for the real control token: the turn ends or changes in mid-sentence."),
+                edits=["remove_control_tokens", "drop", "keep"],
+            )
+        elif alike:
+            yield Finding(
+                "control_tokens",
+                "info",
+                say(
+                    "Row {row}: the words of message {number} hold {names}, a control token of other models.",
+                    row=view.row,
+                    number=where,
+                    names=names,
+                ),
+                say("Remove it from the row if it was left behind by another template."),
+                view.row,
+                say("For this tokenizer it is ordinary text, and the model learns to read or write it as such."),
+                edits=["drop", "keep"],
+            )
+
+
+def _found(view: View, known: _Known) -> tuple[list[str], list[str], int]:
+    """Real control tokens, lookalikes, and the number of the first message that has the graver of them."""
+    real: list[str] = []
+    alike: list[str] = []
+    real_at = alike_at = 0
+    for number, (role, text) in enumerate(zip(view.roles, view.words, strict=True), start=1):
+        if "<" not in text and "[" not in text and known.odd is None:
+            continue
+        here = known.among(text, role == "assistant")
+        usual = [name for name in dict.fromkeys(_USUAL.findall(text)) if name not in known.names]
+        real_at = real_at or (number if here else 0)
+        alike_at = alike_at or (number if usual else 0)
+        real += here
+        alike += usual
+    return list(dict.fromkeys(real)), list(dict.fromkeys(alike)), real_at or alike_at

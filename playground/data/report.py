@@ -1,0 +1,195 @@
+"""What the page and /check_dataset say of a dataset: counts, lengths, padding, the split, and what was found."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from playground.core.findings import Finding
+from playground.core.settings import DatasetOptions
+from playground.data.dataset import Example, Prepared
+from playground.data.schemas import columns
+from playground.data.source import Parsed
+from playground.data.tokenize import Ids
+from playground.templates.renderer import Rendered, Renderer
+from playground.templates.token_chips import pieces
+
+_FINDINGS_SHOWN = 200
+_PREVIEW_TOKENS = 600
+_BINS = 24
+_ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+def summary(prepared: Prepared) -> dict[str, Any]:
+    """The counts: {format, rows, usable_rows, dropped_rows, tokens, trained_tokens, truncated_rows, findings,
+    findings_left_out}.
+    """
+    shapes = Counter(example.conversation.shape for example in prepared.examples)
+    shown = prepared.findings[:_FINDINGS_SHOWN]
+    return {
+        "format": next(iter(shapes)) if len(shapes) == 1 else ("mixed" if shapes else "unknown"),
+        "rows": prepared.rows,
+        "usable_rows": len(prepared.examples),
+        "dropped_rows": prepared.dropped,
+        "tokens": sum(len(example.kept_ids) for example in prepared.examples),
+        "trained_tokens": prepared.trained_tokens,
+        "truncated_rows": prepared.truncated,
+        "findings": [finding.to_dict() for finding in shown],
+        "findings_left_out": len(prepared.findings) - len(shown),
+    }
+
+
+def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
+    """Everything about a dataset but its rows:
+
+    summary() and {source: {file_format, encoding}, shapes: [{shape, rows, reason}], columns, mapping, max_length,
+    lengths: {bins: [{start, end, rows}], median, p95, max} or None, padding: {batch, shuffled, grouped} (shares of the
+    tokens of a batch), split: {train, held_out, seed (None where the last rows are held out), held_out_rows: [row,
+    ...]}, epochs: {steps, seen}, codes: [{code, severity, count, rows: [row, ...], message, why, fix, edits}]}
+    """
+    options = prepared.options
+    reasons = {example.conversation.shape: example.conversation.reason for example in reversed(prepared.examples)}
+    counts = Counter(example.conversation.shape for example in prepared.examples)
+    lengths = np.array([example.length for example in prepared.examples], dtype=np.int32)
+    training = [example for place, example in enumerate(prepared.examples) if place not in prepared.held_out]
+    return {
+        **summary(prepared),
+        "source": {"file_format": parsed.file_format, "encoding": parsed.encoding},
+        "shapes": [{"shape": shape, "rows": rows, "reason": reasons[shape]} for shape, rows in counts.most_common()],
+        "columns": columns(parsed.records),
+        "mapping": options.mapping,
+        "max_length": options.max_length,
+        "lengths": _lengths(lengths, options.max_length),
+        "padding": _padding([len(example.kept_ids) for example in training], options),
+        "split": {
+            "train": len(training),
+            "held_out": len(prepared.held_out),
+            "seed": options.seed if options.shuffle_dataset else None,
+            "held_out_rows": [prepared.examples[place].row for place in sorted(prepared.held_out)],
+        },
+        "epochs": {
+            "steps": options.steps(len(training)) if training else 0,
+            "seen": round(options.seen(len(training)), 2),
+        },
+        "codes": by_code(prepared.findings),
+    }
+
+
+def by_code(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """The findings together that are of one kind, gravest first, each with all rows that it stands on."""
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.code, finding.severity), []).append(finding)
+    return [
+        {
+            "code": code,
+            "severity": severity,
+            "count": len(same),
+            "rows": [finding.row for finding in same if finding.row is not None],
+            "message": same[0].message,
+            "why": same[0].why,
+            "fix": same[0].fix,
+            "edits": [
+                {"do": name, "rows": [finding.row for finding in same if name in finding.edits]}
+                for name in dict.fromkeys(name for finding in same for name in finding.edits)
+            ],
+        }
+        for (code, severity), same in sorted(kinds.items(), key=lambda item: _ORDER[item[0][1]])
+    ]
+
+
+def _lengths(lengths: Ids, max_length: int) -> dict[str, Any] | None:
+    """How many rows have how many tokens. The maximum length is an edge between two bins: the cut can be seen."""
+    if not len(lengths):
+        return None
+    longest = int(lengths.max())
+    width = max(-(-longest // _BINS), 1)
+    if longest > max_length:
+        # So wide that the maximum falls on an edge.
+        width = max(max_length // max(round(max_length / width), 1), 1)
+    edges = np.arange(0, longest + width, width)
+    if longest > max_length:
+        edges = np.unique(np.append(edges, max_length))
+    if len(edges) > 4 * _BINS:  # One row is very much longer than the maximum.
+        edges = np.unique(np.append(np.linspace(0, longest, _BINS + 1).astype(int), max_length))
+    rows, _ = np.histogram(lengths, bins=[*edges[:-1] + 1, edges[-1] + 1])
+    return {
+        "bins": [
+            {"start": int(start) + 1, "end": int(end), "rows": int(count)}
+            for start, end, count in zip(edges[:-1], edges[1:], rows, strict=True)
+        ],
+        "median": int(np.median(lengths)),
+        "p95": int(np.percentile(lengths, 95)),
+        "max": longest,
+    }
+
+
+def _padding(lengths: list[int], options: DatasetOptions) -> dict[str, Any]:
+    """Share of padding in the batches of one pass: drawn at random, and as a run draws them.
+
+    A run groups rows of like length the way transformers' `group_by_length` does: shuffled, cut into lots of fifty
+    batches, each lot sorted.
+    """
+    batch = options.per_device_train_batch_size
+    order = list(range(len(lengths)))
+    random.Random(options.seed).shuffle(order)
+    shuffled = [lengths[place] for place in order]
+    lot = 50 * batch
+    grouped = [
+        length
+        for start in range(0, len(shuffled), lot)
+        for length in sorted(shuffled[start : start + lot], reverse=True)
+    ]
+    used = grouped if options.shuffle_dataset else lengths
+    return {"batch": batch, "shuffled": _padding_share(shuffled, batch), "grouped": _padding_share(used, batch)}
+
+
+def _padding_share(lengths: list[int], batch: int) -> float:
+    batches = [lengths[start : start + batch] for start in range(0, len(lengths), batch)]
+    padded = sum(max(rows) * len(rows) for rows in batches)
+    return round(1 - sum(lengths) / padded, 4) if padded else 0.0
+
+
+def chips(example: Example, renderer: Renderer, options: DatasetOptions) -> dict[str, Any]:
+    """A row as it is shown: {row, messages, tokens: [as in preview, with cut], left_out, length, kept, trained}.
+
+    The colours are the mask that is trained on, not one worked out again; the render only says whose words they are.
+    """
+    assert renderer.tokenizer is not None
+    asked = options.render_options(example.conversation.tools)
+    whole = renderer.render(example.conversation.messages, asked, options.train_on)
+    first, end, _ = example.kept.indices(example.length)
+    # What is kept has to be seen: of a long row its end, where the end is kept.
+    start = max(min(first, example.length - _PREVIEW_TOKENS), 0)
+    shown = _window(whole, example, start, start + _PREVIEW_TOKENS)
+    tokens = pieces(shown, renderer.tokenizer)
+    for place, chip in enumerate(tokens, start=start):
+        chip["cut"] = not first <= place < end
+        chip["trained"] = chip["trained"] and not chip["cut"]
+    return {
+        "row": example.row,
+        "shape": example.conversation.shape,
+        "messages": example.conversation.messages,
+        "tokens": tokens,
+        "left_out": example.length - len(tokens),
+        "left_out_before": start,
+        "length": example.length,
+        "kept": len(example.kept_ids),
+        "trained": example.trained,
+    }
+
+
+def _window(whole: Rendered, example: Example, start: int, end: int) -> Rendered:
+    """Some of the row's tokens with the mask of the example."""
+    return Rendered(
+        whole.text,
+        whole.spans,
+        whole.mask_source,
+        whole.input_ids[start:end],
+        example.loss_mask[start:end].tolist(),
+        whole.offsets[start:end],
+    )

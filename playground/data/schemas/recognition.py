@@ -1,0 +1,305 @@
+"""Which shape a row has, by the names of its columns.
+
+`plans(keys)` lists the ways to read a row with these keys, the best first; a way may still decline (None) when it sees
+the values. Kept for each tuple of keys, so that a dataset of one shape is recognised once.
+
+Order: a conversation (messages, then the other names); prompt with completion or response; Alpaca; a preference pair;
+question and answer under any usual name, exact pairs first; text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence, say
+from playground.core.messages import json_kind
+from playground.data.schemas import column_names
+from playground.data.schemas.column_names import fold
+from playground.data.schemas.dialogues import read_dialogue
+from playground.data.schemas.mapping import as_text, words_in
+from playground.data.schemas.python_lists import is_python_list
+from playground.data.schemas.turns import decoded, from_sharegpt, is_from_value
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a row was recognised as, and by what."""
+
+    name: str
+    """messages, sharegpt, alpaca, prompt_completion, question_answer, text or mapped."""
+    reason: Sentence
+
+
+Read = tuple[list[Any], Shape]
+Plan = Callable[[dict[str, Any], Sentence], Read | None]
+"""(a row, how errors call it) -> its messages and shape, or None: the values are not what the names promise."""
+
+MESSAGES = Shape("messages", say("It has messages with role and content, as OpenAI's have."))
+
+
+@lru_cache(maxsize=4096)
+def plans(keys: tuple[str, ...]) -> tuple[Plan, ...]:
+    """Ways to read a row with these keys, the best first; () where nothing is recognised."""
+    columns: dict[str, str] = {}
+    for key in keys:
+        columns.setdefault(fold(key), key)
+    if "messages" in keys:
+        columns["messages"] = "messages"
+    found: list[Plan] = [partial(_turns, columns[name], columns) for name in column_names.TURNS if name in columns]
+    found += _prompt_plans(columns)
+    found += _alpaca_plans(columns)
+    if "chosen" in columns:
+        question = next((columns[name] for name in column_names.QUESTIONS if name in columns), None)
+        found.append(partial(_preference, question, columns["chosen"], _first(columns, column_names.SYSTEMS)))
+    found += _question_answer_plans(columns)
+    text = _first(columns, column_names.TEXTS)
+    if text is not None:
+        found.append(
+            partial(_text, text, Shape("text", say("It has {column} alone: all of it is learnt.", column=text)))
+        )
+    return tuple(found)
+
+
+def _first(columns: dict[str, str], wanted: tuple[str, ...]) -> str | None:
+    return next((columns[name] for name in wanted if name in columns), None)
+
+
+def _with_system(data: dict[str, Any], column: str | None, messages: list[Any], where: Sentence) -> list[Any]:
+    """The messages with the system column's words in front, where there are any and the messages bring none."""
+    words = as_text(data[column], where) if column is not None and data.get(column) is not None else ""
+    first = messages[0] if messages and isinstance(messages[0], dict) else {}
+    if not words.strip() or first.get("role") == "system":
+        return messages
+    return [{"role": "system", "content": words}, *messages]
+
+
+# --- A whole conversation in one column ---
+
+
+def _turns(column: str, columns: dict[str, str], data: dict[str, Any], where: Sentence) -> Read | None:
+    value = decoded(data[column], where, column)
+    if not isinstance(value, list):
+        if column != "messages" or not (value is None or value == "" or len(columns) == 1):
+            return None
+        return _refuse_list(where, column, value)
+    system = _first(columns, column_names.SYSTEMS)
+    printed = isinstance(data[column], str) and is_python_list(data[column])
+    if column == "messages" and not is_from_value(value):
+        return value, _printed(MESSAGES, column) if printed else MESSAGES
+    turns = _with_system(data, system, from_sharegpt(value), where)
+    chosen = data.get(columns.get("chosen", ""))
+    if isinstance(chosen, dict):  # A preference row as LLaMA-Factory has them: the list ends with the question.
+        turns = [*turns, *from_sharegpt([chosen])]
+    shape = _turns_shape(column, is_from_value(value), all(isinstance(turn, str) for turn in value))
+    return turns, _printed(shape, column) if printed else shape
+
+
+@lru_cache(maxsize=256)
+def _turns_shape(column: str, from_value: bool, texts: bool) -> Shape:
+    if texts:
+        return Shape("sharegpt", say("It has {column}, a list of texts: user and assistant take turns.", column=column))
+    if from_value:
+        return Shape("sharegpt", say("It has {column} with from and value, as ShareGPT has.", column=column))
+    return Shape("sharegpt", say("It has {column} with role and content.", column=column))
+
+
+@lru_cache(maxsize=256)
+def _printed(shape: Shape, column: str) -> Shape:
+    reason = say("{reason} {column} is text, a list as Python or NumPy prints it.", reason=shape.reason, column=column)
+    return Shape(shape.name, reason)
+
+
+def _refuse_list(where: Sentence, column: str, value: Any) -> Read:
+    raise InputError(
+        say("{where}: {column} is {kind}.", where=where, column=column, kind=json_kind(value)),
+        say("It must be a list of messages, each with a role and content."),
+    )
+
+
+# --- Two columns: a question and an answer ---
+
+
+def _prompt_plans(columns: dict[str, str]) -> list[Plan]:
+    prompt = columns.get("prompt")
+    if prompt is None:
+        return []
+    answers = [columns[name] for name in ("completion", "response") if name in columns]
+    system = _first(columns, column_names.SYSTEMS)
+    return [
+        partial(_prompt_completion, prompt, answer, system, _pair_shape("prompt_completion", prompt, answer, ()))
+        for answer in answers[:1]
+    ]
+
+
+def _prompt_completion(
+    prompt: str, completion: str, system: str | None, shape: Shape, data: dict[str, Any], where: Sentence
+) -> Read:
+    messages = [
+        *_side(data, prompt, "user", (prompt, completion), where),
+        *_side(data, completion, "assistant", (prompt, completion), where),
+    ]
+    return _with_system(data, system, messages, where), shape
+
+
+def _side(data: dict[str, Any], column: str, role: str, pair: tuple[str, str], where: Sentence) -> list[Any]:
+    """The column as messages: text becomes one message, a list is taken as messages."""
+    value = data[column]
+    if isinstance(value, str):
+        if value.lstrip()[:2] in ("[{", "[ ", "[\n") and _is_messages(found := _decoded_or_none(value)):
+            return from_sharegpt(found)
+        return [{"role": role, "content": value}]
+    if isinstance(value, list):
+        return from_sharegpt(value) if _is_messages(value) else value
+    raise InputError(
+        say("{where}: the {side} is {kind}.", where=where, side=column, kind=json_kind(value)),
+        say("{question} and {answer} are text, or lists of messages.", question=pair[0], answer=pair[1]),
+    )
+
+
+def _decoded_or_none(value: str) -> Any:
+    try:
+        return decoded(value, say("The row"), "")
+    except InputError:
+        return None
+
+
+def _is_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, dict) and ("role" in item or "from" in item) for item in value)
+    )
+
+
+def _pair_shape(name: str, question: str, answer: str, others: tuple[str, ...]) -> Shape:
+    if others:
+        reason = say(
+            "{question} is taken as the question and {answer} as the answer; {others} could be meant as well.",
+            question=question,
+            answer=answer,
+            others=", ".join(others),
+        )
+    else:
+        reason = say("It has the question in {question} and the answer in {answer}.", question=question, answer=answer)
+    return Shape(name, reason)
+
+
+def _question_answer_plans(columns: dict[str, str]) -> list[Plan]:
+    questions = [columns[name] for name in column_names.QUESTIONS if name in columns]
+    answers = [columns[name] for name in column_names.ANSWERS if name in columns]
+    if not questions or not answers:
+        return []
+    pairs = [(columns[q], columns[a]) for q, a in column_names.PAIRS if q in columns and a in columns]
+    question, answer = pairs[0] if pairs else (questions[0], answers[0])
+    others = tuple(column for column in [*questions, *answers] if column not in (question, answer))
+    shape = _pair_shape("question_answer", question, answer, others)
+    context = _first(columns, column_names.CONTEXTS)
+    if context is not None:
+        shape = Shape(
+            shape.name, say("{reason} {context} stands before the question.", reason=shape.reason, context=context)
+        )
+    return [partial(_question_answer, (_first(columns, column_names.SYSTEMS), context, question, answer), shape)]
+
+
+def _question_answer(
+    sources: tuple[str | None, str | None, str, str], shape: Shape, data: dict[str, Any], where: Sentence
+) -> Read:
+    system, context, question, answer = sources
+    asked = words_in(data, question, where)
+    before = as_text(data[context], where) if context is not None and data.get(context) is not None else ""
+    if before.strip():
+        asked = f"{before}\n\n{asked}"
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": words_in(data, answer, where)}]
+    return _with_system(data, system, messages, where), shape
+
+
+# --- Alpaca ---
+
+
+def _alpaca_plans(columns: dict[str, str]) -> list[Plan]:
+    """instruction with output; or instruction, input and an answer under another name."""
+    instruction, given = _first(columns, column_names.INSTRUCTIONS), _first(columns, column_names.INPUTS)
+    answers = column_names.ANSWERS if given is not None else ("output", "出力")
+    output = columns.get("output") or _first(columns, answers)
+    if instruction is None or output is None:
+        return []
+    sources = (_first(columns, column_names.SYSTEMS), columns.get("history"), instruction, given, output)
+    reason = say("It has {columns}, as Alpaca has.", columns=", ".join(filter(None, (instruction, given, output))))
+    return [partial(_alpaca, sources, Shape("alpaca", reason))]
+
+
+def _alpaca(
+    sources: tuple[str | None, str | None, str, str | None, str], shape: Shape, data: dict[str, Any], where: Sentence
+) -> Read:
+    """Instruction and input are joined by a line break; history is [[question, answer], …]: LLaMA-Factory's way."""
+    system, history, instruction, given, output = sources
+    asked = words_in(data, instruction, where)
+    more = as_text(data[given], where) if given is not None and data.get(given) is not None else ""
+    if more.strip():
+        asked = f"{asked}\n{more}"
+    messages = _earlier(decoded(data.get(history or ""), where, "history"), where)
+    messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": words_in(data, output, where)}]
+    return _with_system(data, system, messages, where), shape
+
+
+def _earlier(history: Any, where: Sentence) -> list[Any]:
+    if history is None or history == "" or history == []:
+        return []
+    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
+        raise InputError(
+            say("{where}: history is {kind}.", where=where, kind=json_kind(history)),
+            say("It must be a list of pairs, each a question and its answer."),
+        )
+    roles = ("user", "assistant")
+    return [{"role": role, "content": words} for pair in history for role, words in zip(roles, pair, strict=True)]
+
+
+# --- A preference pair, and text ---
+
+
+def _preference(
+    question: str | None, chosen: str, system: str | None, data: dict[str, Any], where: Sentence
+) -> Read | None:
+    """The chosen side, after the prompt unless it already begins with it."""
+    asked = (
+        [] if question is None or data[question] is None else _side(data, question, "user", (question, chosen), where)
+    )
+    if isinstance(data[chosen], str) and (dialogue := _dialogue(asked, data[chosen])):
+        return _with_system(data, system, dialogue, where), _dialogue_shape(chosen, is_chosen=True)
+    answer = _side(data, chosen, "assistant", (question or chosen, chosen), where)
+    if not asked and len(answer) < 2:
+        return None
+    first = answer[0] if answer and isinstance(answer[0], dict) else {}
+    messages = answer if first.get("role") in ("user", "system") else [*asked, *answer]
+    reason = say("It is a preference row: the answer in {column} is learnt, the rejected one is not.", column=chosen)
+    return _with_system(data, system, messages, where), Shape("prompt_completion", reason)
+
+
+def _dialogue(asked: list[Any], answer: str) -> list[Any] | None:
+    """The messages of a dialogue that is one text, or ends as a prompt with "Assistant:" and goes on in the answer."""
+    found = read_dialogue(answer)
+    first = asked[0].get("content") if len(asked) == 1 and isinstance(asked[0], dict) else None
+    if found is None and isinstance(first, str) and first.rstrip().endswith("Assistant:"):
+        return read_dialogue(f"{first} {answer}")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _dialogue_shape(column: str, *, is_chosen: bool) -> Shape:
+    reason = say(
+        "{column} holds a whole dialogue in one text, with Human: and Assistant: before the turns.", column=column
+    )
+    if is_chosen:
+        reason = say("{reason} It is learnt, the rejected one is not.", reason=reason)
+    return Shape("prompt_completion" if is_chosen else "text", reason)
+
+
+def _text(column: str, shape: Shape, data: dict[str, Any], where: Sentence) -> Read:
+    words = words_in(data, column, where)
+    if dialogue := read_dialogue(words):
+        return dialogue, _dialogue_shape(column, is_chosen=False)
+    return [{"role": "assistant", "content": words}], shape
