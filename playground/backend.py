@@ -17,7 +17,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from playground import exporting
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
@@ -25,7 +24,8 @@ from playground.data.examples import BUNDLED, bundled
 from playground.data.source import read_source
 from playground.dataset_desk import DatasetDesk
 from playground.models.catalogue import CATALOGUE, model_name
-from playground.runs import RunFolder, RunStore
+from playground.runs import export as exporting
+from playground.runs.store import RunFolder, RunStore
 from playground.template_lab import TemplateLab
 from playground.training_desk import TrainingDesk
 from playground.workers.chat_client import ChatClient

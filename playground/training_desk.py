@@ -17,7 +17,6 @@ from typing import Any
 
 import orjson
 
-from playground import curve_reading, memory
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Limits, TrainSettings
@@ -25,9 +24,10 @@ from playground.core.settings.presets import PRESETS
 from playground.data.source import Source, read_source
 from playground.models.shape import ModelShape
 from playground.need import need
-from playground.planning import Plan, Speed, Work, make_plan, sentence
-from playground.runs import FINISHED, SPEEDS, Progress, RunStore
-from playground.speed_book import SpeedBook, speed_key
+from playground.runs import diagnosis, memory
+from playground.runs.plan import Plan, Speed, Work, make_plan, sentence
+from playground.runs.store import FINISHED, SPEEDS, Progress, RunStore
+from playground.runs.throughput import SpeedBook, speed_key
 from playground.ui.report_page import report_html
 from playground.workers.chat_client import ChatClient
 from playground.workers.run_queue import RunQueue
@@ -300,8 +300,8 @@ def readings(progress: Progress, asked: dict[str, Any]) -> list[dict[str, Any]]:
     }
     if plan and plan.get("epochs") and plan.get("steps"):
         known["rows_per_step"] = plan["epochs"] * known["rows"] / plan["steps"]  # Also where rows are packed.
-    context = curve_reading.Context.of(settings, **known)
-    return [reading.to_dict() for reading in curve_reading.read(progress.metrics, context)]
+    context = diagnosis.Context.of(settings, **known)
+    return [reading.to_dict() for reading in diagnosis.read(progress.metrics, context)]
 
 
 def _memory_used(progress: Progress, asked: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from playground.core.settings import Limits, TrainSettings
 from playground.data.examples import bundled
 from playground.data.source import Source
 from playground.models import devices
-from playground.planning import make_plan
+from playground.runs.plan import make_plan
 from playground.templates.renderer import load_tokenizer
 from playground.training.measuring import work_of
 from playground.workers import jobs

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.answer_scores import LONGEST, are_json, has_shape, is_json, score_answer
+from playground.runs.answer_scores import LONGEST, are_json, has_shape, is_json, score_answer
 
 HOSTILE = [
     "<script>alert(1)</script>",

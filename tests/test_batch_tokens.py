@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl import pack_dataset
 
-from playground.batch_tokens import Floats, grouped, look_tokens, packs, step_tokens
 from playground.core.settings import TrainSettings
+from playground.runs.batch_tokens import Floats, grouped, look_tokens, packs, step_tokens
 
 CHAT = np.random.default_rng(7).lognormal(4.6, 0.6, 5000).astype(int).clip(10, 500)
 """Lengths as rows of chat have them: most short, a few long."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.bootstrap import Interval, _student, interval, paired_change
+from playground.runs.bootstrap import Interval, _student, interval, paired_change
 
 ROWS = st.lists(st.tuples(st.floats(0, 500), st.integers(1, 200)), min_size=2, max_size=40)
 
@@ -128,7 +128,7 @@ def test_lists_of_unequal_length_cannot_be_pairs():
 def test_many_rows_are_drawn_in_blocks_that_fit_together(monkeypatch):
     rows = drawn(np.random.default_rng(6), 50)
     whole = interval(rows)
-    monkeypatch.setattr("playground.bootstrap._BLOCK", 1700)
+    monkeypatch.setattr("playground.runs.bootstrap._BLOCK", 1700)
     assert interval(rows) == pytest.approx(whole)
 
 

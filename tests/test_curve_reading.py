@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from playground.core.i18n import Sentence, pack, unpack
 from playground.core.settings import TrainSettings
-from playground.curve_reading import Context, Reading, read
-from playground.curve_reading.series import Curves, slope
-from playground.curve_reading.thresholds import MOST_READINGS, NEAR_ZERO
+from playground.runs.diagnosis import Context, Reading, read
+from playground.runs.diagnosis.series import Curves, slope
+from playground.runs.diagnosis.thresholds import MOST_READINGS, NEAR_ZERO
 
 RECORDED = sorted(path.stem for path in (Path(__file__).parent / "curves").glob("*.json"))
 GOOD = [name for name in RECORDED if name.startswith("good-")]

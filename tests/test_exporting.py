@@ -18,8 +18,8 @@ from safetensors.torch import load
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
-from playground.exporting import KINDS, export, model_card
-from playground.runs import TEMPLATE, RunStore
+from playground.runs.export import KINDS, export, model_card
+from playground.runs.store import TEMPLATE, RunStore
 from playground.workers.child import ROOT
 
 pytest_plugins = ["tests.tiny"]

@@ -11,7 +11,7 @@ import pytest
 
 from playground.core.settings import Limits, TrainSettings
 from playground.data.source import Source
-from playground.held_out_questions import MOST_QUESTIONS, ROOM
+from playground.runs.held_out_questions import MOST_QUESTIONS, ROOM
 from playground.workers import jobs
 from playground.workers.sandbox import Sandbox
 

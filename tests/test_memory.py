@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import memory
 from playground.core.settings import TrainSettings
-from playground.memory import Memory, ModelShape, advise, estimate, fits, memory_line, peak_needed, size
+from playground.runs import memory
+from playground.runs.memory import Memory, ModelShape, advise, estimate, fits, memory_line, peak_needed, size
 from tests.test_model_shape import KNOWN
 
 SMALL = ModelShape.from_config(KNOWN["SmolLM2-135M"][1])

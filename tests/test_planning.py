@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import planning
 from playground.core.settings import TrainSettings
 from playground.data.split import look_sample
-from playground.planning import Plan, Speed, Work, fit_speed, make_plan, sentence
+from playground.runs import plan as planning
+from playground.runs.plan import Plan, Speed, Work, fit_speed, make_plan, sentence
 
 SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
 SETTINGS = TrainSettings(shuffle_dataset=False)

@@ -13,7 +13,7 @@ import pytest
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import Sentence, say
-from playground.runs import Progress, RunFolder, RunStore
+from playground.runs.store import Progress, RunFolder, RunStore
 
 
 @pytest.fixture

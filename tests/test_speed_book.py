@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground import speed_book
 from playground.core.settings import TrainSettings
-from playground.planning import Speed
-from playground.speed_book import SpeedBook, plans_alike, speed_key
+from playground.runs import throughput
+from playground.runs.plan import Speed
+from playground.runs.throughput import SpeedBook, plans_alike, speed_key
 
 SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
 TWICE = Speed(*(2 * value for value in asdict(SPEED).values()))
@@ -99,9 +99,9 @@ def test_what_is_no_speed_is_not_learnt(book: SpeedBook, value: float) -> None:
 
 
 def test_the_oldest_go_first(book: SpeedBook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed_book, "ENTRIES", 3)
+    monkeypatch.setattr(throughput, "ENTRIES", 3)
     now = iter(range(100, 200))
-    monkeypatch.setattr(speed_book.time, "time", lambda: next(now))
+    monkeypatch.setattr(throughput.time, "time", lambda: next(now))
     for name in ("a", "b", "c"):
         book.learn(name, SPEED)
     book.learn("a", TWICE)  # Now the newest.
@@ -115,7 +115,7 @@ def test_a_disk_that_takes_nothing_leaves_the_old_file(book: SpeedBook, monkeypa
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(speed_book.os, "fsync", full)
+    monkeypatch.setattr(throughput.os, "fsync", full)
     assert not book.learn(KEY, TWICE)
     assert book.get(KEY) == SPEED
 

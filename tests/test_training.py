@@ -18,8 +18,8 @@ from playground.core.settings import Limits, RenderOptions, Sampling, TrainSetti
 from playground.data.examples import bundled
 from playground.data.source import Source
 from playground.models import devices
-from playground.planning import FILLED, Speed
-from playground.speed_book import SpeedBook
+from playground.runs.plan import FILLED, Speed
+from playground.runs.throughput import SpeedBook
 from playground.templates.renderer import Renderer, load_tokenizer
 from playground.training.trainer import keep_master_weights
 from playground.workers import jobs

@@ -10,9 +10,9 @@ import pytest
 from playground.backend import Backend
 from playground.core.errors import InputError, NotFoundError
 from playground.core.settings import TrainSettings
-from playground.planning import Speed, Work, make_plan
-from playground.runs import SPEEDS, RunFolder
-from playground.speed_book import SpeedBook, speed_key
+from playground.runs.plan import Speed, Work, make_plan
+from playground.runs.store import SPEEDS, RunFolder
+from playground.runs.throughput import SpeedBook, speed_key
 from tests.runs import few_rows
 
 pytest_plugins = ["tests.tiny"]

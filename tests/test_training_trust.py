@@ -20,7 +20,7 @@ from playground.core.errors import InputError
 from playground.core.settings import TrainSettings
 from playground.models import devices
 from playground.templates.renderer import load_tokenizer
-from playground.training import checkpoints, scales, watch
+from playground.training import callback, checkpoints, scales
 from playground.training.rows import EpochSampler, lengths
 from tests.runs import Run, a_trainer, few_rows, start, train, write
 
@@ -244,7 +244,7 @@ def hand_in(monkeypatch: pytest.MonkeyPatch, *losses: float) -> list[float | Non
         found.append(scales.mean_loss(scores))
         return next(given)
 
-    monkeypatch.setattr(watch, "mean_loss", mean_loss)
+    monkeypatch.setattr(callback, "mean_loss", mean_loss)
     return found
 
 

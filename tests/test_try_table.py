@@ -9,9 +9,9 @@ import json
 import orjson
 import pytest
 
-from playground.bootstrap import paired_change
 from playground.core.i18n import Sentence
-from playground.try_table import (
+from playground.runs.bootstrap import paired_change
+from playground.runs.try_table import (
     DEAD_BAND,
     FEWEST,
     compare_answers,

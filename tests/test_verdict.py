@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from playground.core.i18n import pack
+from playground.runs.verdict import FORGOT, KEPT, Evidence, judge
 from playground.training.scales import Scores, changes, figures, share_that_ends
 from playground.training.trainer import Score
-from playground.training.verdict import FORGOT, KEPT, Evidence, judge
 
 
 def change(mean: float, low: float | None = None, high: float | None = None) -> dict[str, float | None]:

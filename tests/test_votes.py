@@ -20,7 +20,7 @@ from trl import DPOConfig, DPOTrainer
 from trl.data_utils import apply_chat_template, is_conversational
 
 from playground.core.errors import InputError, LimitError
-from playground.votes import (
+from playground.runs.votes import (
     LONGEST_COMMENT,
     MOST_VOTES,
     LeftOut,

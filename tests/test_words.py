@@ -274,7 +274,7 @@ def test_leaves_other_functions_of_the_same_name_alone() -> None:
 def test_finds_the_texts_of_this_package() -> None:
     """Not fewer than there are: the collection itself has not gone blind."""
     found = _templates()
-    assert found["There is no such run."].startswith("runs.py:")
+    assert found["There is no such run."].startswith("runs/store.py:")
     assert found["{arrived} {expected}"].startswith("core/findings.py:")
     assert any(where.startswith("ui/") for where in found.values())
     assert any(call.function == "label" for call in _all_marked())

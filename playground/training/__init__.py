@@ -3,11 +3,11 @@
 Imports torch, transformers, TRL and PEFT: only the train process does this.
 """
 
+from playground.runs.verdict import Evidence, judge
+from playground.training.callback import Probes, Watch
 from playground.training.rows import Rows
 from playground.training.run import Outcome, Run, is_out_of_memory, read_probes
 from playground.training.trainer import RunTrainer, build_trainer
-from playground.training.verdict import Evidence, judge
-from playground.training.watch import Probes, Watch
 
 __all__ = [
     "Evidence",

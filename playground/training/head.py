@@ -19,8 +19,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from trl.trainer.utils import FusedCausalLMOutput
 
-from playground.memory import PLACES_AT_ONCE
 from playground.models.shape import LOGIT_SCALES
+from playground.runs.memory import PLACES_AT_ONCE
 
 IGNORED = -100
 

@@ -6,8 +6,8 @@ import torch
 
 from playground.core.settings import TrainSettings
 from playground.models.devices import Choice, processor_name
-from playground.planning import Speed, Work
-from playground.speed_book import speed_key
+from playground.runs.plan import Speed, Work
+from playground.runs.throughput import speed_key
 from playground.training.rows import Rows, lengths
 from playground.training.trainer import RunTrainer
 

@@ -13,8 +13,8 @@ import psutil
 import torch
 from torch import nn
 
-from playground.memory import peak_needed
-from playground.planning import Speed, fit_speed
+from playground.runs.memory import peak_needed
+from playground.runs.plan import Speed, fit_speed
 
 Measured = tuple[float, float]
 """(tokens or decoding steps, seconds)."""

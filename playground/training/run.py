@@ -23,16 +23,16 @@ from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_whole
 from playground.models.devices import Choice
-from playground.planning import Plan, make_plan
-from playground.speed_book import SpeedBook
+from playground.runs.plan import Plan, make_plan
+from playground.runs.throughput import SpeedBook
+from playground.runs.verdict import Evidence
+from playground.training.callback import Emit, Probes, Watch
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of
 from playground.training.measuring import measure, speed_key_here, work_of
 from playground.training.meter import mapped_weights
 from playground.training.rows import Rows
 from playground.training.scales import changes, figures, share_that_ends
 from playground.training.trainer import RunTrainer, build_trainer
-from playground.training.verdict import Evidence
-from playground.training.watch import Emit, Probes, Watch
 
 
 @dataclass(frozen=True)

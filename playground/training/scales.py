@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.bootstrap import paired_change
+from playground.runs.bootstrap import paired_change
 from playground.training.trainer import Score
 
 SCALES = ("train", "held_out", "general")

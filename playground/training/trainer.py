@@ -25,7 +25,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from playground.core.settings import TrainSettings
 from playground.models.devices import Choice
-from playground.planning import Plan
+from playground.runs.plan import Plan
 from playground.training.checkpoints import publish_checkpoint
 from playground.training.head import score_supervised_only
 from playground.training.meter import Meter

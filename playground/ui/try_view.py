@@ -7,7 +7,7 @@ from typing import Any
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence, localise, say
-from playground.try_table import CHANGES, DEAD_BAND, Row, figure, printable, signed
+from playground.runs.try_table import CHANGES, DEAD_BAND, Row, figure, printable, signed
 from playground.ui.markup import empty, escape, icon
 from playground.ui.probes_view import source_words
 

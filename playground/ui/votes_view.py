@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from playground.core.i18n import Sentence, say
+from playground.runs.votes import LeftOut, Tally
 from playground.ui.markup import empty, escape, icon
-from playground.votes import LeftOut, Tally
 
 
 def votes_view(

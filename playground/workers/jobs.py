@@ -31,8 +31,8 @@ from playground.data.readers import parse
 from playground.data.report import chips, full_report, summary
 from playground.data.run_inputs import lengths, write_extras
 from playground.data.source import Source
-from playground.held_out_questions import held_out_questions as questions_of
-from playground.runs import TEMPLATE, RunFolder
+from playground.runs.held_out_questions import held_out_questions as questions_of
+from playground.runs.store import TEMPLATE, RunFolder
 from playground.templates.catalogue import gallery, template_source, training_twin
 from playground.templates.compare import compare
 from playground.templates.doctor import TemplateFacts, diagnose, examine, explain_refusal

@@ -15,7 +15,7 @@ import psutil
 from playground.core.errors import LimitError, WorkerError
 from playground.core.i18n import say
 from playground.core.settings import Limits
-from playground.runs import FINISHED, RunFolder, RunStore
+from playground.runs.store import FINISHED, RunFolder, RunStore
 from playground.workers.child import Child
 
 _MODULE = "playground.workers.train"

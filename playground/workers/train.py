@@ -29,8 +29,8 @@ from playground.core.errors import InputError, LimitError, PlaygroundError, Work
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.models import devices
-from playground.runs import SPEEDS, RunFolder
-from playground.speed_book import SpeedBook
+from playground.runs.store import SPEEDS, RunFolder
+from playground.runs.throughput import SpeedBook
 from playground.templates.renderer import load_tokenizer
 
 _terminated = False

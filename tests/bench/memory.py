@@ -2,7 +2,7 @@
 
 Each case is two steps in a process of its own, as the train process takes them, on rows that are all as long as is kept
 and supervised but for a short question: the most that a batch of this size can need. The figures stand in
-playground/memory.py and tests/test_memory.py. On a CPU.
+playground/runs/memory.py and tests/test_memory.py. On a CPU.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from playground.core.settings import TrainSettings
-from playground.memory import estimate
 from playground.models import devices
 from playground.models.catalogue import DEFAULT
 from playground.models.shape import ModelShape
 from playground.models.weights import fetch
+from playground.runs.memory import estimate
 from playground.training.meter import mapped_weights
 from tests.runs import a_trainer
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.bootstrap import paired_change
+from playground.runs.bootstrap import paired_change
 from playground.ui.history_view import runs_table
 from playground.ui.probes_view import looks_shown, marked_change, probes_mark, probes_view
 from playground.ui.readings_view import change_of, readings_view, wanted_words

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from playground.runs.votes import LeftOut, Tally
 from playground.ui.votes_view import votes_view
-from playground.votes import LeftOut, Tally
 
 
 def pairs(*tallies, language="en", **given):

@@ -8,7 +8,7 @@ import pytest
 from playground.core.errors import InputError, LimitError
 from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.data.source import Source
-from playground.runs import RunFolder
+from playground.runs.store import RunFolder
 from playground.templates.catalogue import template_source
 from playground.templates.renderer import Renderer
 from playground.workers import jobs

@@ -17,7 +17,7 @@ import pytest
 
 from playground.core.errors import LimitError, WorkerError
 from playground.core.settings import Limits
-from playground.runs import FINISHED, RunStore
+from playground.runs.store import FINISHED, RunStore
 from playground.workers import run_queue
 from playground.workers.child import ROOT
 from playground.workers.run_queue import RunQueue
@@ -27,7 +27,7 @@ STAND_IN = '''
 """A stand-in for playground.workers.train."""
 import json, os, signal, sys, time
 from pathlib import Path
-from playground.runs import RunFolder
+from playground.runs.store import RunFolder
 
 asked_to_end = []
 signal.signal(signal.SIGTERM, lambda *_: asked_to_end.append(1))

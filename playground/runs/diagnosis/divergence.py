@@ -7,11 +7,10 @@ import math
 import numpy as np
 
 from playground.core.i18n import Sentence, say
-from playground.curve_reading import next_run
-from playground.curve_reading.by_heart import is_down_since
-from playground.curve_reading.reading import Context, Reading
-from playground.curve_reading.series import Curves, Floats, noise, window
-from playground.curve_reading.thresholds import (
+from playground.runs.diagnosis import next_run
+from playground.runs.diagnosis.overfitting import is_down_since
+from playground.runs.diagnosis.series import Curves, Floats, noise, number, window
+from playground.runs.diagnosis.thresholds import (
     BATCH_NOISE,
     CALM_STEPS,
     DIVERGED_HELD_OUT,
@@ -28,7 +27,7 @@ from playground.curve_reading.thresholds import (
     SURE,
     TURN_SHARE,
 )
-from playground.curve_reading.wording import number
+from playground.runs.diagnosis.types import Context, Reading
 
 _BEFORE = 9
 """Steps before a step that it is held against."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from playground.curve_reading.reading import Context
-from playground.curve_reading.thresholds import USUAL_LEARNING_RATES
+from playground.runs.diagnosis.thresholds import USUAL_LEARNING_RATES
+from playground.runs.diagnosis.types import Context
 
 _LEAST_RATE, _MOST_RATE = 1e-8, 1.0
 _MOST_EPOCHS, _LEAST_EPOCHS = 1000.0, 0.01

@@ -23,7 +23,7 @@ from playground.core.messages import Message
 from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.data.few_shot import context_tokens, last_question
 from playground.data.split import look_sample
-from playground.runs import RunFolder
+from playground.runs.store import RunFolder
 from playground.templates.renderer import Renderer
 
 MOST_QUESTIONS = 32

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCardData
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import say
 from playground.models.catalogue import entry
-from playground.runs import TEMPLATE, RunFolder
+from playground.runs.store import TEMPLATE, RunFolder
 
 KINDS = ("adapter", "card")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")

@@ -21,7 +21,7 @@ import orjson
 
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_whole
-from playground.planning import Speed
+from playground.runs.plan import Speed
 
 ENTRIES = 200
 """Speeds remembered; the oldest go first."""

@@ -20,7 +20,7 @@ from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_whole
 from playground.data.split import look_sample
-from playground.planning import Plan
+from playground.runs.plan import Plan
 from playground.training.checkpoints import offer_adapter, save_adapter
 from playground.training.meter import give_back_memory
 from playground.training.rows import Rows

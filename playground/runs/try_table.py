@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from playground.answer_scores import AnswerScores, are_json, score_answer
-from playground.bootstrap import paired_change
 from playground.core.i18n import Sentence, say
+from playground.runs.answer_scores import AnswerScores, are_json, score_answer
+from playground.runs.bootstrap import paired_change
 
 Row = dict[str, Any]
 SIDES = ("base", "tuned")

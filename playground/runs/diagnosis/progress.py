@@ -7,10 +7,9 @@ import math
 import numpy as np
 
 from playground.core.i18n import say
-from playground.curve_reading import next_run
-from playground.curve_reading.reading import Context, Reading
-from playground.curve_reading.series import Curves, noise, share
-from playground.curve_reading.thresholds import (
+from playground.runs.diagnosis import next_run
+from playground.runs.diagnosis.series import Curves, noise, number, percent, share
+from playground.runs.diagnosis.thresholds import (
     ACTIVE_SHARE,
     EARLY_STEPS,
     FALLING,
@@ -28,7 +27,7 @@ from playground.curve_reading.thresholds import (
     USUAL_LEARNING_RATES,
     WEAK_SCALE,
 )
-from playground.curve_reading.wording import number, percent
+from playground.runs.diagnosis.types import Context, Reading
 
 
 def too_early(curves: Curves, context: Context) -> Reading | None:

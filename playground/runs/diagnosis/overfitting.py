@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from playground.core.i18n import say
-from playground.curve_reading import next_run
-from playground.curve_reading.reading import Context, Reading
-from playground.curve_reading.series import Curves, window
-from playground.curve_reading.thresholds import (
+from playground.runs.diagnosis import next_run
+from playground.runs.diagnosis.series import Curves, number, times, window
+from playground.runs.diagnosis.thresholds import (
     FALLING,
     FELL_SHARE,
     FEW_ROWS,
@@ -22,7 +21,7 @@ from playground.curve_reading.thresholds import (
     VERY_FEW_ROWS,
     ZERO_HELD_OUT,
 )
-from playground.curve_reading.wording import number, times
+from playground.runs.diagnosis.types import Context, Reading
 
 
 def is_down_since(curves: Curves, step: float) -> bool:

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from playground.curve_reading import by_heart, learning, trouble
-from playground.curve_reading.reading import Context, Reading
-from playground.curve_reading.series import Curves
-from playground.curve_reading.thresholds import MOST_READINGS
+from playground.runs.diagnosis import divergence, overfitting
+from playground.runs.diagnosis import progress as learning
+from playground.runs.diagnosis.series import Curves
+from playground.runs.diagnosis.thresholds import MOST_READINGS
+from playground.runs.diagnosis.types import Context, Reading
 
 __all__ = ["Context", "Reading", "read"]
 
@@ -31,17 +32,17 @@ def read(metrics: Sequence[Mapping[str, Any]], context: Context) -> list[Reading
     `metrics` are those of Backend.run, a row a step, None where nothing was measured. About 4 ms for 2,000 steps.
     """
     curves = Curves.of(metrics)
-    broken = trouble.not_finite(curves, context)
+    broken = divergence.not_finite(curves, context)
     if broken is not None:
         return [broken]
     if not curves.count:
         return [learning.unclear(curves)] if context.state == "running" else []
-    ran_away = trouble.diverging(curves, context)
+    ran_away = divergence.diverging(curves, context)
     if ran_away is not None:
         return [ran_away]
     course = _course(curves, context)
     is_by_heart = any(reading.code in ("overfitting", "memorising") for reading in course)
-    rows = [by_heart.too_few_rows(curves, context, is_by_heart), by_heart.no_held_out(curves, context)]
+    rows = [overfitting.too_few_rows(curves, context, is_by_heart), overfitting.no_held_out(curves, context)]
     found = [*course, *(reading for reading in rows if reading is not None)]
     if any(reading.severity == "warning" for reading in found):
         found = [reading for reading in found if reading.severity != "good"]
@@ -53,11 +54,11 @@ def _course(curves: Curves, context: Context) -> list[Reading]:
     early = learning.too_early(curves, context)
     if early is not None:
         return [early]
-    shaky = trouble.unstable(curves, context)
+    shaky = divergence.unstable(curves, context)
     if shaky is not None:
         return [shaky]
-    forgot = by_heart.forgetting(curves, context)
-    by_rote = [by_heart.overfitting(curves, context), by_heart.memorising(curves, context)]
+    forgot = overfitting.forgetting(curves, context)
+    by_rote = [overfitting.overfitting(curves, context), overfitting.memorising(curves, context)]
     found = [reading for reading in (forgot, *by_rote) if reading is not None]
     if found:
         return found
