@@ -16,9 +16,9 @@ from playground.data.examples import bundled
 from playground.data.source import Source
 from playground.models import devices
 from playground.runs.plan import make_plan
+from playground.server.sandbox import jobs
 from playground.templates.renderer import load_tokenizer
 from playground.training.measuring import work_of
-from playground.workers import jobs
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
+from playground.server.backend import Backend
 
 pytest_plugins = ["tests.tiny"]
 

@@ -15,8 +15,8 @@ from playground.data.dataset import RowReader, as_row, prepare, require_trainabl
 from playground.data.readers import parse
 from playground.data.report import summary
 from playground.data.source import Source
+from playground.server.sandbox import jobs
 from playground.templates.renderer import Renderer
-from playground.workers import jobs
 
 pytest_plugins = ["tests.tiny"]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.backend import Backend
 from playground.core.errors import InputError, LimitError
 from playground.core.settings import Limits
 from playground.data.examples import BUNDLED, bundled
+from playground.server.backend import Backend
 
 pytest_plugins = ["tests.tiny"]
 

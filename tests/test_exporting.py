@@ -20,7 +20,7 @@ from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.runs.export import KINDS, export, model_card
 from playground.runs.store import TEMPLATE, RunStore
-from playground.workers.child import ROOT
+from playground.server.processes.child import ROOT
 
 pytest_plugins = ["tests.tiny"]
 

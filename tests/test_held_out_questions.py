@@ -12,8 +12,8 @@ import pytest
 from playground.core.settings import Limits, TrainSettings
 from playground.data.source import Source
 from playground.runs.held_out_questions import MOST_QUESTIONS, ROOM
-from playground.workers import jobs
-from playground.workers.sandbox import Sandbox
+from playground.server.sandbox import jobs
+from playground.server.sandbox.pool import Sandbox
 
 pytest_plugins = ["tests.tiny"]
 

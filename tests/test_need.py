@@ -16,10 +16,10 @@ from playground.core.settings import Limits, TrainSettings
 from playground.data.examples import bundled
 from playground.data.few_shot import ANSWER_TOKENS, EXAMPLE_TOKENS
 from playground.data.source import Source
-from playground.need import KNOWN, need
-from playground.workers import jobs
-from playground.workers.chat_client import ChatClient
-from playground.workers.sandbox import Sandbox
+from playground.server.need import KNOWN, need
+from playground.server.processes.chat_client import ChatClient
+from playground.server.sandbox import jobs
+from playground.server.sandbox.pool import Sandbox
 
 pytest_plugins = ["tests.tiny"]
 

@@ -21,8 +21,8 @@ from playground.core.errors import InputError, LimitError, ModelError, WorkerErr
 from playground.core.settings import Sampling
 from playground.models import devices as facts_module
 from playground.models.devices import device_facts, memory_of_this_machine, processor_name
-from playground.workers.chat_client import ChatClient
-from playground.workers.scoring_queue import ScoringQueue
+from playground.server.processes.chat_client import ChatClient
+from playground.server.processes.scoring_queue import ScoringQueue
 from tests.conftest import wait_for
 from tests.tiny import load_model
 
@@ -341,7 +341,7 @@ def test_a_cancelled_request_says_nothing_more_and_keeps_nothing(engine, scoring
 
 def test_answers_have_as_much_time_as_scores(engine, scorings, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("playground.workers.scoring_queue.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("playground.server.processes.scoring_queue.time.monotonic", lambda: clock[0])
     slices = []
 
     def advance(scoring, tokens):
@@ -362,7 +362,7 @@ def test_answers_have_as_much_time_as_scores(engine, scorings, monkeypatch):
 
 def test_slices_become_as_long_as_they_may_take(engine, scorings, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("playground.workers.scoring_queue.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("playground.server.processes.scoring_queue.time.monotonic", lambda: clock[0])
     seconds_a_token = 0.001
     slices = []
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.backend import Backend
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.settings import Limits
+from playground.server.backend import Backend
 from playground.templates.catalogue import gallery
 
 pytest_plugins = ["tests.tiny"]

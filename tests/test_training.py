@@ -20,9 +20,9 @@ from playground.data.source import Source
 from playground.models import devices
 from playground.runs.plan import FILLED, Speed
 from playground.runs.throughput import SpeedBook
+from playground.server.sandbox import jobs
 from playground.templates.renderer import Renderer, load_tokenizer
 from playground.training.trainer import keep_master_weights
-from playground.workers import jobs
 from tests.runs import Run, a_trainer, few_rows, start, train, write
 
 pytestmark = pytest.mark.model

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from playground.backend import Backend
 from playground.core.errors import InputError, NotFoundError
 from playground.core.settings import TrainSettings
 from playground.runs.plan import Speed, Work, make_plan
 from playground.runs.store import SPEEDS, RunFolder
 from playground.runs.throughput import SpeedBook, speed_key
+from playground.server.backend import Backend
 from tests.runs import few_rows
 
 pytest_plugins = ["tests.tiny"]

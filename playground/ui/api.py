@@ -14,9 +14,9 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
-from playground.backend import Backend
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.i18n import language_of, localise, say
+from playground.server.backend import Backend
 
 
 def add_endpoints(backend: Backend) -> None:

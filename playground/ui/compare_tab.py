@@ -10,10 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Sampling
+from playground.server.backend import Backend
 from playground.ui.answers import cancelled, exchange
 from playground.ui.choices import Choice, buttons, choices
 from playground.ui.events import QUICK, STREAM

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.server.backend import Backend
 from playground.ui.estimate_view import estimate_view, no_estimate
 from playground.ui.events import LIVE, PAGE, QUICK, STREAM
 from playground.ui.header import Header

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import NotFoundError, PlaygroundError
 from playground.core.i18n import Sentence, say
+from playground.server.backend import Backend
 from playground.ui.events import PAGE, QUEUED, QUICK
 from playground.ui.heading import heading
 from playground.ui.history_curves import DRAWN

@@ -13,8 +13,8 @@ from types import FrameType
 import gradio as gr
 
 from playground import __version__
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
+from playground.server.backend import Backend
 from playground.ui.page import build_page, launch_options
 
 

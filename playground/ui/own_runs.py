@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, say
+from playground.server.backend import Backend
 
 KEPT = 20
 """Runs remembered by one browser, newest first."""

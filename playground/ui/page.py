@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.paths import ASSETS
 from playground.core.settings import Limits
+from playground.server.backend import Backend
 from playground.ui import api
 from playground.ui.compare_tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.server.backend import Backend
 from playground.ui.events import LIVE, PAGE, QUEUED, QUICK
 from playground.ui.i18n import label, reader_language, told
 from playground.ui.markup import callout, escape, refusal

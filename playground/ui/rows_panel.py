@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.server.backend import Backend
 from playground.ui.events import PAGE, QUEUED, STREAM
 from playground.ui.header import Header
 from playground.ui.heading import heading

@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
 from playground.data.source import PACKED, SUFFIXES
+from playground.server.backend import Backend
 from playground.ui.choices import Choice, buttons, choices
 from playground.ui.events import PAGE, QUICK
 from playground.ui.i18n import label, reader_language, told

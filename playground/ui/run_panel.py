@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.server.backend import Backend
 from playground.ui.curve_group import SCRIPT as CURVES_SCRIPT
 from playground.ui.curve_group import curve_group
 from playground.ui.events import PAGE, QUEUED, QUICK

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.server.backend import Backend
 from playground.ui.chips import visible
 from playground.ui.events import LIVE, PAGE, QUEUED
 from playground.ui.i18n import label, reader_language

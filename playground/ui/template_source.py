@@ -14,9 +14,9 @@ from typing import Any
 import gradio as gr
 import orjson
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import LANGUAGES, localise, say
+from playground.server.backend import Backend
 from playground.ui.i18n import label
 
 RENEW = "() => { setTimeout(() => { const box = document.activeElement; if (box.select) box.select(); }, 100); }"

@@ -13,9 +13,9 @@ from typing import Any
 import gradio as gr
 import orjson
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
+from playground.server.backend import Backend
 from playground.ui.choices import Choice, buttons, choices
 from playground.ui.conversation_editor import conversation_editor
 from playground.ui.events import LIVE, PAGE, QUEUED, QUICK

@@ -134,7 +134,7 @@ def test_runs_wait_their_turn_and_one_whose_process_is_killed_fails_alone(
     wait_for_step(client, doomed)
     waiting = client.predict(last["run"], api_name="/run")
     assert waiting["state"] == "queued" and waiting["wait_s"] > 0
-    [process] = workers(tiny_app, "playground.workers.train")
+    [process] = workers(tiny_app, "playground.server.processes.train_process")
     process.kill()
     assert "died before the run was finished" in wait_for_state(client, doomed, "failed")["error"]
     wait_for_state(client, last["run"], "done")
@@ -146,7 +146,7 @@ def test_runs_wait_their_turn_and_one_whose_process_is_killed_fails_alone(
 def test_a_killed_chat_process_says_so_and_comes_back(tiny_app: App, client: Client) -> None:
     question = [{"role": "user", "content": "Tell me a very long story."}]
     before = client.predict(question, "", {"max_new_tokens": 8}, api_name="/reply")
-    [process] = workers(tiny_app, "playground.workers.chat")
+    [process] = workers(tiny_app, "playground.server.processes.chat_process")
     process.suspend()  # Or it might have answered by then.
     job = client.submit(question, "", {"max_new_tokens": 1000}, api_name="/reply")
     wait_for(lambda: job.outputs(), 120, "the question to be with it")

@@ -22,10 +22,10 @@ from typing import Any
 import psutil
 from transformers import AutoTokenizer
 
-from playground.backend import Backend
 from playground.core.settings import Limits
 from playground.models.catalogue import DEFAULT
 from playground.models.weights import fetch
+from playground.server.backend import Backend
 from tests.bench.preview import ARTIFACTS, figures, milliseconds, settle
 
 SIZES = (5_000, 10_000, 20_000, 50_000)

@@ -23,10 +23,10 @@ from typing import Any
 import psutil
 from transformers import AutoTokenizer
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.models.catalogue import DEFAULT
 from playground.models.weights import fetch
+from playground.server.backend import Backend
 from playground.templates.catalogue import template_source
 
 ARTIFACTS = Path(__file__).resolve().parent.parent / "artifacts"

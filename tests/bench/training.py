@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from playground.backend import Backend
 from playground.core.errors import PlaygroundError
 from playground.core.settings import Limits
 from playground.data.examples import bundled
+from playground.server.backend import Backend
 from tests.bench.preview import ARTIFACTS, settle
 
 Example = tuple[str, dict[str, Any]]

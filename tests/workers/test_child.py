@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from playground.workers.child import Child
+from playground.server.processes.child import Child
 
 PATIENCE_S = 30
 ECHO = """

@@ -15,10 +15,10 @@ from datasets.exceptions import DatasetNotFoundError
 from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import Sentence
 from playground.core.settings import Limits
-from playground.workers import rows_client
-from playground.workers.child import Child
-from playground.workers.fetch_rows import describe
-from playground.workers.rows_client import fetch_rows
+from playground.server.processes import hub_client
+from playground.server.processes.child import Child
+from playground.server.processes.fetch_rows import describe
+from playground.server.processes.hub_client import fetch_rows
 from tests.fake_hub import QUESTIONS, REPOS, FakeHub, Repo, card, jsonl
 
 PATIENCE_S = 100
@@ -171,7 +171,7 @@ def test_a_folder_of_the_server_that_is_called_like_a_dataset_is_not_read(hub, f
 
 
 def test_a_path_is_refused_before_anything_is_asked(hub, fetch, monkeypatch):
-    monkeypatch.setattr(rows_client, "Child", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(hub_client, "Child", lambda *_, **__: pytest.fail("a process was started"))
     for name in (str(fetch.folder), "../rows", "json", "./rows", "~/rows"):
         with pytest.raises(InputError, match="is not the name of a dataset"):
             fetch(name)
@@ -268,7 +268,7 @@ def test_a_process_that_dies_is_told(hub, fetch, monkeypatch):
         psutil.Process(child.pid).kill()
         return child
 
-    monkeypatch.setattr(rows_client, "Child", dying)
+    monkeypatch.setattr(hub_client, "Child", dying)
     with pytest.raises(WorkerError, match="ended unexpectedly .code -9"):
         fetch("tiny/parquet")
 
@@ -286,7 +286,7 @@ def started(monkeypatch):
             super().__init__(*arguments, **options)
             children.append(self)
 
-    monkeypatch.setattr(rows_client, "Child", Watched)
+    monkeypatch.setattr(hub_client, "Child", Watched)
     return children
 
 
@@ -305,7 +305,7 @@ def test_cancelling_ends_the_process_and_leaves_nothing(hub, fetch, started):
 
 def late_once(reached, monkeypatch):
     """Time is up as soon as somebody waits for a stuck file."""
-    monkeypatch.setattr(rows_client, "monotonic", lambda: 10.0**9 if reached.is_set() else 0.0)
+    monkeypatch.setattr(hub_client, "monotonic", lambda: 10.0**9 if reached.is_set() else 0.0)
 
 
 def test_rows_that_came_in_time_are_kept_with_a_note(hub, fetch, started, monkeypatch):
@@ -330,6 +330,6 @@ def test_no_row_in_time_is_told(hub, fetch, started, monkeypatch):
 
 def test_a_row_that_is_cut_in_two_when_time_is_up_does_not_count(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(b'{"a": 1}\n{"a": ')
-    came = rows_client._what_came({"name": "a/b", "seconds": 1}, tmp_path, {"notes": []})
+    came = hub_client._what_came({"name": "a/b", "seconds": 1}, tmp_path, {"notes": []})
     assert came["rows"] == 1
     assert (tmp_path / "rows.jsonl").read_bytes() == b'{"a": 1}\n'

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from playground.backend import Backend
 from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.server.backend import Backend
 
 pytest_plugins = ["tests.tiny"]
 

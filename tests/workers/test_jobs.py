@@ -9,9 +9,9 @@ from playground.core.errors import InputError, LimitError
 from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.data.source import Source
 from playground.runs.store import RunFolder
+from playground.server.sandbox import jobs
 from playground.templates.catalogue import template_source
 from playground.templates.renderer import Renderer
-from playground.workers import jobs
 
 pytest_plugins = ["tests.tiny"]
 

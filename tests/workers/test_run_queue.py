@@ -18,13 +18,13 @@ import pytest
 from playground.core.errors import LimitError, WorkerError
 from playground.core.settings import Limits
 from playground.runs.store import FINISHED, RunStore
-from playground.workers import run_queue
-from playground.workers.child import ROOT
-from playground.workers.run_queue import RunQueue
+from playground.server.processes import run_queue
+from playground.server.processes.child import ROOT
+from playground.server.processes.run_queue import RunQueue
 
 PATIENCE_S = 120
 STAND_IN = '''
-"""A stand-in for playground.workers.train."""
+"""A stand-in for playground.server.processes.train_process."""
 import json, os, signal, sys, time
 from pathlib import Path
 from playground.runs.store import RunFolder

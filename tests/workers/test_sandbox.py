@@ -21,9 +21,9 @@ from playground.core.errors import InputError, LimitError, PlaygroundError, Work
 from playground.core.i18n import Sentence
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.data.source import Source
+from playground.server.processes.child import ROOT
+from playground.server.sandbox.pool import Sandbox
 from playground.templates.renderer import Renderer
-from playground.workers.child import ROOT
-from playground.workers.sandbox import Sandbox
 
 pytest_plugins = ["tests.tiny"]
 
@@ -472,7 +472,7 @@ FROM_ELSEWHERE = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from playground.core.settings import Limits
-from playground.workers.sandbox import Sandbox
+from playground.server.sandbox.pool import Sandbox
 box = Sandbox(Limits(), 1)
 box.start()
 box.run("warm_up", "", seconds=60.0)

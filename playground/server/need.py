@@ -16,7 +16,7 @@ from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits, Sampling, TrainSettings
 from playground.data.source import Source
 from playground.runs.bootstrap import Interval, interval, paired_change
-from playground.workers.chat_client import ChatClient
+from playground.server.processes.chat_client import ChatClient
 
 Tell = Callable[[dict[str, Any]], None]
 

@@ -1,4 +1,6 @@
-"""`python -m playground.workers.fetch_rows FOLDER`: the first rows of a dataset on the Hub, into FOLDER/rows.jsonl.
+"""`python -m playground.server.processes.fetch_rows FOLDER`: rows from the Hub.
+
+The first rows of a dataset there, into FOLDER/rows.jsonl.
 
 One line in:  {"name", "config", "split", "count", "bytes", "memory", "seconds", "token": text or false}
 Out, one JSON object a line:

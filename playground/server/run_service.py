@@ -23,15 +23,15 @@ from playground.core.settings import Limits, TrainSettings
 from playground.core.settings.presets import PRESETS
 from playground.data.source import Source, read_source
 from playground.models.shape import ModelShape
-from playground.need import need
 from playground.runs import diagnosis, memory
 from playground.runs.plan import Plan, Speed, Work, make_plan, sentence
 from playground.runs.store import FINISHED, SPEEDS, Progress, RunStore
 from playground.runs.throughput import SpeedBook, speed_key
+from playground.server.need import need
+from playground.server.processes.chat_client import ChatClient
+from playground.server.processes.run_queue import RunQueue
+from playground.server.sandbox.pool import Sandbox
 from playground.ui.report_page import report_html
-from playground.workers.chat_client import ChatClient
-from playground.workers.run_queue import RunQueue
-from playground.workers.sandbox import Sandbox
 
 _TITLE = 80
 """Longest name of a run, in characters."""

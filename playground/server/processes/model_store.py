@@ -10,7 +10,7 @@ from typing import Any
 from playground.core.errors import ModelError, PlaygroundError, WorkerError, unpack_error
 from playground.core.i18n import Sentence, say, unpack
 from playground.models.weights import check_folder
-from playground.workers.child import Child
+from playground.server.processes.child import Child
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Shelf:
             place = self._places[name, with_weights] = Place()
         key = (name, with_weights)
         Child(
-            "playground.workers.fetch",
+            "playground.server.processes.fetch_model",
             name,
             "weights" if with_weights else "tokenizer",
             on_message=lambda message: self._hear(key, message),

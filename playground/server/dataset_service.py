@@ -14,8 +14,8 @@ from typing import Any
 
 from playground.core.settings import DatasetOptions, Limits
 from playground.data.source import read_source
-from playground.workers.rows_client import fetch_rows
-from playground.workers.sandbox import Sandbox
+from playground.server.processes.hub_client import fetch_rows
+from playground.server.sandbox.pool import Sandbox
 
 
 class DatasetDesk(ABC):

@@ -22,16 +22,16 @@ from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.data.examples import BUNDLED, bundled
 from playground.data.source import read_source
-from playground.dataset_desk import DatasetDesk
 from playground.models.catalogue import CATALOGUE, model_name
 from playground.runs import export as exporting
 from playground.runs.store import RunFolder, RunStore
-from playground.template_lab import TemplateLab
-from playground.training_desk import TrainingDesk
-from playground.workers.chat_client import ChatClient
-from playground.workers.run_queue import RunQueue
-from playground.workers.sandbox import Sandbox
-from playground.workers.shelf import Shelf
+from playground.server.dataset_service import DatasetDesk
+from playground.server.processes.chat_client import ChatClient
+from playground.server.processes.model_store import Shelf
+from playground.server.processes.run_queue import RunQueue
+from playground.server.run_service import TrainingDesk
+from playground.server.sandbox.pool import Sandbox
+from playground.server.template_service import TemplateLab
 
 _FETCH_PATIENCE_S = 900.0
 _POLL_S = 0.2

@@ -14,9 +14,9 @@ from typing import Any
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions
+from playground.server.sandbox.pool import Sandbox
 from playground.templates.catalogue import gallery
 from playground.templates.samples import samples
-from playground.workers.sandbox import Sandbox
 
 
 class TemplateLab(ABC):

@@ -1,4 +1,4 @@
-"""`python -m playground.workers.chat`: the process that owns the model that answers.
+"""`python -m playground.server.processes.chat_process`: the process that owns the model that answers.
 
 In, one JSON object a line:
     {"op": "reply", "id": ..., "base": {"folder": ..., "quantization": ...},
@@ -41,8 +41,8 @@ from playground.core.i18n import pack, say
 from playground.core.settings import Sampling
 from playground.models import devices
 from playground.models.devices import device_facts
+from playground.server.processes.scoring_queue import ScoringQueue
 from playground.templates.renderer import load_tokenizer
-from playground.workers.scoring_queue import ScoringQueue
 
 _MOST_ROWS = 64
 _MOST_TOKENS = 32_768

@@ -16,9 +16,9 @@ from playground.core.errors import LimitError, WorkerError
 from playground.core.i18n import say
 from playground.core.settings import Limits
 from playground.runs.store import FINISHED, RunFolder, RunStore
-from playground.workers.child import Child
+from playground.server.processes.child import Child
 
-_MODULE = "playground.workers.train"
+_MODULE = "playground.server.processes.train_process"
 _REST_S = 20.0
 """Seconds between the end of a run and the start of the next warm process, unless somebody waits for one."""
 _START_S = 15.0

@@ -18,7 +18,7 @@ from playground.core.i18n import say, unpack
 from playground.core.settings import Limits
 from playground.data.hub import check_count, note_time, nothing_in_time, parse_name
 from playground.models.weights import Report
-from playground.workers.child import Child, Message
+from playground.server.processes.child import Child, Message
 
 SECONDS = 120.0
 """Longest that fetching may take; what has come by then is kept."""
@@ -67,7 +67,7 @@ def _run(order: dict[str, Any], work: Path, on_progress: Report, is_cancelled: C
     deadline = monotonic() + order["seconds"]
     heard: queue.Queue[Message] = queue.Queue()
     child = Child(
-        "playground.workers.fetch_rows",
+        "playground.server.processes.fetch_rows",
         str(work.resolve()),
         on_message=heard.put,
         on_end=lambda code: heard.put({"ended": code}),

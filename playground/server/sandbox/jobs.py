@@ -47,7 +47,7 @@ _PREVIEW_ROWS = 3
 
 
 def tell(value: Any) -> None:
-    """Say how a job comes on; the worker process puts its line to the app in place of this (nursery.py)."""
+    """Say how a job comes on; the worker process puts its line to the app in place of this (fork_server.py)."""
 
 
 def _renderer(folder: str, template: str, limits: Limits) -> Renderer:

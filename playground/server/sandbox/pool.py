@@ -2,7 +2,7 @@
 
 Jinja's sandbox stops attribute escapes, not time and memory; `"a" * 300_000_000` is folded while compiling. So every
 job runs in a worker process with a deadline and a cap on memory: a job that goes too far costs its own worker, and
-another one is forked in milliseconds from a process that has the imports done and the tokenizer loaded (nursery.py).
+another is forked in milliseconds from a process that has the imports done and the tokenizer loaded (fork_server.py).
 
 Others should not notice. Most jobs are done at once; one that is not goes on at a lower priority, and leaves its place
 to the next one for one of the few places for slow jobs. Where those are taken and somebody waits, the job that has
@@ -38,7 +38,7 @@ from playground.core.i18n import say
 from playground.core.paths import ROOT
 from playground.core.settings import Limits
 
-_MODULE = "playground.workers.nursery"
+_MODULE = "playground.server.sandbox.fork_server"
 _LONG_JOBS = (
     "check_dataset", "write_rows", "row_lengths", "need_prompts", "held_out_questions", "dataset_rows", "clean_rows",
 )  # fmt: skip
@@ -253,7 +253,7 @@ class Sandbox:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             "HF_HUB_OFFLINE": "1",
-            "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",  # "PyTorch was not found": see nursery.py.
+            "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",  # "PyTorch was not found": see fork_server.py.
         }
         ours, theirs = Pipe()
         with theirs:

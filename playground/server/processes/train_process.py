@@ -1,4 +1,4 @@
-"""`python -m playground.workers.train`: a warm train process for one run.
+"""`python -m playground.server.processes.train_process`: a warm train process for one run.
 
 It imports torch, transformers, TRL and PEFT, says {"ready": true}, and waits for one line with what to do:
 

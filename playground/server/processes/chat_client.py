@@ -13,7 +13,7 @@ from typing import Any
 
 from playground.core.errors import PlaygroundError, WorkerError, unpack_error
 from playground.core.i18n import Sentence, say, unpack
-from playground.workers.child import Child, Message
+from playground.server.processes.child import Child, Message
 
 _HEARTBEAT_S = 1.0
 
@@ -103,7 +103,9 @@ class ChatClient:
                 if not start or self._closing:
                     return
                 with open(self._log, "ab") as log:
-                    self._child = Child("playground.workers.chat", on_message=self._hear, on_end=self._end, log=log)
+                    self._child = Child(
+                        "playground.server.processes.chat_process", on_message=self._hear, on_end=self._end, log=log
+                    )
             self._child.send(message)
 
     def _hear(self, message: Message) -> None:

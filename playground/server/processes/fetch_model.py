@@ -1,4 +1,6 @@
-"""`python -m playground.workers.fetch NAME [tokenizer]`: get a model's files, one JSON object a line on how it goes.
+"""`python -m playground.server.processes.fetch_model NAME [tokenizer]`: get a model's files.
+
+One JSON object a line on how it goes.
 
 {"line": sentence, "fraction": 0..1 or null}   while it works
 {"folder": path}                               at the end

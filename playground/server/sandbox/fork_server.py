@@ -32,14 +32,14 @@ if __name__ == "__main__":
 
 from playground.core.errors import LimitError, PlaygroundError, WorkerError, disk_is_full  # noqa: E402
 from playground.core.i18n import say  # noqa: E402
-from playground.workers import jobs  # noqa: E402
+from playground.server.sandbox import jobs  # noqa: E402
 
 _LOADING_S = 60.0
 """Longest time that loading a tokenizer may take."""
 
 
 def main() -> None:
-    """`python -m playground.workers.nursery DESCRIPTOR BYTES`: the first nursery, until the other end is closed."""
+    """`python -m playground.server.sandbox.fork_server DESCRIPTOR BYTES`: the first, until the other end is closed."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("700")  # When the machine runs out of memory, a worker is the one to go.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
