@@ -238,7 +238,7 @@ def test_brackets_are_closed_in_their_own_width() -> None:
 def test_collects_calls_of_the_markers() -> None:
     source = (
         "from playground.core import i18n\n"
-        "from playground.ui.i18n import label as title\n"
+        "from playground.ui.widgets.i18n import label as title\n"
         "from playground.core.i18n import say\n"
         "say('one ' 'two {n}', n=1)\n"
         "i18n.Sentence('three')\n"

@@ -31,7 +31,7 @@ from playground.server.need import need
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.run_queue import RunQueue
 from playground.server.sandbox.pool import Sandbox
-from playground.ui.report_page import report_html
+from playground.ui.run.report_page import report_html
 
 _TITLE = 80
 """Longest name of a run, in characters."""

@@ -10,24 +10,24 @@ import gradio as gr
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
 from playground.server.backend import Backend
-from playground.ui.estimate_view import estimate_view, no_estimate
-from playground.ui.events import LIVE, PAGE, QUICK, STREAM
-from playground.ui.header import Header
 from playground.ui.heading import heading
-from playground.ui.history import History
-from playground.ui.i18n import label, reader_language
-from playground.ui.markup import refusal, waiting
-from playground.ui.need_panel import NeedPanel
-from playground.ui.own_runs import remembered, with_run
-from playground.ui.rows_edits import Changes
-from playground.ui.rows_findings import pressable
-from playground.ui.rows_kept import KeptRows
-from playground.ui.rows_options import rows_settings
-from playground.ui.rows_panel import RowsPanel
-from playground.ui.run_panel import RunPanel, html
-from playground.ui.settings_form import SettingsForm
+from playground.ui.history.panel import History
+from playground.ui.rows.edits import Changes
+from playground.ui.rows.findings import pressable
+from playground.ui.rows.options import rows_settings
+from playground.ui.rows.panel import RowsPanel
+from playground.ui.rows.persistence import KeptRows
+from playground.ui.run.estimate import estimate_view, no_estimate
+from playground.ui.run.my_runs import remembered, with_run
+from playground.ui.run.need_panel import NeedPanel
+from playground.ui.run.panel import RunPanel, html
+from playground.ui.run.start_from import StartFrom
+from playground.ui.settings.form import SettingsForm
 from playground.ui.settings_live import ESTIMATE, estimate_look
-from playground.ui.start_from import StartFrom
+from playground.ui.widgets.events import LIVE, PAGE, QUICK, STREAM
+from playground.ui.widgets.header import Header
+from playground.ui.widgets.i18n import label, reader_language
+from playground.ui.widgets.markup import refusal, waiting
 
 # A refusal stays where the button is; only a run that started is worth moving the page for.
 _SHOW_RUN = """() => { if (!document.querySelector('#start-error .callout'))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from playground.ui.history_curves import DRAWN
+from playground.ui.history.overlay import DRAWN
 
 
 @dataclass

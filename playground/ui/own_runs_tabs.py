@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
-from playground.ui.events import PAGE, QUICK
-from playground.ui.own_runs import remembered
+from playground.ui.run.my_runs import remembered
+from playground.ui.widgets.events import PAGE, QUICK
 
 _SCRIPT = """
 const others = new BroadcastChannel("sft-playground-runs");

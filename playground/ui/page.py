@@ -10,14 +10,14 @@ from playground.core.paths import ASSETS
 from playground.core.settings import Limits
 from playground.server.backend import Backend
 from playground.ui import api
-from playground.ui.compare_tab import CompareTab
+from playground.ui.compare.tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab
-from playground.ui.header import Header
-from playground.ui.i18n import label, translations
 from playground.ui.own_runs_tabs import OtherTabs
-from playground.ui.rows_kept import KeptRows
-from playground.ui.template_tab import TemplateTab
+from playground.ui.rows.persistence import KeptRows
+from playground.ui.template.tab import TemplateTab
 from playground.ui.theme import theme
+from playground.ui.widgets.header import Header
+from playground.ui.widgets.i18n import label, translations
 
 STYLES = [ASSETS / "style.css", *sorted((ASSETS / "styles").glob("*.css"))]
 """The page's own style, then those of its larger pieces."""

@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 
 from playground.core.i18n import say
-from playground.ui.events import QUEUED, QUICK
-from playground.ui.i18n import label, reader_language
-from playground.ui.markup import escape
+from playground.ui.widgets.events import QUEUED, QUICK
+from playground.ui.widgets.i18n import label, reader_language
+from playground.ui.widgets.markup import escape
 
 
 class RunTemplate:

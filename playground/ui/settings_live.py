@@ -1,7 +1,7 @@
 """Looks at the settings after they were changed: one that draws what they are, and one that asks for an estimate.
 
-As `look.py`: a trigger only asks, and the element fires once when all that was set at once stands, and nothing came for
-a moment. So typing costs nothing, and a preset that sets a dozen widgets costs one request.
+As `debounce.py`: a trigger only asks, and the element fires once when all that was set at once stands, and nothing came
+for a moment. So typing costs nothing, and a preset that sets a dozen widgets costs one request.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
-from playground.ui.conversation_editor import conversation_editor
 from playground.ui.page import launch_options
+from playground.ui.template.conversation_editor import conversation_editor
 from tests.browser.bare import BarePages, give, told
 from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture, see
 from tests.conftest import wait_for

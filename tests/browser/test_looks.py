@@ -9,9 +9,9 @@ from collections.abc import Callable
 import gradio as gr
 import pytest
 
-from playground.ui.look import look
-from playground.ui.rows_live import rows_look
 from playground.ui.settings_live import DRAW_DELAY_MS, ESTIMATE_DELAY_MS, estimate_look, settings_look
+from playground.ui.widgets.debounce import look
+from playground.ui.widgets.live_work import rows_look
 from tests.browser.bare import BarePages, told
 
 pytestmark = pytest.mark.browser

@@ -15,9 +15,9 @@ from playwright.sync_api import Page, expect
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
-from playground.ui.i18n import reader_language
 from playground.ui.page import launch_options
-from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
+from playground.ui.template.token_view import empty_data, refusal_data, token_view, view_data
+from playground.ui.widgets.i18n import reader_language
 from tests.browser.bare import BarePages, give, told
 from tests.browser.conftest import LOCALES, SameBrowser, fits_its_width, picture, see
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import Sentence
-from playground.ui.report_page import report_html
+from playground.ui.run.report_page import report_html
 
 from .fake_rows import FakeRows
 

@@ -10,10 +10,10 @@ import gradio as gr
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import Sentence
-from playground.ui.history import History
-from playground.ui.need_panel import NeedPanel
+from playground.ui.history.panel import History
 from playground.ui.own_runs_tabs import OtherTabs
-from playground.ui.start_from import StartFrom
+from playground.ui.run.need_panel import NeedPanel
+from playground.ui.run.start_from import StartFrom
 
 from .fake_backend import FakeBackend
 from .fake_runs import a_story

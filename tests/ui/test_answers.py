@@ -1,5 +1,5 @@
 from playground.core.i18n import Sentence
-from playground.ui.answers import cancelled, exchange
+from playground.ui.compare.answers import cancelled, exchange
 
 from .fake_backend import answer
 

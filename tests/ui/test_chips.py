@@ -1,6 +1,6 @@
 from html.parser import HTMLParser
 
-from playground.ui.chips import TOKENS_SHOWN, chips, legend, visible
+from playground.ui.widgets.token_chips import TOKENS_SHOWN, chips, legend, visible
 
 from .fake_backend import TOKENS
 

@@ -6,8 +6,8 @@ import gradio as gr
 import pytest
 
 from playground.core.i18n import LANGUAGES
-from playground.ui import conversation_editor as module
-from playground.ui.conversation_editor import conversation_editor
+from playground.ui.template import conversation_editor as module
+from playground.ui.template.conversation_editor import conversation_editor
 
 MESSAGES = [
     {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": {}}}], "x": 1}

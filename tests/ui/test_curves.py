@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.ui.curve_group import columns_of, curve_group, value_words
-from playground.ui.curve_plots import drawn_plots, figure, tick_words
-from playground.ui.curves import POINTS, SMOOTHING, Frame, series, smooth, spread, thin, ticks
+from playground.ui.run.curve_charts import drawn_plots, figure, tick_words
+from playground.ui.run.curves import columns_of, curve_group, value_words
+from playground.ui.widgets.chart import POINTS, SMOOTHING, Frame, series, smooth, spread, thin, ticks
 
 from .fake_runs import a_story, curve
 

@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from playground.ui.length_plot import describe, length_plot
+from playground.ui.widgets.length_chart import describe, length_plot
 
 BINS = [{"start": 1, "end": 10, "rows": 4000}, {"start": 11, "end": 20, "rows": 0}, {"start": 21, "end": 30, "rows": 1}]
 LENGTHS = {"bins": BINS, "median": 8, "p95": 10, "max": 30}

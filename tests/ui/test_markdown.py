@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from playground.ui.markdown import answer_html
+from playground.ui.widgets.markdown import answer_html
 
 ALLOWED = {
     "div": {"class"}, "details": {"class", "open"}, "summary": set(), "span": {"class"}, "p": {"class"}, "br": set(),

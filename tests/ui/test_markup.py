@@ -1,6 +1,6 @@
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
-from playground.ui.markup import duration, escape, refusal
+from playground.ui.widgets.markup import duration, escape, refusal
 
 
 def test_escape_leaves_nothing_for_html_or_for_the_browsers_templates():

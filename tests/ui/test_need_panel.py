@@ -11,8 +11,8 @@ import pytest
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
-from playground.ui.need_panel import Looks
-from playground.ui.need_view import need_progress, need_view
+from playground.ui.run.need_panel import Looks
+from playground.ui.run.need_view import need_progress, need_view
 
 from .fake_history import NEED, FakeHistory, build
 

@@ -1,7 +1,7 @@
 import pytest
 
 from playground.core.i18n import Sentence
-from playground.ui.own_runs import KEPT, example_titles, known, remembered, run_choices, title, with_run, without
+from playground.ui.run.my_runs import KEPT, example_titles, known, remembered, run_choices, title, with_run, without
 
 from .fake_backend import FakeBackend, a_run
 

@@ -9,7 +9,7 @@ import pytest
 
 from playground.core.settings import TrainSettings
 from playground.ui.page import build_page, launch_options
-from playground.ui.settings_form import SettingsForm
+from playground.ui.settings.form import SettingsForm
 
 from .fake_backend import FakeBackend
 
@@ -61,7 +61,7 @@ def test_polling_and_stopping_never_wait_in_a_queue(page):
 def test_live_events_keep_order(page):
     live = [fn for fn in page.fns.values() if fn.name in ("show", "check")]
     assert len(live) == 2, "one event for all triggers: two could overtake each other"
-    # Rows keep their order by numbers, so that a newer look can stop an older one: see rows_live.py.
+    # Rows keep their order by numbers, so that a newer look can stop an older one: see live_work.py.
     assert {fn.name: fn.trigger_mode for fn in live} == {"show": "always_last", "check": "multiple"}
 
 

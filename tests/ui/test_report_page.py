@@ -10,8 +10,8 @@ import pytest
 from playground.core.errors import InputError
 from playground.core.i18n import LANGUAGES, Sentence
 from playground.core.settings import TrainSettings
-from playground.ui.glossary import glossary
-from playground.ui.report_page import report_html
+from playground.ui.run.glossary import glossary
+from playground.ui.run.report_page import report_html
 
 from .fake_runs import PROBES, a_story, curve
 
@@ -186,5 +186,5 @@ def test_a_long_run_with_many_long_answers_stays_small():
 
 
 def test_a_report_written_by_the_backend_brings_in_neither_gradio_nor_torch():
-    code = "import sys, playground.ui.report_page; print({'gradio', 'torch', 'transformers'} & set(sys.modules))"
+    code = "import sys, playground.ui.run.report_page; print({'gradio', 'torch', 'transformers'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -7,10 +7,10 @@ import pytest
 
 from playground.core.errors import InputError
 from playground.core.settings import DatasetOptions, TrainSettings
-from playground.ui import rows_options
 from playground.ui.finetune_tab import FinetuneTab
-from playground.ui.rows_desk import Desk
-from playground.ui.rows_edits import KNOWN, edits_for, source_mark, summary, with_edit, without_last
+from playground.ui.rows import options as rows_options
+from playground.ui.rows.edits import KNOWN, edits_for, source_mark, summary, with_edit, without_last
+from playground.ui.rows.state import Desk
 
 from .fake_backend import FakeBackend
 

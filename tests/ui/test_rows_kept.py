@@ -6,9 +6,9 @@ import gradio as gr
 import pytest
 
 from playground.ui.finetune_tab import FinetuneTab
-from playground.ui.rows_edits import source_mark, with_edit
-from playground.ui.rows_kept import MOST_BYTES, KeptRows, Restored, is_kept, rest_of, restored
-from playground.ui.rows_options import FORMED
+from playground.ui.rows.edits import source_mark, with_edit
+from playground.ui.rows.options import FORMED
+from playground.ui.rows.persistence import MOST_BYTES, KeptRows, Restored, is_kept, rest_of, restored
 
 from .fake_backend import FakeBackend
 from .test_rows_panel import MESSY, ROWS, Page

@@ -11,11 +11,11 @@ import pytest
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
 from playground.ui.finetune_tab import FinetuneTab
-from playground.ui.rows_columns import column_buttons, mapping_of
-from playground.ui.rows_desk import Desk
-from playground.ui.rows_live import Superseded, followed
-from playground.ui.rows_options import FORMED
-from playground.ui.rows_table import as_jsonl, as_line
+from playground.ui.rows.columns import column_buttons, mapping_of
+from playground.ui.rows.options import FORMED
+from playground.ui.rows.state import Desk
+from playground.ui.rows.table import as_jsonl, as_line
+from playground.ui.widgets.live_work import Superseded, followed
 
 from .fake_backend import FakeBackend
 

@@ -7,7 +7,7 @@ import pytest
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
-from playground.ui.run_panel import RunPanel
+from playground.ui.run.panel import RunPanel
 
 from .fake_backend import FakeBackend
 from .fake_runs import a_story, curve

@@ -2,10 +2,10 @@ import pytest
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
-from playground.ui.header import choice_name, megabytes, model_line, parameters
-from playground.ui.run_plan import memory_words, plan_lines
-from playground.ui.run_settings import changes_in_words, setting_value, settings_table
-from playground.ui.run_view import about, curve_mark, facts, figures, outcome, state_line
+from playground.ui.run.plan import memory_words, plan_lines
+from playground.ui.run.status import about, curve_mark, facts, figures, outcome, state_line
+from playground.ui.settings.names import changes_in_words, setting_value, settings_table
+from playground.ui.widgets.header import choice_name, megabytes, model_line, parameters
 
 from .fake_backend import a_run
 from .fake_runs import PLAN, a_story

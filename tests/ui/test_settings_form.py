@@ -15,13 +15,13 @@ from playground.core.i18n import Sentence
 from playground.core.settings import TrainSettings
 from playground.core.settings import file as settings_file
 from playground.core.settings.presets import PRESETS
-from playground.ui.estimate_view import estimate_view, memory_view, no_estimate, plan_view
 from playground.ui.finetune_tab import FinetuneTab
-from playground.ui.rows_options import FORMED
-from playground.ui.settings_file import loaded
-from playground.ui.settings_form import SettingsForm
-from playground.ui.settings_summary import plain
-from playground.ui.settings_values import completed, decided_by, from_widget, to_widget
+from playground.ui.rows.options import FORMED
+from playground.ui.run.estimate import estimate_view, memory_view, no_estimate, plan_view
+from playground.ui.settings.file import loaded
+from playground.ui.settings.form import SettingsForm
+from playground.ui.settings.summary import plain
+from playground.ui.settings.values import completed, decided_by, from_widget, to_widget
 
 from .fake_settings import GB, SettingsBackend, a_memory, a_plan, an_estimate
 

@@ -11,11 +11,11 @@ import pytest
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
 from playground.core.settings import RenderOptions
-from playground.ui.share_link import link_to, state_of
-from playground.ui.template_compare import ORIGINAL, SAME, comparison
-from playground.ui.template_controls import VARIABLES_SHOWN, asked, merged
-from playground.ui.template_source import EDITED, FILE, Desk, as_source, wish
-from playground.ui.template_tab import TemplateTab
+from playground.ui.template.compare import ORIGINAL, SAME, comparison
+from playground.ui.template.controls import VARIABLES_SHOWN, asked, merged
+from playground.ui.template.share_link import link_to, state_of
+from playground.ui.template.source import EDITED, FILE, Desk, as_source, wish
+from playground.ui.template.tab import TemplateTab
 
 from .fake_backend import CHATML, ZEPHYR, FakeBackend
 

@@ -8,7 +8,7 @@ import pytest
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
-from playground.ui.token_view import empty_data, refusal_data, token_view, view_data
+from playground.ui.template.token_view import empty_data, refusal_data, token_view, view_data
 
 PIECES = ["The", " quick", "\n", " 森", "👩", "<|im_end|>", "  ", "e\u0301"]
 

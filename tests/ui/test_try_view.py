@@ -11,8 +11,8 @@ import pytest
 from playground.core.errors import InputError
 from playground.core.i18n import LANGUAGES
 from playground.runs.try_table import compare_answers, summary
+from playground.ui.compare.try_view import FILTERS, filter_choices, try_view
 from playground.ui.page import STYLES
-from playground.ui.try_view import FILTERS, filter_choices, try_view
 from tests.test_try_table import BAD, GOOD, row
 
 HOSTILE = [

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.runs.bootstrap import paired_change
-from playground.ui.history_view import runs_table
-from playground.ui.probes_view import looks_shown, marked_change, probes_mark, probes_view
-from playground.ui.readings_view import change_of, readings_view, wanted_words
-from playground.ui.report_page import report_html
-from playground.ui.scales_view import gauge_words, judged, scales_view, signed
-from playground.ui.verdict_view import verdict_view
+from playground.ui.history.table import runs_table
+from playground.ui.run.diagnosis import change_of, readings_view, wanted_words
+from playground.ui.run.probes import looks_shown, marked_change, probes_mark, probes_view
+from playground.ui.run.report_page import report_html
+from playground.ui.run.scales import gauge_words, judged, scales_view, signed
+from playground.ui.run.verdict import verdict_view
 
 from .fake_runs import a_story, checks, looks, reading, scale, scales
 

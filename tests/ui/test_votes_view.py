@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from playground.runs.votes import LeftOut, Tally
-from playground.ui.votes_view import votes_view
+from playground.ui.compare.votes_view import votes_view
 
 
 def pairs(*tallies, language="en", **given):

@@ -1,0 +1,179 @@
+"""What was found in the rows, one item a kind: what it is, what it does to a run, which rows, what a click does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import orjson
+
+from playground.core.i18n import Sentence, localise, say
+from playground.ui.rows.edits import KNOWN, Edit, button_words, edit_word, summary
+from playground.ui.widgets.markup import escape, icon, severity_word
+
+NUMBERS_SHOWN = 12
+"""Row numbers as buttons in one finding; a dataset with one fault a row would fill the page."""
+_SCRIPT = (Path(__file__).parent / "buttons.js").read_text(encoding="utf-8")
+
+
+def pressable(elem_id: str, events: Sequence[str], value: str = "") -> gr.HTML:
+    """Shows HTML of the server's. Each `button_for` in it fires its event, one of `events`, with its values."""
+    # Gradio knows an event of one's own by finding its name in quotes in the script.
+    script = f"const EVENTS = {orjson.dumps(list(events)).decode()};\n{_SCRIPT}"
+    return gr.HTML(value, js_on_load=script, html_template="${value}", elem_id=elem_id, apply_default_css=False)
+
+
+def button_for(event: str, words: str, style: str = "", named: str = "", **given: Any) -> str:
+    """`named` says to screen readers what `words` alone would not."""
+    values = escape(orjson.dumps(given).decode())
+    name = f' aria-label="{escape(named)}"' if named else ""
+    return (
+        f'<button type="button" class="row-button {style}" data-event="{event}" data-given="{values}"{name}>'
+        f"{escape(words)}</button>"
+    )
+
+
+def kind_title(code: str) -> Sentence | None:
+    """A finding's kind in a few words; None for one without a name of its own."""
+    words = {
+        "not_json": say("Not readable"),
+        "not_an_object": say("No row"),
+        "bad_row": say("Not readable"),
+        "unusable": say("Not usable"),
+        "refused": say("Refused by the chat template"),
+        "too_long": say("Too long"),
+        "no_supervised_token": say("Nothing left to learn"),
+        "answer_cut": say("Answer cut off"),
+        "empty_answer": say("Empty answer"),
+        "outer_whitespace": say("Blanks around the words"),
+        "duplicate": say("Copies"),
+        "near_duplicate": say("Nearly copies"),
+        "near_duplicate_limits": say("Search for copies"),
+        "held_out_in_training": say("Held out and trained on"),
+        "contradiction": say("Contradicting answers"),
+        "control_tokens": say("Control tokens in the words"),
+        "dominating_row": say("One long row"),
+        "other_language": say("Another language"),
+        "private_data": say("Personal data or secrets"),
+        "role_order": say("Order of the roles"),
+        "repeated_answer": say("The same answer again and again"),
+        "seen_often": say("Rows seen often"),
+        "too_few_rows": say("Few rows"),
+        "duplicate_keys": say("A key twice"),
+        "cell_without_value": say("Formula without a value"),
+        "too_few_cells": say("Cells missing"),
+        "too_many_cells": say("Too many cells"),
+    }
+    return words.get(code)
+
+
+def changes_bar(edits: Sequence[Edit], language: str) -> str:
+    """What was changed so far and the way back. "" while nothing was."""
+    if not edits:
+        return ""
+    undo = button_for("undo", say("Undo").to(language), named=say("Undo the last change").to(language))
+    every = button_for("undo_all", say("Undo all").to(language)) if len(edits) > 1 else ""
+    return (
+        f'<div class="changes-bar" id="rows-changes" role="status">{icon("done")}'
+        f'<span class="changes-words">{escape(summary(edits, language))}</span>'
+        f'<span class="row-buttons">{undo}{every}</span></div>'
+    )
+
+
+def kinds_list(report: dict[str, Any], language: str) -> str:
+    """All kinds of findings, gravest first."""
+    kinds = report["codes"]
+    if not kinds:
+        nothing = say("Nothing to find fault with.") if report["usable_rows"] else None
+        return f'<p class="faultless">{icon("done")}<span>{escape(nothing.to(language))}</span></p>' if nothing else ""
+    return f'<ul class="findings">{"".join(_kind(place, kind, language) for place, kind in enumerate(kinds))}</ul>'
+
+
+def _kind(place: int, kind: dict[str, Any], language: str) -> str:
+    severity = severity_of(kind)
+    title = kind_title(kind["code"])
+    named = f'<strong class="finding-title">{escape(title.to(language))}</strong>' if title else ""
+    count = ""
+    if kind["rows"]:
+        count = (say("1 row") if len(kind["rows"]) == 1 else say("{rows} rows", rows=f"{len(kind['rows']):,}")).to(
+            language
+        )
+    told = [localise(text, language) for text in (kind["why"], kind["fix"]) if text]
+    # Japanese sentences follow each other without a space.
+    more = f'<span class="finding-more">{escape(("" if language == "ja" else " ").join(told))}</span>' if told else ""
+    counted = f'<span class="finding-rows">{escape(count)}</span>' if count else ""
+    acts = _numbers(place, kind, language) + _edits(place, kind, language)
+    return (
+        f'<li class="finding is-{severity}" data-code="{escape(kind["code"])}">{icon(severity)}<div>'
+        f'<span class="finding-head"><strong>{escape(severity_word(severity, language))}</strong>'
+        f"{named}{counted}</span>"
+        f'<span class="finding-message">{escape(localise(kind["message"], language))}</span>{more}'
+        f'{f"""<div class="finding-acts">{acts}</div>""" if acts else ""}</div></li>'
+    )
+
+
+def severity_of(finding: dict[str, Any]) -> str:
+    return finding["severity"] if finding["severity"] in ("error", "warning", "info") else "info"
+
+
+def _numbers(place: int, kind: dict[str, Any], language: str) -> str:
+    """The rows as buttons that open the viewer there."""
+    rows = kind["rows"]
+    if not rows:
+        return ""
+    buttons = [
+        button_for(
+            "go",
+            str(row),
+            "is-number",
+            say("Go to row {row}", row=row).to(language),
+            kind=place,
+            code=kind["code"],
+            row=row,
+        )
+        for row in rows[:NUMBERS_SHOWN]
+    ]
+    if len(rows) > NUMBERS_SHOWN:
+        more = say("and {count} more", count=f"{len(rows) - NUMBERS_SHOWN:,}").to(language)
+        buttons.append(button_for("go", more, "is-number", kind=place, code=kind["code"], row=rows[NUMBERS_SHOWN]))
+    lead = escape(say("Go to row").to(language))
+    return f'<span class="finding-numbers"><span class="numbers-lead">{lead}</span>{"".join(buttons)}</span>'
+
+
+def _edits(place: int, kind: dict[str, Any], language: str) -> str:
+    buttons = [
+        button_for(
+            "fix",
+            button_words(edit["do"], len(edit["rows"]), len(kind["rows"]), language),
+            kind=place,
+            code=kind["code"],
+            do=edit["do"],
+        )
+        for edit in kind["edits"]
+        if edit["do"] in KNOWN
+    ]
+    return f'<span class="row-buttons">{"".join(buttons)}</span>' if buttons else ""
+
+
+def row_findings(found: Sequence[dict[str, Any]], row: int, language: str) -> str:
+    """The findings of one row, see `Report.on_row`, each with its edits for that row alone."""
+    items = "".join(_of_row(finding, row, language) for finding in found)
+    return f'<ul class="row-findings">{items}</ul>' if items else ""
+
+
+def _of_row(finding: dict[str, Any], row: int, language: str) -> str:
+    severity = severity_of(finding)
+    words = finding["message"] or kind_title(finding["code"]) or say("Finding")
+    fix = f' <span class="finding-fix">{escape(localise(finding["fix"], language))}</span>' if finding["fix"] else ""
+    buttons = "".join(
+        button_for("fix_row", edit_word(do).to(language), row=row, code=finding["code"], do=do)
+        for do in finding["edits"]
+        if do in KNOWN
+    )
+    return (
+        f'<li class="is-{severity}">{icon(severity)}<div><strong>{escape(severity_word(severity, language))}</strong> '
+        f'<span class="finding-message">{escape(localise(words, language))}</span>{fix}'
+        f'<span class="row-buttons">{buttons}</span></div></li>'
+    )

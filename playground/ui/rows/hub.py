@@ -1,0 +1,130 @@
+"""Rows of a dataset on the Hugging Face Hub: what to fetch, how far it is, and a way to stop."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from playground.core.i18n import localise, say
+from playground.server.backend import Backend
+from playground.ui.rows.state import Desk
+from playground.ui.widgets.events import QUICK, STREAM
+from playground.ui.widgets.i18n import label, reader_language
+from playground.ui.widgets.live_work import followed
+from playground.ui.widgets.markup import callout, escape, icon, refusal
+
+ROWS = 500
+
+
+class HubRows:
+    def __init__(self, backend: Backend, desk: gr.State, file: gr.File) -> None:
+        """`file`: where the rows go that came."""
+        self.backend, self.desk, self.file = backend, desk, file
+        self.name = gr.Textbox(
+            label=label("Dataset on the Hugging Face Hub"),
+            info=label("owner/name, or the address of its page."),
+            placeholder="HuggingFaceTB/smoltalk",
+            max_lines=1,
+            elem_id="hub-name",
+        )
+        with gr.Row(elem_classes="settings-row"):
+            self.config = self._part(label("Config"), "hub-config")
+            self.split = self._part(label("Split"), "hub-split")
+            self.count = gr.Number(
+                ROWS, label=label("Number of rows"), info=label("The first ones."), precision=0, min_width=120,
+                elem_id="hub-count",
+            )  # fmt: skip
+        with gr.Row(elem_classes="actions"):
+            self.fetch = gr.Button(label("Fetch rows"), size="md", elem_id="hub-fetch")
+            self.cancel = gr.Button(label("Cancel"), size="md", variant="stop", visible=False, elem_id="hub-cancel")
+        self.status = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="hub-status")
+
+    def _part(self, title: Any, elem_id: str) -> gr.Dropdown:
+        return gr.Dropdown(
+            [],
+            value=None,
+            label=title,
+            info=label("Empty: the first."),
+            allow_custom_value=True,
+            min_width=120,
+            elem_id=elem_id,
+        )
+
+    def wire(self) -> None:
+        outputs = [self.status, self.fetch, self.cancel, self.config, self.split, self.file]
+        inputs = [self.desk, self.name, self.config, self.split, self.count]
+        given = {"inputs": inputs, "outputs": outputs, "trigger_mode": "multiple", **STREAM}
+        self.fetch.click(self.take, **given)
+        self.name.submit(self.take, **given)
+        self.cancel.click(self.stop_fetching, self.desk, [self.status, self.fetch, self.cancel], **QUICK)
+
+    def stop_fetching(self, request: gr.Request, desk: Desk) -> tuple[str, Any, Any]:
+        desk.fetching += 1
+        told = say("Fetching was cancelled. The rows that were here stay.").to(reader_language(request))
+        return callout("info", told), gr.update(interactive=True), gr.update(visible=False)
+
+    def take(
+        self, request: gr.Request, desk: Desk, name: str | None, config: Any, split: Any, count: float | None
+    ) -> Iterator[dict[Any, Any]]:
+        """Fetch in the background; the file that comes is put where an uploaded one would be."""
+        language = reader_language(request)
+        desk.fetching += 1
+        number = desk.fetching
+        wanted = int(count) if count is not None else ROWS
+
+        def work(tell: Any) -> dict[str, Any]:
+            return self.backend.hub_rows((name or "").strip(), str(config or ""), str(split or ""), wanted, tell)
+
+        yield {
+            self.status: _progress(0, wanted, language),
+            self.fetch: gr.update(interactive=False),
+            self.cancel: gr.update(visible=True),
+        }
+        ready = {self.fetch: gr.update(interactive=True), self.cancel: gr.update(visible=False)}
+        for kind, item in followed(work, lambda: desk.fetching == number):
+            if kind == "news":
+                yield {self.status: _progress(item.get("rows", 0), wanted, language)}
+            elif kind == "refused":
+                yield {self.status: refusal(item, language), **ready}
+            elif kind == "done":
+                yield {**self._arrived(item, language), **ready}
+        if desk.fetching != number:
+            yield {self.status: gr.skip()}  # Gradio sends the last update once more when a generator ends.
+
+    def _arrived(self, found: dict[str, Any], language: str) -> dict[Any, Any]:
+        """The file moves into Gradio's cache, which is cleared in time; the folder that it came in goes."""
+        path = Path(found["path"])
+        kept = gr.processing_utils.save_file_to_cache(path, cache_dir=self.file.GRADIO_CACHE)
+        shutil.rmtree(path.parent, ignore_errors=True)
+        said = [
+            say(
+                "{rows} rows of {name} are here (config {config}, split {split}).",
+                rows=f"{found['rows']:,}",
+                name=found["name"],
+                config=found["config"],
+                split=found["split"],
+            ).to(language),
+            *(localise(note, language) for note in found["notes"]),
+        ]
+        return {
+            self.status: callout("info", *said),
+            self.config: gr.update(choices=found["configs"], value=found["config"]),
+            self.split: gr.update(choices=found["splits"], value=found["split"]),
+            self.file: kept,
+        }
+
+
+def _progress(rows: int, wanted: int, language: str) -> str:
+    """How many rows came so far. Nothing is known of the size before the first one."""
+    line = say("Fetching: {rows} of {wanted} rows", rows=f"{rows:,}", wanted=f"{wanted:,}").to(language)
+    share = min(100 * rows / wanted, 100) if wanted > 0 else 0
+    bar = (
+        f'<div class="bar"><span style="width:{share:.0f}%"></span></div>'
+        if rows
+        else ('<div class="bar is-unknown"><span></span></div>')
+    )
+    return f'<div class="waiting-rows" role="status"><p>{icon("running")}<span>{escape(line)}</span></p>{bar}</div>'

@@ -1,0 +1,121 @@
+"""What a run will take, before it starts: how long, how much memory, what to change. Pure functions of
+`Backend.estimate`'s answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground.core.i18n import Sentence, localise, say
+from playground.ui.rows.findings import button_for
+from playground.ui.widgets.header import megabytes
+from playground.ui.widgets.markup import duration, escape, icon
+
+
+def no_estimate(language: str) -> str:
+    """Where there are no rows yet."""
+    words = say("What a run takes is estimated here as soon as there are rows.").to(language)
+    return f'<p class="estimate-none">{escape(words)}</p>'
+
+
+def estimate_view(estimate: dict[str, Any], language: str) -> str:
+    plan, memory = estimate["plan"], estimate["memory"]
+    line = localise(estimate["line"], language)
+    return (
+        f'<div class="estimate"><p class="estimate-line" role="status">{icon("queued")}<span>{escape(line)}</span></p>'
+        f"{plan_view(plan, bool(estimate['measured']), language) if plan else ''}"
+        f"{memory_view(memory, language) if memory else ''}</div>"
+    )
+
+
+def plan_view(plan: dict[str, Any], measured: bool, language: str) -> str:
+    """Steps, epochs and time as figures, and what ended the steps."""
+    figures = [
+        (say("Steps"), f"{plan['steps']:,}", ""),
+        (say("Epochs"), f"{plan['epochs']:.1f}", ""),
+        (say("Ends with"), bound(plan["bound_by"]).to(language), ""),
+        (say("Time"), *_time(plan, measured, language)),
+    ]
+    cells = "".join(
+        f"<div><dt>{escape(name.to(language))}</dt><dd>{escape(value)}{_note(note)}</dd></div>"
+        for name, value, note in figures
+    )
+    return f'<dl class="estimate-figures">{cells}</dl>'
+
+
+def bound(by: str) -> Sentence:
+    return {"time": say("the time"), "epochs": say("the epochs"), "steps": say("the steps")}.get(by, say("the steps"))
+
+
+def _note(words: str) -> str:
+    return f"<small>{escape(words)}</small>" if words else ""
+
+
+def _time(plan: dict[str, Any], measured: bool, language: str) -> tuple[str, str]:
+    if plan["seconds"] is None or not measured:
+        return "–", say("measured when the run starts").to(language)
+    parts = []
+    if plan.get("train_s") is not None:
+        parts.append(say("training {time}", time=duration(plan["train_s"], language)))
+    if plan.get("look_s"):
+        parts.append(say("evaluation {time}", time=duration(plan["look_s"], language)))
+    if plan.get("other_s") is not None:
+        parts.append(say("the rest {time}", time=duration(plan["other_s"], language)))
+    named = [part.to(language) for part in parts]
+    return duration(plan["seconds"], language), " · ".join(named)
+
+
+def memory_view(memory: dict[str, Any], language: str) -> str:
+    """A bar of the parts, as long as what there is or, where that is less, what is needed."""
+    total, available = memory["total"], memory["available"]
+    scale = max(total, available or 0, 1)
+    parts = [(localise(part["name"], language), part["bytes"]) for part in memory["parts"] if part["bytes"] > 0]
+    said = localise(memory["line"], language)
+    state = {True: "is-fitting", False: "is-too-large"}.get(memory["fits"], "is-unknown")
+    mark = icon({True: "done", False: "warning"}.get(memory["fits"], "info"))
+    end = f'<i style="left:{100 * available / scale:.2f}%"></i>' if available and available < scale else ""
+    return (
+        f'<div class="memory {state}"><p class="memory-line">{mark}<span>{escape(said)}</span></p>'
+        f'<div class="memory-bar" role="img" aria-label="{escape(_said(parts, total, available, language))}">'
+        f"{_segments(parts, scale)}{end}</div>{_legend(parts)}{_advice(memory['advice'], language)}</div>"
+    )
+
+
+def _segments(parts: list[tuple[str, int]], scale: float) -> str:
+    return "".join(
+        f'<span style="width:{100 * size / scale:.2f}%" title="{escape(name)}: {megabytes(size)}"></span>'
+        for name, size in parts
+    )
+
+
+def _legend(parts: list[tuple[str, int]]) -> str:
+    items = "".join(f"<li><b></b>{escape(name)} {escape(megabytes(size))}</li>" for name, size in parts)
+    return f'<ul class="memory-parts">{items}</ul>'
+
+
+def _said(parts: list[tuple[str, int]], total: int, available: int | None, language: str) -> str:
+    """The bar in words, for those who do not see it."""
+    named = ", ".join(f"{name} {megabytes(size)}" for name, size in parts)
+    if not available:
+        return say("Memory of {total}: {parts}", total=megabytes(total), parts=named).to(language)
+    return say(
+        "Memory of {total} out of {available}: {parts}",
+        total=megabytes(total),
+        available=megabytes(available),
+        parts=named,
+    ).to(language)
+
+
+def _advice(advice: list[dict[str, Any]], language: str) -> str:
+    items = "".join(
+        f"<li><span>{escape(localise(item['message'], language))}</span>"
+        f"{button_for('apply', _set(item, language), change={item['setting']: item['value']})}</li>"
+        for item in advice
+    )
+    return f'<ul class="memory-advice">{items}</ul>' if items else ""
+
+
+def _set(item: dict[str, Any], language: str) -> str:
+    value = item["value"]
+    shown = str(value).lower() if isinstance(value, bool) else value
+    return say("Set {name} to {value}", name=item["setting"], value=shown).to(language)

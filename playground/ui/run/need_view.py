@@ -1,0 +1,147 @@
+"""What the base already does, as HTML: its losses on one scale, its answers beside the expected ones, what it means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from playground.core.i18n import Sentence, localise, say
+from playground.ui.widgets.chart import ticks
+from playground.ui.widgets.markup import callout, escape, icon
+
+_MARKS = {"known": "done", "examples": "info", "both": "done", "tuning": "done", "untried": "info", "broken": "error"}
+_TEXT = 1_500
+"""Characters shown of a question or an answer; what is longer scrolls past anybody's patience."""
+
+
+def need_view(found: dict[str, Any], language: str) -> str:
+    """`found`: what `Backend.need` gives."""
+    rows = say("1 held-out row was looked at.") if found["rows"] == 1 else None
+    looked = rows or say("{rows} held-out rows were looked at.", rows=f"{found['rows']:,}")
+    notes = [localise(note, language) for note in found.get("notes") or []]
+    return (
+        f'<div class="need" id="need-result">{_verdict(found, language)}{_scale(found, language)}'
+        f"{callout('info', *notes) if notes else ''}{_answers(found.get('answers') or [], language)}"
+        f'<p class="need-rows">{escape(looked.to(language))}</p></div>'
+    )
+
+
+def _verdict(found: dict[str, Any], language: str) -> str:
+    mark = _MARKS.get(found.get("code", ""), "info")
+    gap = localise(found["gap"], language)
+    return (
+        f'<div class="need-verdict is-{mark}">{icon(mark)}<div><p class="need-words">'
+        f"{escape(localise(found['verdict'], language))}</p><p>{escape(gap)}</p></div></div>"
+    )
+
+
+# ---- the scale -------------------------------------------------------------------------------------------------
+
+
+def _scale(found: dict[str, Any], language: str) -> str:
+    """A line for each way of asking, from 0 (each token known) to what is highest. "" where nothing is a number."""
+    lines = [(say("Question alone"), found["plain"])]
+    examples = found.get("examples")
+    if examples:
+        count = examples["count"]
+        name = say("With 1 row as an example") if count == 1 else say("With {count} rows as examples", count=count)
+        lines.append((name, examples))
+    sound = [(name, part) for name, part in lines if _finite(part.get("loss"))]
+    if not sound:
+        return ""
+    right = 1.1 * max(value for _, part in sound for value in _ends(part)) or 1.0
+    body = "".join(_line(name, part, right, language) for name, part in sound)
+    reason = "" if examples else _no_examples(found, language)
+    title = say("Loss on the expected answers (nats a token)").to(language)
+    better = say("Less is better; the bar is the range that is likely (95 %).").to(language)
+    return (
+        f'<figure class="need-scale"><figcaption><strong>{escape(title)}</strong><span>{escape(better)}</span>'
+        f'</figcaption><div class="need-lines">{body}</div>{_axis(right)}{reason}</figure>'
+    )
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _ends(part: dict[str, Any]) -> list[float]:
+    return [value for value in (part["loss"], part.get("low"), part.get("high")) if _finite(value)]
+
+
+def _line(name: Sentence, part: dict[str, Any], right: float, language: str) -> str:
+    loss, ends = part["loss"], _ends(part)
+    left, width = min(ends) / right * 100, (max(ends) - min(ends)) / right * 100
+    has_range = _finite(part.get("low")) and _finite(part.get("high"))
+    said = f"{loss:.2f}"
+    span = f" ({part['low']:.2f} – {part['high']:.2f})" if has_range else ""
+    bar = f'<i class="need-range" style="left:{left:.2f}%;width:{width:.2f}%"></i>' if has_range else ""
+    return (
+        f'<div class="need-line"><span class="need-name">{escape(name.to(language))}</span>'
+        f'<span class="need-figure"><strong>{said}</strong>{escape(span)}</span><span class="need-track" '
+        f'aria-hidden="true">{bar}<i class="need-point" style="left:{loss / right * 100:.2f}%"></i></span></div>'
+    )
+
+
+def _axis(right: float) -> str:
+    marks = "".join(
+        f'<i style="left:{value / right * 100:.2f}%">{value:g}</i>' for value in ticks(0.0, right, 5) if value <= right
+    )
+    return f'<div class="need-axis" aria-hidden="true">{marks}</div>'
+
+
+def _no_examples(found: dict[str, Any], language: str) -> str:
+    why = found.get("reason") or say("Rows as examples in the prompt could not be tried: too few, or too long.")
+    return f'<p class="need-reason">{icon("info")}<span>{escape(localise(why, language))}</span></p>'
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------
+
+
+def _answers(answers: Sequence[dict[str, Any]], language: str) -> str:
+    if not answers:
+        return ""
+    title = say("What it answers").to(language)
+    cards = "".join(_answer(answer, language) for answer in answers)
+    return f'<section class="need-answers"><h3>{escape(title)}</h3>{cards}</section>'
+
+
+def _answer(answer: dict[str, Any], language: str) -> str:
+    ended = [*(answer.get("ended") or []), "", ""]
+    sides = [_side(say("Expected").to(language), answer["expected"], "", "is-expected", language)]
+    sides.append(_side(say("The base").to(language), answer["plain"], ended[0], "", language))
+    if answer.get("with_examples") is not None:
+        name = say("The base, with examples").to(language)
+        sides.append(_side(name, answer["with_examples"], ended[1], "", language))
+    number = say("Row {row}", row=answer["row"]).to(language)
+    return (
+        f'<article class="need-answer"><p class="need-question"><span class="row-number">{escape(number)}</span>'
+        f'<span class="need-text">{escape(_cut(answer["question"]))}</span></p>'
+        f'<div class="need-sides">{"".join(sides)}</div></article>'
+    )
+
+
+def _side(name: str, text: str, ended: str, style: str, language: str) -> str:
+    words = escape(_cut(text)) if text.strip() else f"<em>{escape(say('nothing').to(language))}</em>"
+    cut = f' <span class="need-cut">{escape(say("(cut off here)").to(language))}</span>' if ended == "length" else ""
+    return (
+        f'<div class="need-side {style}"><span class="need-side-name">{escape(name)}</span>'
+        f'<p class="need-text">{words}{cut}</p></div>'
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT else text[:_TEXT] + "…"
+
+
+def need_progress(fraction: float | None, line: str, language: str) -> str:
+    """How far it is. `fraction` None: it has only begun."""
+    share = 0.0 if fraction is None or not math.isfinite(fraction) else min(max(fraction, 0.0), 1.0) * 100
+    name = escape(say("Progress of the look at the base").to(language))
+    bar = (
+        f'<div class="bar is-unknown" role="progressbar" aria-label="{name}"><span></span></div>'
+        if fraction is None
+        else f'<div class="bar" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share:.0f}"><span style="width:{share:.0f}%"></span></div>'
+    )
+    return f'<div class="waiting-rows"><p role="status">{icon("running")}<span>{escape(line)}</span></p>{bar}</div>'

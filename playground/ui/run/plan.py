@@ -1,0 +1,125 @@
+"""What was planned and what it took: steps and time, memory estimated and used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground.core.i18n import Sentence, say
+from playground.ui.widgets.markup import escape
+
+
+def planned(run: dict[str, Any], language: str) -> str:
+    """ "" while no plan was made."""
+    lines = plan_lines(run)
+    if not lines:
+        return ""
+    rows = "".join(
+        f"<div><dt>{escape(name.to(language))}</dt><dd>{escape(said.to(language))}</dd></div>" for name, said in lines
+    )
+    return f'<dl class="run-plan">{rows}</dl>{_memory_bar(run.get("memory") or {})}'
+
+
+def plan_lines(run: dict[str, Any]) -> list[tuple[Sentence, Sentence]]:
+    """(name, what is said of it)."""
+    lines = []
+    if plan := run.get("plan") or {}:
+        lines.append((say("Plan"), _plan(plan)))
+    if took := seconds_taken(run):
+        lines.append((say("Time"), _time(took, plan.get("seconds"), run["state"])))
+    memory = run.get("memory") or {}
+    if memory.get("peak"):
+        lines.append((say("Memory"), memory_words(memory)))
+    if run.get("ended") is not None and (offered := _offered(run)):
+        lines.append((say("Adapter offered"), offered))
+    return lines
+
+
+def _offered(run: dict[str, Any]) -> Sentence | None:
+    if not run["has_adapter"]:
+        return say("none: nothing was saved")
+    if run.get("best_step") is None:
+        return None
+    if run["held_out_rows"]:
+        return say("that of step {step}, where the held-out loss was lowest", step=run["best_step"])
+    return say("that of step {step}, the last; nothing was held out", step=run["best_step"])
+
+
+def _plan(plan: dict[str, Any]) -> Sentence:
+    reasons = {
+        "time": say("as the time budget allows"),
+        "epochs": say("as the epochs ask"),
+        "steps": say("as was asked for"),
+    }
+    return say(
+        "{steps} steps of {rows} rows, each row seen {times} times; {reason}",
+        steps=f"{plan['steps']:,}",
+        rows=plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"],
+        times=f"{plan['epochs']:.1f}",
+        reason=reasons.get(plan.get("bound_by"), reasons["steps"]),
+    )
+
+
+def seconds_taken(run: dict[str, Any]) -> float | None:
+    """From the start of an ended run to its result."""
+    started, ended = run.get("started"), run.get("ended")
+    return None if started is None or ended is None else max(ended - started, 0.0)
+
+
+def _time(took: float, estimate: float | None, state: str) -> Sentence:
+    if not estimate:
+        return _said(took)
+    if state != "done":
+        return say("{took}; {estimate} were estimated for all of it", took=_said(took), estimate=_said(estimate))
+    percent = round(100 * (took - estimate) / estimate)
+    if percent > 0:
+        return say(
+            "{took}, {percent} % more than the {estimate} estimated",
+            took=_said(took),
+            percent=percent,
+            estimate=_said(estimate),
+        )
+    if percent < 0:
+        return say(
+            "{took}, {percent} % less than the {estimate} estimated",
+            took=_said(took),
+            percent=-percent,
+            estimate=_said(estimate),
+        )
+    return say("{took}, as estimated", took=_said(took))
+
+
+def _said(seconds: float) -> Sentence:
+    """As `markup.duration`, still to be said in a language."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return say("{seconds} s", seconds=whole)
+    return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+
+
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.2f} GB"
+
+
+def memory_words(memory: dict[str, Any]) -> Sentence:
+    used, estimated, available = memory["peak"], memory.get("estimated"), memory.get("available")
+    figures = {"used": gigabytes(used)}
+    if estimated and available:
+        return say(
+            "{used} used at the most; {estimated} were estimated, {available} there",
+            **figures,
+            estimated=gigabytes(estimated),
+            available=gigabytes(available),
+        )
+    if estimated:
+        return say("{used} used at the most; {estimated} were estimated", **figures, estimated=gigabytes(estimated))
+    return say("{used} used at the most", **figures)
+
+
+def _memory_bar(memory: dict[str, Any]) -> str:
+    """Used, with a mark at the estimate, of what there is; the words above say the same."""
+    used, estimated, available = (memory.get(name) for name in ("peak", "estimated", "available"))
+    if not (used and available):
+        return ""
+    share, mark = 100 * min(used / available, 1), 100 * min((estimated or 0) / available, 1)
+    line = f'<i style="left:{mark:.1f}%"></i>' if estimated else ""
+    return f'<div class="used-bar" aria-hidden="true"><span style="width:{share:.1f}%"></span>{line}</div>'

@@ -1,0 +1,271 @@
+"""A run's report as one HTML file: what was trained on what, what came of it, and how to do it again.
+
+It needs nothing but a browser: style and pictures are in it, it holds no script and asks no server. Everything that a
+person or a model wrote is escaped. Imports no Gradio, so that the backend can write it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from playground.core.i18n import Sentence, localise, say
+from playground.core.paths import ASSETS
+from playground.core.settings import TrainSettings
+from playground.ui.run.curve_charts import drawn_plots, figure
+from playground.ui.run.curves import columns_of, smoothing_note, table
+from playground.ui.run.diagnosis import readings_view
+from playground.ui.run.glossary import glossary
+from playground.ui.run.plan import plan_lines
+from playground.ui.run.probes import answer_words, looks_shown, source_words
+from playground.ui.run.scales import gauge, scale_of, scales_table, why_missing
+from playground.ui.run.verdict import verdict_view
+from playground.ui.settings.names import setting_value, settings_table
+from playground.ui.widgets.markup import escape, refusal
+
+_HERE = Path(__file__).resolve().parent
+_STYLES = (_HERE / "report_page.css", ASSETS / "styles" / "run.css")
+_ANSWER = 600
+_LOOKS = 6
+_ROW = 700
+_ROWS = 3
+_SOURCE = 4_000
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def report_html(run: dict[str, Any], rows: dict[str, Any] | None, language: str) -> str:
+    """The whole file.
+
+    `run`: as `Backend.run` gives it; of report.json it also reads versions {package: version}, device, dtype and
+    quantization where they are there. `rows`: None, or {name (what they were called), fingerprint (SHA-256 of
+    rows.jsonl), train_rows, samples [[{role, content}]] (a few training rows)}, each key optional.
+    """
+    rows = rows or {}
+    title = say("Report of a training run").to(language)
+    name = run.get("title") or rows.get("name") or run["model"]
+    parts = [
+        _summary(run, rows, language),
+        _result(run, language),
+        _scales(run, language),
+        _curves(run, language),
+        readings_view(run, language, buttons=False),
+        _probes(run, language),
+        _samples(rows, language),
+        _machine(run, language),
+        _settings(run, language),
+        _again(run, rows, language),
+        _glossary(language),
+    ]
+    return (
+        f'<!DOCTYPE html>\n<html lang="{escape(language)}"><head><meta charset="utf-8"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
+        '<meta name="color-scheme" content="light dark"/>'
+        f"<title>{escape(f'{title}: {name}')}</title><style>{_style()}</style></head>"
+        f'<body><main class="report"><header class="report-head"><p class="report-kind">{escape(title)}</p>'
+        f"<h1>{escape(name)}</h1></header>{''.join(parts)}"
+        f'<footer class="report-foot">{escape(say("Made with SFT Playground.").to(language))}</footer>'
+        "</main></body></html>\n"
+    )
+
+
+def _style() -> str:
+    css = "\n".join(_COMMENT.sub("", path.read_text(encoding="utf-8")) for path in _STYLES)
+    return "\n".join(line.strip() for line in css.splitlines() if line.strip())
+
+
+def _section(title: Sentence, body: str, language: str, name: str) -> str:
+    """ "" where there is no body."""
+    if not body:
+        return ""
+    return f'<section class="report-{name}"><h2>{escape(title.to(language))}</h2>{body}</section>'
+
+
+def _pairs(pairs: list[tuple[Sentence, Any]], language: str) -> str:
+    rows = "".join(
+        f"<div><dt>{escape(name.to(language))}</dt><dd>{escape(localise(said, language))}</dd></div>"
+        for name, said in pairs
+        if said not in (None, "")
+    )
+    return f'<dl class="report-pairs">{rows}</dl>' if rows else ""
+
+
+# ---- what was trained, and what came of it ---------------------------------------------------------------------
+
+
+def _summary(run: dict[str, Any], rows: dict[str, Any], language: str) -> str:
+    counts = None
+    if run.get("rows") is not None:
+        counts = say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"])
+    trained = run.get("trained_tokens")
+    begun = run.get("started") or run.get("created")
+    pairs = [
+        (say("Model"), run["model"]),
+        (say("Rows"), rows.get("name")),
+        (say("Number of rows"), counts),
+        (say("Supervised tokens"), f"{trained:,}" if trained else None),
+        (say("Trained further from"), run.get("start_from")),
+        (say("How it ended"), _end(run)),
+        (say("Date"), f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(begun))} UTC" if begun else None),
+        *plan_lines(run),
+    ]
+    return _section(say("What was trained"), _pairs(pairs, language), language, "summary")
+
+
+def _end(run: dict[str, Any]) -> Sentence:
+    steps = {"step": f"{run['step']:,}", "steps": f"{run['steps']:,}"}
+    ends = {
+        "done": say("finished after {step} of {steps} steps", **steps),
+        "stopped": say("stopped by hand after {step} of {steps} steps", **steps),
+        "failed": say("failed after {step} of {steps} steps", **steps),
+    }
+    return ends.get(run["state"], say("not finished when this was written: {step} of {steps} steps", **steps))
+
+
+def _result(run: dict[str, Any], language: str) -> str:
+    error = refusal(run["error"], language) if run.get("error") else ""
+    verdict = verdict_view(run, language)
+    if not verdict and not error:
+        verdict = (
+            f'<p class="absent">{escape(say("There is no verdict: the run has not come to its end.").to(language))}</p>'
+        )
+    return f"{error}{verdict}"
+
+
+def _scales(run: dict[str, Any], language: str) -> str:
+    names = ("train", "held_out", "general")
+    measured = {name: scale_of(run, name) for name in names}
+    missing = "".join(
+        f"<li>{escape(_scale_name(name).to(language))}: {escape(why_missing(name, run, before).to(language))}</li>"
+        for name, (before, after, _) in measured.items()
+        if before is None or after is None
+    )
+    listed = f'<ul class="absent">{missing}</ul>' if missing else ""
+    shown = scales_table(run, language) if any(before for before, _, _ in measured.values()) else ""
+    note = ""
+    if shown:
+        words = say(
+            "Loss in nats per token: lower is better. A change counts where its whole interval lies on one side of 0."
+        )
+        note = f'<p class="run-hint">{escape(words.to(language))}</p>'
+    return _section(say("Three scales"), f"{note}{shown}{listed}{gauge(run, language)}", language, "scales")
+
+
+def _scale_name(name: str) -> Sentence:
+    return {"train": say("Training rows"), "held_out": say("Held-out rows")}.get(name, say("Everyday questions"))
+
+
+def _curves(run: dict[str, Any], language: str) -> str:
+    metrics = run["metrics"]
+    plots = drawn_plots(metrics)
+    if not plots:
+        body = f'<p class="absent">{escape(say("No step was measured.").to(language))}</p>'
+        return _section(say("Curves"), body, language, "curves")
+    figures = "".join(figure(plot, metrics, run["steps"], run.get("best_step"), language) for plot in plots)
+    body = (
+        f'<div class="plots">{figures}</div><p class="curves-note">{escape(smoothing_note(language))}</p>'
+        f'<div class="table-scroll">{table(metrics, columns_of(metrics, plots), language)}</div>'
+    )
+    return _section(say("Curves"), body, language, "curves")
+
+
+# ---- what it says, and on what ---------------------------------------------------------------------------------
+
+
+def _probes(run: dict[str, Any], language: str) -> str:
+    probes, looks = run.get("probes") or [], looks_shown(run, _LOOKS)
+    if not probes or not looks:
+        return ""
+    items = "".join(_probe(place, probe, looks, language) for place, probe in enumerate(probes))
+    marked = say("What is new since the answer above it is underlined.")
+    return _section(
+        say("Answers over time"), f'<p class="run-hint">{escape(marked.to(language))}</p>{items}', language, "probes"
+    )
+
+
+def _probe(place: int, probe: dict[str, Any], looks: list[dict[str, Any]], language: str) -> str:
+    texts = [look["answers"][place]["text"] if place < len(look["answers"]) else "" for look in looks]
+    rows = "".join(
+        f'<tr><th scope="row">{look["step"]}</th><td>'
+        f"{answer_words(look, place, texts[number - 1] if number else None, _ANSWER, language)}</td></tr>"
+        for number, look in enumerate(looks)
+    )
+    if probe.get("expected"):
+        words = escape(say("Expected answer").to(language))
+        rows += f'<tr class="is-expected"><th scope="row">{words}</th><td>{_cut(probe["expected"], _ANSWER)}</td></tr>'
+    heads = "".join(f'<th scope="col">{escape(word.to(language))}</th>' for word in (say("Step"), say("Answer")))
+    source = escape(source_words(probe.get("source", "")).to(language))
+    return (
+        f'<h3 class="report-prompt"><span class="probe-source">{source}</span> {_cut(probe["prompt"], _ANSWER)}</h3>'
+        f'<table class="figures answers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    return escape(text[:most]) + ("…" if len(text) > most else "")
+
+
+def _samples(rows: dict[str, Any], language: str) -> str:
+    items = "".join(
+        f"<li>{''.join(_turn(turn) for turn in sample)}</li>" for sample in (rows.get("samples") or [])[:_ROWS]
+    )
+    return _section(
+        say("Some of the rows"), f'<ol class="report-samples">{items}</ol>' if items else "", language, "rows"
+    )
+
+
+def _turn(turn: dict[str, Any]) -> str:
+    content = turn.get("content")
+    text = content if isinstance(content, str) else orjson.dumps(content, default=str).decode()
+    return f"<p><strong>{escape(turn.get('role', ''))}</strong> {_cut(text, _ROW)}</p>"
+
+
+# ---- how ------------------------------------------------------------------------------------------------------
+
+
+def _machine(run: dict[str, Any], language: str) -> str:
+    pairs = [
+        (say("Device"), run.get("device") or (run.get("memory") or {}).get("device")),
+        (say("Number format"), run.get("dtype")),
+        (say("Base weights"), run.get("quantization")),
+        (say("Versions"), ", ".join(f"{name} {number}" for name, number in (run.get("versions") or {}).items())),
+    ]
+    notes = "".join(f"<li>{escape(localise(note, language))}</li>" for note in run["notes"])
+    listed = f'<ul class="run-notes">{notes}</ul>' if notes else ""
+    return _section(say("What it ran on, and why"), _pairs(pairs, language) + listed, language, "machine")
+
+
+def _settings(run: dict[str, Any], language: str) -> str:
+    settings = run.get("settings") or {}
+    if not settings:
+        return ""
+    shown = settings_table(settings, TrainSettings().to_dict(), language)
+    return _section(say("Settings"), f'<div class="table-scroll">{shown}</div>', language, "settings")
+
+
+def _again(run: dict[str, Any], rows: dict[str, Any], language: str) -> str:
+    settings = run.get("settings") or {}
+    said = say(
+        "Load the settings below from a file on the fine-tuning page, give the same rows and press Start training. The "
+        "same seed, rows, machine and versions give the same losses; on another machine they differ a little."
+    )
+    pairs = [
+        (say("Seed"), setting_value("seed", settings["seed"], language) if "seed" in settings else None),
+        (say("Fingerprint of the rows (SHA-256)"), rows.get("fingerprint")),
+        (say("Run"), run["run"]),
+    ]
+    source = orjson.dumps(settings, default=str, option=orjson.OPT_INDENT_2).decode()
+    listed = f'<pre class="report-json">{_cut(source, _SOURCE)}</pre>' if settings else ""
+    body = f"<p>{escape(said.to(language))}</p>{_pairs(pairs, language)}{listed}"
+    return _section(say("How to do it again"), body, language, "again")
+
+
+def _glossary(language: str) -> str:
+    terms = "".join(
+        f"<div><dt>{escape(term.to(language))}</dt><dd>{escape(meaning.to(language))}</dd></div>"
+        for term, meaning in glossary()
+    )
+    return _section(say("Terms"), f'<dl class="report-terms">{terms}</dl>', language, "terms")

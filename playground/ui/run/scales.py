@@ -1,0 +1,250 @@
+"""Three scales before and after: what was learned, what carries over to new rows, what was forgotten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from playground.core.i18n import Sentence, say
+from playground.ui.widgets.chart import ticks
+from playground.ui.widgets.markup import escape, icon
+
+GAUGE_LOW, GAUGE_HIGH = -0.25, 1.25
+"""Ends of the gauge in nats per token; what lies beyond is drawn at the end, with its number beside it."""
+_ACTIVE = ("queued", "running")
+
+
+def scales_view(run: dict[str, Any], language: str) -> str:
+    """The scales and the gauge of an ended run; "" while it goes, and where nothing was measured at all."""
+    scales = run.get("scales") or {}
+    if run["state"] in _ACTIVE or not scales.get("before"):
+        return ""
+    hint = say("Loss in nats per token, before and after training: lower is better.")
+    return (
+        f'<section class="scales"><h3>{escape(say("Three scales").to(language))}</h3>'
+        f'<p class="run-hint">{escape(hint.to(language))}</p>'
+        f'<div class="scale-list">{"".join(_scale(name, run, language) for name in ("train", "held_out", "general"))}'
+        f"</div>{gauge(run, language)}</section>"
+    )
+
+
+def _words(name: str) -> tuple[Sentence, Sentence]:
+    words = {
+        "train": (say("Learned"), say("Rows it was trained on")),
+        "held_out": (say("Generalised"), say("Held-out rows: it never saw them")),
+        "general": (say("Forgotten"), say("Everyday questions: nothing to do with the rows")),
+    }
+    return words[name]
+
+
+def _scale(name: str, run: dict[str, Any], language: str) -> str:
+    title, about = (escape(words.to(language)) for words in _words(name))
+    head = f'<h4>{title}</h4><p class="scale-about">{about}</p>'
+    before, after, change = scale_of(run, name)
+    if before is None or after is None:
+        figures = ""
+        if before is not None:
+            figures = f'<p class="scale-figures"><span class="scale-before">{before["loss"]:.3f}</span></p>'
+        why = escape(why_missing(name, run, before).to(language))
+        reason = f'<p class="scale-why">{icon("info")}<span>{why}</span></p>'
+        return f'<article class="scale is-missing">{head}{figures}{reason}</article>'
+    kind, said = judged(name, change)
+    rows = _rows(after, language)
+    return (
+        f'<article class="scale is-{kind}">{head}<p class="scale-figures"><span class="scale-before">'
+        f'{before["loss"]:.3f}</span> <span class="scale-arrow" aria-hidden="true">→</span>'
+        f'<span class="sr-only">{escape(say("then").to(language))}</span> '
+        f'<strong class="scale-after">{after["loss"]:.3f}</strong></p>{_dumbbell(before["loss"], after["loss"])}'
+        f'<p class="scale-said">{icon(_SIGNS[kind])}<span>{escape(said.to(language))}</span></p>'
+        f'<p class="scale-small">{escape(interval(change, language))}{escape(rows)}</p></article>'
+    )
+
+
+_SIGNS = {"better": "done", "worse": "warning", "same": "info", "unknown": "info"}
+
+
+def scale_of(run: dict[str, Any], name: str) -> tuple[Any, Any, Any]:
+    """(before, after, change) of one scale, each None where it was not measured or is no number.
+
+    A change may have no bounds: a single row says nothing about others.
+    """
+    scales = run.get("scales") or {}
+    before, after, change = ((scales.get(part) or {}).get(name) for part in ("before", "after", "change"))
+    before, after = (part if part and part["loss"] is not None else None for part in (before, after))
+    return before, after, change if change and change["mean"] is not None else None
+
+
+def has_bounds(change: dict[str, Any] | None) -> bool:
+    return change is not None and change["low"] is not None and change["high"] is not None
+
+
+def why_missing(name: str, run: dict[str, Any], before: dict[str, Any] | None) -> Sentence:
+    if before is not None:
+        return say("Not measured afterwards: the run ended before that.")
+    if name == "held_out":
+        return say("No rows were held out, so nothing says what it makes of new ones. Hold out a tenth next time.")
+    if name == "general":
+        return say("Everyday questions were not scored: the setting is off, or the run was cut short.")
+    return say("Not measured: the run ended before that.")
+
+
+def judged(name: str, change: dict[str, Any] | None) -> tuple[str, Sentence]:
+    """What the interval allows to be said: better, worse or the same."""
+    if change is None:
+        return "unknown", say("Whether that is more than chance was not measured.")
+    if not has_bounds(change):
+        return "unknown", say("Whether that is more than chance cannot be told from a single row.")
+    if change["high"] < 0:
+        words = {
+            "train": say("It fits its rows better."),
+            "held_out": say("What it learned carries over to new rows."),
+            "general": say("Nothing was forgotten; it even got better."),
+        }
+        return "better", words[name]
+    if change["low"] > 0:
+        words = {
+            "train": say("It fits its own rows worse than before."),
+            "held_out": say("It got worse at new rows: at best it learned its rows by heart."),
+            "general": say("It got worse at everyday questions: something was forgotten."),
+        }
+        return "worse", words[name]
+    words = {
+        "train": say("No change beyond chance."),
+        "held_out": say("No change beyond chance: nothing shows that it learned something that carries over."),
+        "general": say("No change beyond chance: nothing shows that it forgot anything."),
+    }
+    return ("better" if name == "general" else "same"), words[name]
+
+
+def interval(change: dict[str, Any] | None, language: str) -> str:
+    if change is None:
+        return ""
+    said = say("Change {mean}.", mean=signed(change["mean"]))
+    if has_bounds(change):
+        said = say(
+            "Change {mean}; 95 % interval {low} to {high}.",
+            mean=signed(change["mean"]),
+            low=signed(change["low"]),
+            high=signed(change["high"]),
+        )
+    return said.to(language) + ("" if language == "ja" else " ")
+
+
+def signed(value: float) -> str:
+    """With a real minus sign: −0.120."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def _rows(scale: dict[str, Any], language: str) -> str:
+    if not scale.get("rows"):
+        return ""
+    return say(
+        "Measured on {rows} rows, {tokens} tokens.", rows=f"{scale['rows']:,}", tokens=f"{scale['tokens']:,}"
+    ).to(language)
+
+
+def _dumbbell(before: float, after: float) -> str:
+    """From before to after on an axis that begins at 0. The figures above say the same in words."""
+    top = max(before, after, 1e-9) * 1.1
+    first, last = 100 * before / top, 100 * after / top
+    left, width = min(first, last), abs(first - last)
+    return (
+        '<svg class="dumbbell" width="100%" height="18" aria-hidden="true"><line class="rail" x2="100%" y1="9" y2="9"/>'
+        f'<rect class="way" x="{left:.1f}%" y="7" width="{width:.1f}%" height="4"/>'
+        f'<circle class="from" cx="{first:.1f}%" cy="9" r="5"/><circle class="to" cx="{last:.1f}%" cy="9" r="6"/></svg>'
+    )
+
+
+def gauge(run: dict[str, Any], language: str) -> str:
+    """How far everyday questions moved, with what the number means. "" where it was not measured."""
+    before, after, change = scale_of(run, "general")
+    if not (before and after):
+        return ""
+    moved = change["mean"] if change else after["loss"] - before["loss"]
+    told = gauge_words(moved, language)
+    title = escape(say("Gauge of forgetting").to(language))
+    meaning = say(
+        "The loss is in nats per token. Where it rises by d, a token of the right answer has become exp(d) times as "
+        "unlikely: 0.1 is 1.1 times, 0.7 is twice, 1.1 is three times."
+    )
+    return (
+        f'<figure class="gauge"><figcaption><strong>{title}</strong> <span>{escape(told)}</span></figcaption>'
+        f'<div class="gauge-plot"><svg role="img" aria-label="{escape(told)}" width="100%" height="100%">'
+        f"{_gauge_scale(language)}{_needle(moved, change)}</svg></div>"
+        f'<p class="scale-small">{escape(meaning.to(language))}</p></figure>'
+    )
+
+
+def gauge_words(moved: float, language: str) -> str:
+    """The change of the loss on everyday questions as a change of probability."""
+    factor, change = math.exp(min(abs(moved), 20)), signed(moved)
+    if abs(moved) < 0.005:
+        return say("Unchanged: a token of a right answer is as likely as before ({change}).", change=change).to(
+            language
+        )
+    times = f"{factor:.2f}" if factor < 10 else f"{factor:.0f}"
+    if moved > 0:
+        return say(
+            "A token of a right answer is {times} times as unlikely as before ({change}).", times=times, change=change
+        ).to(language)
+    return say(
+        "A token of a right answer is {times} times as likely as before ({change}).", times=times, change=change
+    ).to(language)
+
+
+def _at(value: float) -> float:
+    share = (value - GAUGE_LOW) / (GAUGE_HIGH - GAUGE_LOW)
+    return 100 * min(max(share, 0.0), 1.0)
+
+
+def _gauge_scale(language: str) -> str:
+    zero = _at(0)
+    parts = [
+        f'<rect class="gauge-kept" width="{zero:.1f}%" y="12" height="12"/>',
+        '<defs><linearGradient id="gauge-lost"><stop class="lost-none" offset="0"/><stop class="lost-all" offset="1"/>'
+        "</linearGradient></defs>",
+        f'<rect fill="url(#gauge-lost)" x="{zero:.1f}%" width="{100 - zero:.1f}%" y="12" height="12"/>',
+    ]
+    for value in ticks(0, GAUGE_HIGH - 0.01, 4):
+        x = f"{_at(value):.1f}%"
+        parts.append(
+            f'<line class="gauge-tick" x1="{x}" x2="{x}" y1="24" y2="29"/>'
+            f'<text class="tick" x="{x}" y="42" text-anchor="middle">{value:g}</text>'
+            f'<text class="tick" x="{x}" y="57" text-anchor="middle">×{math.exp(value):.2g}</text>'
+        )
+    kept, lost = (escape(words.to(language)) for words in (say("kept"), say("forgotten")))
+    parts.append(
+        f'<text class="tick" x="0" y="42">{kept}</text>'
+        f'<text class="tick" x="100%" y="42" text-anchor="end">{lost}</text>'
+    )
+    return "".join(parts)
+
+
+def _needle(moved: float, change: dict[str, Any] | None) -> str:
+    whisker = ""
+    if has_bounds(change):
+        low, high = _at(change["low"]), _at(change["high"])
+        whisker = f'<line class="gauge-whisker" x1="{low:.1f}%" x2="{high:.1f}%" y1="18" y2="18"/>'
+    x = f"{_at(moved):.1f}%"
+    return f'{whisker}<line class="gauge-needle" x1="{x}" x2="{x}" y1="4" y2="30"/>'
+
+
+def scales_table(run: dict[str, Any], language: str) -> str:
+    """The same figures as a table, for the report."""
+    heads: Sequence[Sentence] = (say("Scale"), say("Before"), say("After"), say("Change"), say("95 % interval"))
+    rows = []
+    for name in ("train", "held_out", "general"):
+        before, after, change = scale_of(run, name)
+        cells = [
+            f"{before['loss']:.3f}" if before else "–",
+            f"{after['loss']:.3f}" if after else "–",
+            signed(change["mean"]) if change else "–",
+            say("{low} to {high}", low=signed(change["low"]), high=signed(change["high"])).to(language)
+            if has_bounds(change)
+            else "–",
+        ]
+        title = escape(_words(name)[1].to(language))
+        rows.append(f'<tr><th scope="row">{title}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>')
+    head = "".join(f'<th scope="col">{escape(words.to(language))}</th>' for words in heads)
+    return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

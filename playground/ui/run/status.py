@@ -1,0 +1,137 @@
+"""How a run stands, as HTML: state, progress, figures, outcome, facts. Pure functions of the backend's answer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from playground.core.i18n import localise, say
+from playground.ui.run.my_runs import ACTIVE, state_word
+from playground.ui.run.plan import gigabytes, planned
+from playground.ui.run.verdict import verdict_view
+from playground.ui.widgets.header import parameters
+from playground.ui.widgets.markup import duration, empty, escape, icon, refusal, stat
+
+_MARKS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}
+
+
+def no_run(language: str) -> str:
+    return empty(
+        say("No run yet"),
+        say("Choose rows above and press Start training. The loss appears here while the model learns."),
+        language,
+    )
+
+
+def state_line(run: dict[str, Any], language: str) -> str:
+    """State, what happens now, and how far it is. The words are a live region; the bar is not, it moves each second."""
+    state = run["state"]
+    said = _ended(run, language) if state not in ACTIVE else localise(run["phase"], language)
+    if state == "queued":
+        said = _queue(run, language)
+    return (
+        f'<div class="run-state is-{escape(state)}" role="status">{icon(_MARKS.get(state, "running"))}'
+        f"<p><strong>{escape(state_word(state).to(language))}</strong> {escape(said or '')}</p></div>"
+        f"{_progress(run, language) if state in ACTIVE else ''}"
+    )
+
+
+def _ended(run: dict[str, Any], language: str) -> str:
+    """The phase is what happened last; what counts after the end is whether there is something to use."""
+    if not run["has_adapter"]:
+        return say("There is no adapter.").to(language)
+    if run["state"] == "done":
+        return say("The adapter is ready.").to(language)
+    return say("The adapter was kept as it stood.").to(language)
+
+
+def _queue(run: dict[str, Any], language: str) -> str:
+    if not run["position"]:
+        return say("It starts now.").to(language)
+    place = say("Place {position} in the queue.", position=run["position"]).to(language)
+    if run.get("wait_s") is None:
+        return place
+    wait = say("Starts in about {time}.", time=duration(run["wait_s"], language)).to(language)
+    return f"{place} {wait}"
+
+
+def _progress(run: dict[str, Any], language: str) -> str:
+    name = escape(say("Progress of the run").to(language))
+    if run["state"] == "queued" or not run["step"] or not run["steps"]:
+        return f'<div class="bar is-unknown" role="progressbar" aria-label="{name}"><span></span></div>'
+    percent = min(100.0, 100 * run["step"] / run["steps"])
+    return (
+        f'<div class="bar" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent:.0f}"><span style="width:{percent:.1f}%"></span></div>'
+    )
+
+
+def figures(run: dict[str, Any], language: str) -> str:
+    """Step, losses, speed, memory, time left. A figure that is not known yet shows a dash, so that nothing jumps."""
+    metrics = run["metrics"]
+    left = duration(run["eta_s"], language) if run.get("eta_s") is not None else "–"
+    memory = latest(metrics, "memory")
+    cells = [
+        stat(say("Step"), f"{run['step']} / {run['steps']}" if run["steps"] else "–", "", language),
+        stat(say("Training loss"), _number(latest(metrics, "loss"), 3), "", language),
+        stat(say("Held-out loss"), _number(latest(metrics, "eval_loss"), 3), "", language),
+        stat(say("Tokens per second"), _number(latest(metrics, "tokens_per_s"), 0), "", language),
+        stat(say("Memory"), "–" if memory is None else gigabytes(memory), "", language),
+    ]
+    if run["state"] in ACTIVE:
+        cells.append(stat(say("Time left"), left, "", language))
+    return f'<dl class="stats">{"".join(cells)}</dl>'
+
+
+def latest(metrics: list[dict[str, Any]], name: str) -> float | None:
+    return next((row[name] for row in reversed(metrics) if row.get(name) is not None), None)
+
+
+def _number(value: float | None, places: int) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:,.{places}f}"
+
+
+def outcome(run: dict[str, Any], language: str) -> str:
+    """What came of it: the error first, then the verdict."""
+    error = f'<div class="run-failure">{refusal(run["error"], language)}</div>' if run.get("error") else ""
+    return f"{error}{verdict_view(run, language)}"
+
+
+def about(run: dict[str, Any], language: str) -> str:
+    """What was trained on what, what was planned and what it took, memory, and what the run noted."""
+    notes = "".join(f"<li>{escape(localise(note, language))}</li>" for note in run["notes"])
+    listed = f'<ul class="run-notes">{notes}</ul>' if notes else ""
+    return f"{facts(run, language)}{planned(run, language)}{listed}"
+
+
+def facts(run: dict[str, Any], language: str) -> str:
+    """What was trained on what, in one line."""
+    settings = run.get("settings") or {}
+    said = [run["model"]]
+    if run.get("rows") is not None:
+        said.append(
+            say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"]).to(
+                language
+            )
+        )
+    if run.get("trained_tokens"):
+        said.append(say("{tokens} trained tokens", tokens=parameters_or_count(run["trained_tokens"])).to(language))
+    if "learning_rate" in settings:
+        said.append(say("learning rate {rate}", rate=f"{settings['learning_rate']:g}").to(language))
+    if "r" in settings:
+        said.append(say("rank {rank}", rank=settings["r"]).to(language))
+    if template := settings.get("chat_template"):
+        name = say("edited") if "{" in template else template
+        said.append(say("chat template {name}", name=name).to(language))
+    return f'<p class="run-facts">{escape(" · ".join(said))}</p>'
+
+
+def parameters_or_count(count: int) -> str:
+    return f"{count:,}" if count < 1_000_000 else parameters(count)
+
+
+def curve_mark(run: dict[str, Any]) -> list[Any]:
+    """Changes when the curves do; spares sending them again each second."""
+    metrics = run["metrics"]
+    tail = [latest(metrics, name) for name in ("loss", "eval_loss", "token_accuracy", "memory")]
+    return [run["run"], len(metrics), run["steps"], run.get("best_step"), *tail]

@@ -1,0 +1,149 @@
+"""The top of the page: what this is, and which model is in use in what state."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import gradio as gr
+
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import localise, say
+from playground.server.backend import Backend
+from playground.ui.widgets.events import QUICK
+from playground.ui.widgets.i18n import label, reader_language
+from playground.ui.widgets.markup import escape, icon
+
+POLL_S = 1.0
+"""Seconds between two looks at a model that is on its way."""
+
+_BRAND = """<div class="brand"><svg viewBox="0 0 40 40" aria-hidden="true">
+<rect class="mark-plain" x="2" y="6" width="15" height="11" rx="3"/>
+<rect class="mark-plain" x="21" y="6" width="17" height="11" rx="3"/>
+<rect class="mark-trained" x="2" y="22" width="24" height="11" rx="3"/><path class="mark-bar" d="M3 37h22"/>
+<rect class="mark-plain" x="30" y="22" width="8" height="11" rx="3"/></svg>
+<div><h1>SFT Playground</h1><p>${value}</p></div></div>"""
+
+
+class Header:
+    """Owns the model chooser, whose value ("" or a Hub id) the tabs read."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        with gr.Row(elem_id="header", equal_height=False):
+            with gr.Column(scale=6, min_width=300):
+                gr.HTML(
+                    label("See which tokens a model is trained on, train it in minutes, and compare before and after."),
+                    html_template=_BRAND,
+                    elem_id="brand",
+                    js_on_load=None,
+                    apply_default_css=False,
+                )
+            with gr.Column(scale=5, min_width=300, elem_id="model-panel"):
+                models = backend.models()
+                default = next((entry["name"] for entry in models if entry["default"]), None)
+                self.model = gr.Dropdown(
+                    [(entry["name"], entry["name"]) for entry in models],
+                    value=default,
+                    label=label("Model"),
+                    info=label("The base model that is shown, trained and compared."),
+                    elem_id="model",
+                    filterable=False,
+                )
+                self.line = gr.HTML("", elem_id="model-line", js_on_load=None, apply_default_css=False)
+        self.timer = gr.Timer(POLL_S)
+        # No gr.State: Gradio tells a page of its changes only through the queue, where no timer should wait.
+        self.ready = gr.HTML("", visible="hidden", elem_id="model-ready", js_on_load=None)
+        """Name of the model that is ready, "" while it is on its way; the tabs look again when it changes."""
+
+    def wire(self, page: gr.Blocks) -> None:
+        looks = {"inputs": [self.model, self.ready], "outputs": [self.line, self.timer, self.ready]}
+        self.timer.tick(self.look, **looks, trigger_mode="once", **QUICK)
+        page.load(self.look, **looks, **QUICK)
+        self.model.input(self.fetch, **looks, **QUICK)
+        page.load(self.named_models, None, self.model, **QUICK)
+
+    def named_models(self, request: gr.Request) -> Any:
+        language = reader_language(request)
+        return gr.update(choices=[(choice_name(entry, language), entry["name"]) for entry in self.backend.models()])
+
+    def fetch(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        """A model was chosen: have it brought here while its tokens are looked at. A failure shows in its line."""
+        with suppress(PlaygroundError):
+            self.backend.fetch_model(model or "")
+        return self.look(model, ready, request)
+
+    def look(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        language = reader_language(request)
+        try:
+            status = self.backend.model_status(model or "")
+        except PlaygroundError as error:
+            status = {"state": "failed", "fraction": None, "line": "", "error": error}
+        entry = next((entry for entry in self.backend.models() if entry["name"] == model), None)
+        moving = status["state"] in ("waiting", "fetching", "loading")
+        now_ready = (model or "") if status["state"] == "ready" else ""
+        return (
+            model_line(status, entry, language),
+            gr.Timer(active=moving),
+            gr.skip() if now_ready == ready else now_ready,
+        )
+
+
+def choice_name(entry: dict[str, Any], language: str) -> str:
+    gated = say("gated").to(language) if entry["gated"] else ""
+    told = (entry["name"].split("/")[-1], parameters(entry["parameters"]), entry["licence"], gated)
+    return " · ".join(part for part in told if part)
+
+
+def parameters(count: int | str) -> str:
+    """134515008 -> "135M"."""
+    if isinstance(count, str):
+        return count
+    return f"{count / 1e9:.1f}B" if count >= 995e6 else f"{count / 1e6:.0f}M"
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def model_line(status: dict[str, Any], entry: dict[str, Any] | None, language: str) -> str:
+    """The model's state: a word with a mark, the sentence behind it, and a bar while it is on its way."""
+    state = status["state"]
+    words = {
+        "waiting": say("Waiting"),
+        "fetching": say("Fetching"),
+        "loading": say("Loading"),
+        "ready": say("Ready"),
+        "failed": say("Not available"),
+    }
+    marks = {"waiting": "queued", "ready": "done", "failed": "error"}
+    line = status["error"].to(language) if status.get("error") else localise(status["line"], language)
+    facts = model_facts(entry, language) if entry else []
+    bar = _bar(status.get("fraction"), language) if state in ("waiting", "fetching", "loading") else ""
+    word = words.get(state, words["waiting"]).to(language)
+    return (
+        f'<div class="model-state is-{escape(state)}" role="status">{icon(marks.get(state, "running"))}'
+        f"<p><strong>{escape(word)}</strong> {escape(line or '')}</p></div>{bar}"
+        f'<p class="model-facts">{escape(" · ".join(facts))}</p>'
+    )
+
+
+def model_facts(entry: dict[str, Any], language: str) -> list[str]:
+    """Where the model is from and what it asks for. A folder on this machine has no licence or size to tell."""
+    facts = [entry["name"]]
+    if entry["download"]:
+        facts.append(say("{size} download", size=megabytes(entry["download"])).to(language))
+    if entry["gated"]:
+        facts.append(say("gated: needs an accepted licence on huggingface.co and a token").to(language))
+    return facts
+
+
+def _bar(fraction: float | None, language: str) -> str:
+    name = escape(say("Progress of the model").to(language))
+    if fraction is None:
+        return f'<div class="bar is-unknown" role="progressbar" aria-label="{name}"><span></span></div>'
+    percent = max(0.0, min(1.0, fraction)) * 100
+    return (
+        f'<div class="bar" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent:.0f}"><span style="width:{percent:.1f}%"></span></div>'
+    )

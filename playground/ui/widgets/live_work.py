@@ -1,0 +1,79 @@
+"""One look at the rows for all that was changed at once, and the newest look wins.
+
+As `debounce.py`, but a look here may take seconds, so a newer one must not wait for it: each carries a number, an
+older one that is still worked on is told to stop, and one that arrives late is not begun.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import gradio as gr
+
+from playground.core.errors import PlaygroundError
+
+ASK = "() => { document.dispatchEvent(new Event('sft-rows')); }"
+# The number is a time, so that it goes on growing when the tab is drawn anew.
+_SCRIPT = """
+let soon, last = 0;
+const look = () => {
+  clearTimeout(soon);
+  soon = setTimeout(() => { last = Math.max(Date.now(), last + 1); props.value = last; trigger("input"); }, 120);
+};
+document.addEventListener("sft-rows", look);
+look();
+"""
+_PATIENCE_S = 0.1
+"""Seconds after which a look that is still worked on sees that a newer one waits for it to end."""
+
+
+class Superseded(Exception):
+    """Raised inside work whose answer nobody waits for any more."""
+
+
+def rows_look(elem_id: str) -> gr.HTML:
+    """Draws nothing; there is one on the page. Its `input` follows `ASK`, and its value grows each time."""
+    return gr.HTML(0, html_template="", js_on_load=_SCRIPT, elem_id=elem_id, apply_default_css=False)
+
+
+def followed(work: Callable[[Callable[[Any], None]], Any], is_newest: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
+    """What `work(tell)` says while it works in a thread: ("waiting", seconds), ("news", item), last ("done", result).
+
+    A refusal is ("refused", error). Where `is_newest` turns false this ends at once, and `tell` raises inside the work.
+    """
+    heard: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+
+    def tell(item: Any) -> None:
+        if not is_newest():
+            raise Superseded
+        heard.put(("news", item))
+
+    def do() -> None:
+        try:
+            heard.put(("done", work(tell)))
+        except Superseded:
+            heard.put(("dropped", None))
+        except PlaygroundError as error:
+            heard.put(("refused", error))
+        except BaseException as error:  # The page's thread raises it again, where it is logged.
+            heard.put(("broken", error))
+
+    begun = time.monotonic()
+    threading.Thread(target=do, daemon=True, name="rows").start()
+    while is_newest():
+        try:
+            kind, item = heard.get(timeout=_PATIENCE_S)
+        except Empty:
+            yield "waiting", time.monotonic() - begun
+            continue
+        if kind == "broken":
+            raise item
+        if kind == "dropped" or not is_newest():
+            return
+        yield kind, item
+        if kind != "news":
+            return
