@@ -113,7 +113,7 @@ def test_reply_streams_both_sides_and_base_alone(client: Client, run: str) -> No
 
 
 def test_people_who_ask_at_once_get_their_own_answers(client: Client) -> None:
-    """That each equals the answer of a solo run to the token is tested in fp32 (test_chat_engine.py)."""
+    """That each equals the answer of a solo run to the token is tested in fp32 (test_engine.py)."""
     places = ("France", "Japan", "Italy", "Spain")
     questions = [[{"role": "user", "content": f"What is the capital of {place}?"}] for place in places]
     jobs = [client.submit(question, "", {"max_new_tokens": 12}, api_name="/reply") for question in questions]
@@ -150,7 +150,7 @@ REFUSED = {
     [("en", "No rows arrived|has no messages|There is no such run"), ("ja-JP", "^[^A-Za-z]*[ぁ-ん].*。$")],
 )
 def test_every_endpoint_refuses_in_the_language_of_the_request(app: App, language: str, said: str) -> None:
-    """What is refused, and why, is tested where it is said (test_backend_refusals.py)."""
+    """What is refused, and why, is tested where it is said (test_refusals.py)."""
     client = Client(app.url, verbose=False, headers={"Accept-Language": f"{language},fr;q=0.9"})
     for endpoint in ENDPOINTS:
         with pytest.raises(AppError, match=said):

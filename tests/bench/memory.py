@@ -2,7 +2,7 @@
 
 Each case is two steps in a process of its own, as the train process takes them, on rows that are all as long as is kept
 and supervised but for a short question: the most that a batch of this size can need. The figures stand in
-playground/runs/memory.py and tests/test_memory.py. On a CPU.
+playground/runs/memory.py and tests/runs/test_memory.py. On a CPU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from playground.models.shape import ModelShape
 from playground.models.weights import fetch
 from playground.runs.memory import estimate
 from playground.training.meter import mapped_weights
-from tests.runs import a_trainer
+from tests.training.runs import a_trainer
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 

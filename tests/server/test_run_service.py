@@ -1,0 +1,167 @@
+"""What a person can do with runs beside training them, on folders that runs have left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playground.core.errors import InputError, NotFoundError
+from playground.core.settings import TrainSettings
+from playground.runs.plan import Speed, Work, make_plan
+from playground.runs.store import SPEEDS, RunFolder
+from playground.runs.throughput import SpeedBook, speed_key
+from playground.server.backend import Backend
+from tests.training.runs import few_rows
+
+pytest_plugins = ["tests.tiny"]
+
+DEVICE = {"kind": "cpu", "name": "a CPU", "total": 8e9, "free": 6e9, "dtype_bytes": 4, "quantised": True, "cores": 2}
+
+
+@pytest.fixture
+def backend(tiny_folder: Path, tmp_path: Path) -> Any:
+    """A backend that was never started: it has its sandbox, and no model is loaded or trained."""
+    found = Backend(tmp_path / "home", local_models={"tiny": str(tiny_folder)})
+    found._sandbox.start()
+    yield found
+    found._sandbox.close()
+
+
+def a_run(backend: Backend, state: str = "done", **settings: Any) -> RunFolder:
+    def fill(folder: Path) -> dict[str, Any]:
+        (folder / "rows.jsonl").write_text('{"messages": [{"role": "user", "content": "Hi <b>"}]}\n')
+        counts = {"usable_rows": 20, "held_out_rows": 2, "trained_tokens": 300, "train_rows": 18}
+        asked = TrainSettings(**settings).to_dict()
+        return {"settings": asked, "model": "tiny", "model_folder": "", "counts": counts, "created": 1.0}
+
+    folder = backend._store.create(fill)
+    if state != "queued":
+        folder.append("state", state="running", pid=1)
+        folder.append("plan", **make_plan(TrainSettings(max_steps=4), Work([50] * 18, [50] * 2), None).to_dict())
+        for step in range(1, 5):
+            folder.append("step", step=step, loss=3.0 / step, grad_norm=1.0, learning_rate=1e-3, memory=10**9)
+        folder.append("best", step=4)
+        folder.append("state", state=state, verdict={})
+    return folder
+
+
+def checkpoint(folder: RunFolder) -> None:
+    (folder.path / "checkpoint" / "step-3").mkdir(parents=True)
+    (folder.path / "checkpoint" / "step-3" / "trainer_state.json").write_text("{}")
+
+
+def test_a_run_tells_all_that_its_folder_holds(backend: Backend) -> None:
+    now = backend.run(a_run(backend).id)
+    assert (now["state"], now["steps"], now["best_step"], now["memory"]["peak"]) == ("done", 4, 4, 10**9)
+    assert now["plan"]["bound_by"] == "steps"
+    assert now["readings"] and {"code", "severity", "message", "why", "advice", "change", "step"} == set(
+        now["readings"][0]
+    )
+    assert now["title"] == "" and not now["can_resume"] and now["started"] <= now["ended"]
+
+
+def test_a_name_is_kept_and_can_be_taken_away(backend: Backend) -> None:
+    run = a_run(backend).id
+    backend.rename(run, "  My   <first> run ")
+    assert backend.run(run)["title"] == "My <first> run"
+    backend.rename(run, "")
+    assert backend.run(run)["title"] == ""
+    with pytest.raises(InputError, match="81 characters"):
+        backend.rename(run, "x" * 81)
+
+
+def test_a_run_that_goes_cannot_be_deleted_and_one_that_ended_is_gone(backend: Backend) -> None:
+    going = a_run(backend, "queued")
+    with pytest.raises(InputError, match="still going.*Stop it first"):
+        backend.delete(going.id)
+    assert going.path.is_dir()
+    ended = a_run(backend)
+    backend.delete(ended.id)
+    assert not ended.path.exists()
+    with pytest.raises(NotFoundError):
+        backend.run(ended.id)
+    assert [folder.id for folder in backend._store.all()] == [going.id]
+
+
+@pytest.mark.parametrize("run", ["../../etc", "", "A" * 22])
+def test_no_other_string_reaches_a_folder(run: str, backend: Backend) -> None:
+    for call in (backend.run, backend.log, backend.delete, backend.resume, backend.report):
+        with pytest.raises(NotFoundError):
+            call(run)  # type: ignore[operator]
+
+
+def test_only_a_run_with_a_checkpoint_goes_on(backend: Backend) -> None:
+    for state in ("done", "stopped", "failed"):
+        with pytest.raises(InputError, match="cannot go on"):
+            backend.resume(a_run(backend, state).id)
+    stopped = a_run(backend, "stopped")
+    checkpoint(stopped)
+    stopped.ask_to_stop()
+    assert backend.run(stopped.id)["can_resume"]
+    assert backend.resume(stopped.id) == {"run": stopped.id, "state": "queued", "position": 1}
+    assert not stopped.is_asked_to_stop()
+    now = backend.run(stopped.id)
+    assert now["state"] == "queued" and now["verdict"] == {} and not now["can_resume"]
+    with pytest.raises(InputError, match="cannot go on"):
+        backend.resume(stopped.id)
+
+
+def test_what_comes_again_is_shown_once(backend: Backend) -> None:
+    folder = a_run(backend, "stopped")
+    folder.append("restart", step=2)
+    for step in (3, 4, 5):
+        folder.append("step", step=step, loss=0.5, grad_norm=1.0, learning_rate=1e-3)
+    metrics = backend.run(folder.id)["metrics"]
+    assert [row["step"] for row in metrics] == [1, 2, 3, 4, 5]
+    assert [row["loss"] for row in metrics][2:] == [0.5, 0.5, 0.5]
+
+
+def test_the_end_of_the_log_is_shown(backend: Backend) -> None:
+    folder = a_run(backend, "failed")
+    assert backend.log(folder.id) == ""
+    (folder.path / "log.txt").write_bytes(b"x" * 30_000 + b"\xff the end")
+    said = backend.log(folder.id)
+    assert said.endswith("the end") and len(said) <= 20_000
+
+
+def test_a_report_is_one_file_in_the_readers_language(backend: Backend) -> None:
+    run = a_run(backend).id
+    english, japanese = (backend.report(run, language).read_text() for language in ("en", "ja"))
+    assert 'lang="en"' in english and 'lang="ja"' in japanese
+    assert "Hi &lt;b&gt;" in english
+
+
+def test_an_estimate_says_steps_before_the_speed_is_known_and_time_afterwards(backend: Backend) -> None:
+    asked = {"num_train_epochs": 2, "held_out": 0.25}
+    first = backend.estimate(few_rows(8), model="tiny", settings=asked)
+    assert not first["measured"] and first["plan"]["seconds"] is None
+    assert first["plan"]["steps"] == 4 and first["memory"] is None
+    backend._chat.device = DEVICE
+    key = speed_key("tiny", "nf4", DEVICE, TrainSettings())
+    SpeedBook(backend.home / SPEEDS).learn(key, Speed(1.0, 0.0, 0.0, 0.0, 2.0))
+    then = backend.estimate(few_rows(8), model="tiny", settings=asked)
+    assert then["measured"] and then["plan"]["seconds"] == pytest.approx(6.0)
+    assert then["memory"]["fits"] and then["memory"]["total"] == sum(part["bytes"] for part in then["memory"]["parts"])
+    slower = backend.estimate(few_rows(8), model="tiny", settings={**asked, "time_budget_s": 5})
+    assert slower["plan"]["steps"] < 4 and slower["plan"]["bound_by"] == "time"
+
+
+def test_rows_are_rendered_once_for_settings_that_do_not_change_them(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = []
+    run = backend._sandbox.run
+    monkeypatch.setattr(backend._sandbox, "run", lambda job, *a, **k: (jobs.append(job), run(job, *a, **k))[1])
+    for settings in ({}, {"learning_rate": 1e-4}, {"num_train_epochs": 3}, {"r": 8}, {"max_length": 600}):
+        backend.estimate(few_rows(8), model="tiny", settings=settings)
+    assert jobs == ["row_lengths", "row_lengths"]
+
+
+def test_an_adapter_is_trained_further_on_its_own_model_alone(backend: Backend) -> None:
+    for earlier, said in ((a_run(backend).id, "cannot be trained further"), ("A" * 22, "no such run")):
+        with pytest.raises((InputError, NotFoundError), match=said):
+            backend.train(few_rows(8), settings={"start_from": earlier})
+    with pytest.raises(InputError, match="the id of a run"):
+        backend.train(few_rows(8), settings={"start_from": "../x"})

@@ -1,0 +1,182 @@
+""" "Is it needed?": what the page makes of the backend's answer, and how a look at the base is followed and ended."""
+
+import copy
+import math
+import re
+import threading
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from playground.core.errors import InputError
+from playground.core.i18n import Sentence
+from playground.ui.run.need_panel import Looks
+from playground.ui.run.need_view import need_progress, need_view
+from tests.ui.fake_history import NEED, FakeHistory, build
+
+REQUEST = SimpleNamespace(headers={"accept-language": "en"})
+
+
+def found(**given):
+    return {**copy.deepcopy(NEED), **given}
+
+
+def at(html, style):
+    return [float(left) for left in re.findall(rf'class="{style}" style="left:([\d.]+)%', html)]
+
+
+def test_the_sentence_the_losses_and_the_answers():
+    html = need_view(found(), "en")
+    for said in ("that is what tuning can close", "one out of 16", "2.79</strong> (2.41 – 3.20)", "Question alone",
+                 "With 3 rows as examples", "1.90</strong> (1.60 – 2.25)", "How do I reset my password?",
+                 "Arr! Press the wee link", "6 held-out rows were looked at."):  # fmt: skip
+        assert said in html, said
+
+
+def test_both_losses_stand_on_one_scale():
+    html = need_view(found(), "en")
+    plain, examples = at(html, "need-point")
+    assert plain / examples == pytest.approx(2.79 / 1.9, rel=0.01)
+    low, _ = at(html, "need-range")
+    assert low < plain and examples > 0 and plain < 100
+    widths = [float(width) for width in re.findall(r"width:([\d.]+)%", html)]
+    assert low + widths[0] == pytest.approx(plain * 3.2 / 2.79, rel=0.01) and low + widths[0] < 100
+
+
+def test_an_answer_that_was_cut_off_says_so_and_an_empty_one_too():
+    html = need_view(found(), "en")
+    assert html.count("(cut off here)") == 1 and "<em>nothing</em>" in html
+    cut = found()
+    cut["answers"][0]["ended"] = ["stop", "length"]
+    sides = need_view(cut, "en").split("need-side-name")
+    assert "(cut off here)" in sides[3] and "(cut off here)" not in sides[2]
+
+
+def test_without_examples_the_reason_stands_there():
+    html = need_view(found(examples=None), "en")
+    assert "could not be tried" in html and len(at(html, "need-point")) == 1
+    assert "Too few rows." in need_view(found(examples=None, reason=Sentence("Too few rows.")), "en")
+    assert "could not be tried" not in need_view(found(), "en")
+
+
+def test_an_interval_that_cannot_be_told_is_left_out():
+    html = need_view(found(plain={"loss": 2.0, "low": None, "high": None}, examples=None), "en")
+    assert "2.00</strong></span>" in html and at(html, "need-range") == []
+
+
+@pytest.mark.parametrize("loss", [None, math.nan, math.inf])
+def test_a_loss_that_is_no_number_has_no_scale(loss):
+    html = need_view(found(plain={"loss": loss, "low": loss, "high": loss}, examples=None, code="broken"), "en")
+    assert "need-point" not in html and "is-error" in html and "nan" not in html
+
+
+def test_a_loss_of_nothing_is_drawn():
+    zero = {"loss": 0.0, "low": 0.0, "high": 0.0}
+    assert at(need_view(found(plain=zero, examples=None), "en"), "need-point") == [0.0]
+
+
+def test_what_rows_say_cannot_become_html():
+    html = need_view(found(), "en")
+    assert "<img" not in html and "${" not in html and "{{" not in html and "&lt;img" in html
+
+
+def test_one_row_no_answers_and_notes():
+    html = need_view(found(rows=1, answers=[], notes=[Sentence("A row was too long.")]), "ja")
+    assert "検証用の1行を調べました。" in html and "A row was too long." in html and "need-answer" not in html
+
+
+def test_a_very_long_answer_is_cut():
+    long = found()
+    long["answers"][0]["plain"] = "x" * 5000
+    assert "x" * 1500 + "…" in need_view(long, "en") and "x" * 1501 not in need_view(long, "en")
+
+
+@pytest.mark.parametrize(
+    ("fraction", "share"), [(0.254, "25"), (0.0, "0"), (1.7, "100"), (-1.0, "0"), (math.nan, "0"), (None, None)]
+)
+def test_progress(fraction, share):
+    html = need_progress(fraction, "Scoring <6> rows.", "en")
+    assert "Scoring &lt;6&gt; rows." in html
+    assert (f'aria-valuenow="{share}"' in html) if share else ("is-unknown" in html)
+
+
+# The panel
+
+
+class Page:
+    def __init__(self):
+        self.backend, self.looks, self.shown = FakeHistory(), Looks(), []
+        self.need = build(self.backend).need
+
+    def look(self, text="rows"):
+        return self.need.look(REQUEST, self.looks, text)
+
+    def kept(self, part, updates):
+        return [update[part] for update in updates if part in update and update[part] != gr.skip()]
+
+
+@pytest.fixture
+def page():
+    return Page()
+
+
+def test_a_look_says_how_far_it_is_and_what_it_found(page):
+    updates = list(page.look())
+    assert page.backend.asked == [("need", "rows", "", "org/model", {})]
+    lines = page.kept(page.need.status, updates)
+    assert "is-unknown" in lines[0] and "Scoring 6 rows." in lines[1] and 'valuenow="25"' in lines[1]
+    assert lines[-1] == "" and "need-result" in page.kept(page.need.found, updates)[-1]
+    assert [part["interactive"] for part in page.kept(page.need.ask, updates)] == [False, True]
+    assert [part["visible"] for part in page.kept(page.need.cancel, updates)] == [True, False]
+
+
+def test_an_old_result_does_not_stand_beside_a_new_look(page):
+    assert page.kept(page.need.found, list(page.look()))[0] == ""
+
+
+def test_a_refusal_is_said_and_the_button_comes_back(page):
+    page.backend.refuse = InputError(Sentence("No <rows>."), fix=Sentence("Paste some."))
+    last = list(page.look())[-1]
+    assert "No &lt;rows&gt;." in last[page.need.status] and last[page.need.ask]["interactive"] is True
+    assert page.need.found not in last
+
+
+def test_settings_that_are_refused_never_reach_the_backend(page):
+    def refuse(*given):
+        raise InputError(Sentence("The setting r is 0."))
+
+    page.need.asked = refuse
+    last = list(page.look())[-1]
+    assert "The setting r is 0." in last[page.need.status] and page.backend.asked == []
+    assert last[page.need.cancel]["visible"] is False
+
+
+def test_cancel_stops_the_work_and_says_so(page):
+    page.backend.hold = threading.Event()
+    going = page.look()
+    next(going), next(going)
+    status, ask, cancel = page.need.give_up(page.looks, REQUEST)
+    assert "cancelled" in status and ask["interactive"] is True and cancel["visible"] is False
+    assert [page.kept(page.need.status, [update]) for update in going] == [[]], "nothing is drawn over it"
+    assert page.backend.stopped.wait(5)
+
+
+def test_a_page_that_goes_stops_the_work(page):
+    page.backend.hold = threading.Event()
+    going = page.look()
+    next(going), next(going)
+    going.close()
+    assert page.backend.stopped.wait(5)
+
+
+def test_a_cancelled_look_does_not_stop_the_next_one(page):
+    page.backend.hold = threading.Event()
+    first = page.look()
+    next(first), next(first)
+    page.need.give_up(page.looks, REQUEST)
+    page.backend.hold = None
+    second = page.look("other rows")
+    next(second)
+    first.close()
+    assert "need-result" in page.kept(page.need.found, list(second))[-1]
