@@ -1,4 +1,4 @@
-"""Conversations: messages with checked roles. What a row is made of becomes messages in shapes/.
+"""Conversations: messages with checked roles. What a row is made of becomes messages in data/schemas/.
 
 Messages stay plain dicts, as chat templates read them; whatever else they carry (tool_calls, reasoning_content, name)
 is kept. Errors name the row, the message, what was found and what was expected (the habit of torchtune's

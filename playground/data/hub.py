@@ -2,7 +2,7 @@
 
     "https://huggingface.co/datasets/owner/name/viewer/config/train"  ->  HubName("owner/name", "config", "train")
 
-Pure: asks no network and imports no library of the Hub's. The asking is done in workers/fetch_rows.py.
+Pure: asks no network and imports no library of the Hub's. The asking is done in server/processes/fetch_rows.py.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def page(
 ) -> dict[str, Any]:
     """{page, pages, total, rows: [...]}: those of the rows with these numbers (None: all) that have `query` in them.
 
-    A row is what `dataset_report.chips` makes of it, with its data, or {row, finding, data or text} where it cannot be
+    A row is what `report.chips` makes of it, with its data, or {row, finding, data or text} where it cannot be
     used.
     A page past the last is the last.
     """

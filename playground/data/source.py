@@ -3,7 +3,7 @@
     Source(raw=b'{"prompt": "Hi", "completion": "Ahoy"}\\n', name="rows.jsonl")
         -> reading.parse ->  Parsed(records=[Record(row=1, data={"prompt": "Hi", "completion": "Ahoy"})], ...)
 
-Only bytes are fetched here; what they hold is found out in `reading/`, in the sandbox.
+Only bytes are fetched here; what they hold is found out in `readers/`, in the sandbox.
 """
 
 from __future__ import annotations

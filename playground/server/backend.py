@@ -1,7 +1,7 @@
 """What the page and the API call: one object, one method for each thing that a person can do.
 
 Values in and out are JSON-like. Text for people is `Sentence`s (see i18n.py): English as they stand, to be said in
-the reader's language with `words.localise` at the edge. A refusal is a `PlaygroundError`.
+the reader's language with `i18n.localise` at the edge. A refusal is a `PlaygroundError`.
 Imports neither torch nor transformers: models live in the worker processes.
 """
 

@@ -37,8 +37,8 @@ class DatasetDesk(ABC):
         options: dict[str, Any] | None = None,
         tell: Callable[[dict[str, Any]], None] = lambda news: None,
     ) -> dict[str, Any]:
-        """Read rows and say what would be trained: the keys of dataset_report.full_report, and preview: the first
-        usable rows as dataset_report.chips makes them. `options` are settings.DatasetOptions' fields.
+        """Read rows and say what would be trained: the keys of report.full_report, and preview: the first
+        usable rows as report.chips makes them. `options` are settings.DatasetOptions' fields.
 
         `tell` gets {fraction: 0 to 1}, the first time with {rows, preview} of the first rows; where it raises, the work
         is stopped.
@@ -60,7 +60,7 @@ class DatasetDesk(ABC):
         rows: list[int] | None = None,
     ) -> dict[str, Any]:
         """One page of the rows that have `query` in them, of those with the numbers `rows` where these are given:
-        {page, pages, total, rows: see row_pages.page}.
+        {page, pages, total, rows: see pages.page}.
         """
         checked = DatasetOptions.from_dict(options or {})
         source = read_source(text, file, self.limits)

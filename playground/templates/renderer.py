@@ -17,7 +17,7 @@ The mask is worked out here, on characters, and then carried to tokens by their 
 transformers has a mask of its own (`return_assistant_tokens_mask`), which marks the rest of the sequence when a span
 ends on a character without a token (transformers#47325), and none for templates without markers.
 
-Runs templates, which are programs: call it in the sandbox (workers/sandbox.py) unless the template is trusted.
+Runs templates, which are programs: call it in the sandbox (server/sandbox/pool.py) unless the template is trusted.
 Knows nothing of padding, truncation to a batch, or models.
 """
 

@@ -10,20 +10,20 @@ import gradio as gr
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
 from playground.server.backend import Backend
-from playground.ui.heading import heading
 from playground.ui.history.panel import History
 from playground.ui.rows.edits import Changes
-from playground.ui.rows.findings import pressable
 from playground.ui.rows.options import rows_settings
 from playground.ui.rows.panel import RowsPanel
 from playground.ui.rows.persistence import KeptRows
 from playground.ui.run.estimate import estimate_view, no_estimate
 from playground.ui.run.my_runs import remembered, with_run
 from playground.ui.run.need_panel import NeedPanel
-from playground.ui.run.panel import RunPanel, html
+from playground.ui.run.panel import RunPanel
 from playground.ui.run.start_from import StartFrom
 from playground.ui.settings.form import SettingsForm
-from playground.ui.settings_live import ESTIMATE, estimate_look
+from playground.ui.widgets.buttons import pressable
+from playground.ui.widgets.debounce import PLAN_CHANGED, estimate_debounce
+from playground.ui.widgets.elements import heading, html
 from playground.ui.widgets.events import LIVE, PAGE, QUICK, STREAM
 from playground.ui.widgets.header import Header
 from playground.ui.widgets.i18n import label, reader_language
@@ -47,7 +47,7 @@ class FinetuneTab:
             )
             self.settings = SettingsForm()
             self.need = NeedPanel(backend)
-            self.look = estimate_look("estimate-look")
+            self.look = estimate_debounce("estimate-look")
             self.estimated = pressable("estimate", ["apply"])
             self.start_from = StartFrom()
             with gr.Row(elem_classes="actions"):
@@ -113,7 +113,7 @@ class FinetuneTab:
         """Anew when a setting was changed (the look follows these by itself), when the rows' check says something
         else, and when the model is another one."""
         others = [self.rows.view.change, header.model.input, header.ready.change]
-        gr.on(others, None, None, None, js=ESTIMATE, **PAGE)
+        gr.on(others, None, None, None, js=PLAN_CHANGED, **PAGE)
         self.look.input(self.estimate, [header.model, *self.given], self.estimated, **LIVE)
         self.settings.take_from(self.estimated.apply)
 

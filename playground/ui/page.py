@@ -12,8 +12,8 @@ from playground.server.backend import Backend
 from playground.ui import api
 from playground.ui.compare.tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab
-from playground.ui.own_runs_tabs import OtherTabs
 from playground.ui.rows.persistence import KeptRows
+from playground.ui.run.my_runs import OtherTabs
 from playground.ui.template.tab import TemplateTab
 from playground.ui.theme import theme
 from playground.ui.widgets.header import Header

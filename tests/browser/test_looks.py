@@ -9,9 +9,14 @@ from collections.abc import Callable
 import gradio as gr
 import pytest
 
-from playground.ui.settings_live import DRAW_DELAY_MS, ESTIMATE_DELAY_MS, estimate_look, settings_look
-from playground.ui.widgets.debounce import look
-from playground.ui.widgets.live_work import rows_look
+from playground.ui.widgets.debounce import (
+    DRAW_DELAY_MS,
+    ESTIMATE_DELAY_MS,
+    estimate_debounce,
+    rows_debounce,
+    settings_debounce,
+    template_debounce,
+)
 from tests.browser.bare import BarePages, told
 
 pytestmark = pytest.mark.browser
@@ -20,11 +25,11 @@ pytestmark = pytest.mark.browser
 @pytest.mark.parametrize(
     ("make", "event", "delay"),
     [
-        (look, "sft-look", 0),
-        (rows_look, "sft-rows", 120),
-        (settings_look, "sft-settings", DRAW_DELAY_MS),
-        (estimate_look, "sft-settings", ESTIMATE_DELAY_MS),
-        (estimate_look, "sft-estimate", ESTIMATE_DELAY_MS),
+        (template_debounce, "sft-look", 0),
+        (rows_debounce, "sft-rows", 120),
+        (settings_debounce, "sft-settings", DRAW_DELAY_MS),
+        (estimate_debounce, "sft-settings", ESTIMATE_DELAY_MS),
+        (estimate_debounce, "sft-estimate", ESTIMATE_DELAY_MS),
     ],
     ids=["look", "rows", "settings", "estimate", "estimate of other rows"],
 )
@@ -43,4 +48,4 @@ def test_what_is_changed_without_a_pause_is_asked_about_once(
         page.clock.run_for(1)
         assert len(told(page)) == 2
         numbers = [value for *_, value in told(page)]
-        assert make is not rows_look or numbers[0] < numbers[1], "a later look has a greater number"
+        assert make is not rows_debounce or numbers[0] < numbers[1], "a later look has a greater number"

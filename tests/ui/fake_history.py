@@ -11,7 +11,7 @@ import gradio as gr
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import Sentence
 from playground.ui.history.panel import History
-from playground.ui.own_runs_tabs import OtherTabs
+from playground.ui.run.my_runs import OtherTabs
 from playground.ui.run.need_panel import NeedPanel
 from playground.ui.run.start_from import StartFrom
 

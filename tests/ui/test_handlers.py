@@ -7,7 +7,7 @@ from playground.core.errors import InputError
 from playground.core.i18n import Sentence
 from playground.ui.compare.tab import CompareTab
 from playground.ui.finetune_tab import FinetuneTab
-from playground.ui.run_template import template_settings
+from playground.ui.rows.options import template_settings
 from playground.ui.widgets.i18n import reader_language, told
 
 from .fake_backend import FakeBackend

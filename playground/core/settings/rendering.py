@@ -76,7 +76,7 @@ class DatasetOptions:
     system_prompt: str = ""
     """System message for rows that have none."""
     mapping: dict[str, str] = field(default_factory=dict)
-    """Which columns are system, user and assistant, see shapes/mapping.py; {} where the shape is recognised."""
+    """Which columns are system, user and assistant, see data/schemas/mapping.py; {} where the shape is recognised."""
     edits: list[dict[str, Any]] = field(default_factory=list)
     """What is done to the rows after they are read, in order, see edits.py."""
     held_out: float = 0.1

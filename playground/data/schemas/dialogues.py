@@ -6,7 +6,7 @@
 The first is HH-RLHF's way, the second OpenAssistant Guanaco's.
 
 Only where the text begins with such a label and an answer follows: "Human: all of us" in the middle of a text is text.
-Transcripts that people paste are reading/transcripts.py's.
+Transcripts that people paste are readers/transcripts.py's.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class ScoringQueue:
         return not self._requests
 
     def add(self, engine: Engine, order: dict[str, Any]) -> None:
-        """Take an order to score rows, see workers/chat.py; where it cannot be done, tell why."""
+        """Take an order to score rows, see chat_process.py; where it cannot be done, tell why."""
         try:
             rows = [
                 ScoreRow(row["ids"], row["labels"], Path(row["adapter"]) if row.get("adapter") else None)

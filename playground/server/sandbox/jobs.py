@@ -208,7 +208,7 @@ def dataset_rows(
     query: str,
     rows: list[int] | None,
 ) -> dict[str, Any]:
-    """One page of the rows, see row_pages.page."""
+    """One page of the rows, see data/pages.py."""
     renderer = _renderer(folder, options.template, limits)
     return page(parse(source, limits), renderer, options, number, per_page, query, rows)
 
@@ -221,7 +221,7 @@ def clean_rows(folder: str, source: Source, options: DatasetOptions, destination
 
 
 def row_lengths(folder: str, source: Source, settings: TrainSettings, limits: Limits) -> dict[str, Any]:
-    """What a run's plan is made by, see run_files.lengths. Raises InputError when fewer than two rows can be used."""
+    """What a run's plan is made by, see data/run_inputs.py. Raises InputError when fewer than two rows can be used."""
     options = settings.dataset_options()
     renderer = _renderer(folder, options.template, limits)
     prepared = prepare(parse(source, limits), renderer, options)

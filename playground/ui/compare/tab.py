@@ -15,11 +15,9 @@ from playground.core.i18n import say
 from playground.core.settings import Sampling
 from playground.server.backend import Backend
 from playground.ui.compare.answers import cancelled, exchange
-from playground.ui.heading import heading
 from playground.ui.run.my_runs import remembered
-from playground.ui.run.panel import html
 from playground.ui.run.status import facts
-from playground.ui.widgets.choices import Choice, buttons, choices
+from playground.ui.widgets.elements import Choice, buttons, choices, heading, html
 from playground.ui.widgets.events import QUICK, STREAM
 from playground.ui.widgets.header import Header
 from playground.ui.widgets.i18n import label, reader_language

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,13 @@ import gradio as gr
 from playground.core.errors import NotFoundError, PlaygroundError
 from playground.core.i18n import Sentence, say
 from playground.server.backend import Backend
-from playground.ui.heading import heading
 from playground.ui.history.overlay import DRAWN
 from playground.ui.history.side_by_side import Side, curves, note, question, settings_sides, verdict_sides
 from playground.ui.history.table import Listed, runs_table
-from playground.ui.history_desk import Desk, with_choice
 from playground.ui.run.my_runs import ACTIVE, example_titles, known, numbered, remembered, run_choices, title, without
-from playground.ui.run.panel import RunPanel, html
+from playground.ui.run.panel import RunPanel
 from playground.ui.run.start_from import StartFrom
+from playground.ui.widgets.elements import heading, html
 from playground.ui.widgets.events import PAGE, QUEUED, QUICK
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.markup import callout, refusal
@@ -360,3 +360,31 @@ def _sides(slots: Mapping[str, int], listed: Listed, titles: Mapping[str, Senten
 def _settings(sides: Sequence[Side], listed: Listed, titles: Mapping[str, Sentence], language: str) -> str:
     names = {entry["run"]: numbered(entry, run, titles, language) for entry, run in listed}
     return settings_sides(sides, names, language)
+
+
+class Desk:
+    """Lives in a gr.State and is changed in place, so that a look that still works sees the newest choice."""
+
+    slots: dict[str, int] = field(default_factory=dict)
+    """The chosen runs, each with the place of its colour, which it keeps while it is chosen."""
+    number: int = 0
+    """Number of the newest choice."""
+    asking: bool = False
+    """Whether the page asks if the chosen runs are to be deleted."""
+    named: str = ""
+    """The run whose name stands in the box; typing in it must not be written over."""
+    sent: dict[int, int] = field(default_factory=dict)
+    """Hashes of what the page was last sent, so that a look without news costs a few bytes."""
+
+
+def with_choice(slots: dict[str, int], wanted: Sequence[str]) -> dict[str, int]:
+    """The wanted runs with the places of their colours: those that had one keep it, others get the lowest free.
+
+    {"a": 0, "b": 1}, ["b", "c"] -> {"b": 1, "c": 0}. Beyond DRAWN there is no colour, so such a place is not kept.
+    """
+    kept = {run: slot for run, slot in slots.items() if run in wanted and slot < DRAWN}
+    for run in dict.fromkeys(wanted):
+        if run not in kept:
+            taken = set(kept.values())
+            kept[run] = next(slot for slot in range(len(kept) + 1) if slot not in taken)
+    return kept

@@ -12,12 +12,13 @@ from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
 from playground.server.backend import Backend
 from playground.ui.rows.edits import KNOWN, Changes, with_edit
-from playground.ui.rows.findings import kind_title, pressable
+from playground.ui.rows.findings import kind_title
 from playground.ui.rows.state import Desk
 from playground.ui.rows.viewer import PER_PAGE, as_json, first_rows, only_words, pages_words, rows_list
+from playground.ui.widgets.buttons import pressable
+from playground.ui.widgets.debounce import ROWS_CHANGED
 from playground.ui.widgets.events import LIVE, PAGE, QUEUED, QUICK
 from playground.ui.widgets.i18n import label, reader_language, told
-from playground.ui.widgets.live_work import ASK
 from playground.ui.widgets.markup import callout, escape, refusal
 
 _PRESS_LINK = "() => document.querySelector('#clean-link').click()"
@@ -116,14 +117,14 @@ class RowsBrowser:
         self.only.all_rows(self.show_all, self.desk, **given)
         check.go(self.go, self.desk, [*self.drawn, self.search], **QUEUED).then(None, None, None, js=_SHOW_ROW, **PAGE)
         self.list.fix_row(self.fix_row, [self.changes, self.desk], self.changes, **QUEUED).then(
-            None, None, None, js=ASK, **PAGE
+            None, None, None, js=ROWS_CHANGED, **PAGE
         )
         self.list.edit(self.open_editor, self.desk, [self.title, self.json, self.problem], **QUEUED).then(
             None, None, None, js=_SHOW_EDITOR, **PAGE
         )
         self.save.click(
             self.save_row, [self.changes, self.desk, self.json], [self.changes, self.title, self.problem], **QUEUED
-        ).then(None, None, None, js=ASK, **PAGE)
+        ).then(None, None, None, js=ROWS_CHANGED, **PAGE)
         self.leave.click(self.close_editor, self.desk, [self.title, self.problem], **QUICK)
         self.download.click(
             self.clean, self.desk, self.link, show_progress="minimal", show_progress_on=self.download, **PAGE

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import gradio as gr
-import orjson
 
 from playground.core.i18n import Sentence, localise, say
 from playground.ui.rows.edits import KNOWN, Edit, button_words, edit_word, summary
+from playground.ui.widgets.buttons import button_for, severity_of
 from playground.ui.widgets.markup import escape, icon, severity_word
 
 NUMBERS_SHOWN = 12
 """Row numbers as buttons in one finding; a dataset with one fault a row would fill the page."""
-_SCRIPT = (Path(__file__).parent / "buttons.js").read_text(encoding="utf-8")
-
-
-def pressable(elem_id: str, events: Sequence[str], value: str = "") -> gr.HTML:
-    """Shows HTML of the server's. Each `button_for` in it fires its event, one of `events`, with its values."""
-    # Gradio knows an event of one's own by finding its name in quotes in the script.
-    script = f"const EVENTS = {orjson.dumps(list(events)).decode()};\n{_SCRIPT}"
-    return gr.HTML(value, js_on_load=script, html_template="${value}", elem_id=elem_id, apply_default_css=False)
-
-
-def button_for(event: str, words: str, style: str = "", named: str = "", **given: Any) -> str:
-    """`named` says to screen readers what `words` alone would not."""
-    values = escape(orjson.dumps(given).decode())
-    name = f' aria-label="{escape(named)}"' if named else ""
-    return (
-        f'<button type="button" class="row-button {style}" data-event="{event}" data-given="{values}"{name}>'
-        f"{escape(words)}</button>"
-    )
 
 
 def kind_title(code: str) -> Sentence | None:
@@ -112,10 +91,6 @@ def _kind(place: int, kind: dict[str, Any], language: str) -> str:
         f'<span class="finding-message">{escape(localise(kind["message"], language))}</span>{more}'
         f'{f"""<div class="finding-acts">{acts}</div>""" if acts else ""}</div></li>'
     )
-
-
-def severity_of(finding: dict[str, Any]) -> str:
-    return finding["severity"] if finding["severity"] in ("error", "warning", "info") else "info"
 
 
 def _numbers(place: int, kind: dict[str, Any], language: str) -> str:

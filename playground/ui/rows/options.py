@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+import gradio as gr
+
+from playground.core.i18n import say
 from playground.core.settings import DatasetOptions, TrainSettings
 from playground.ui.rows.columns import mapping_of
 from playground.ui.rows.edits import Changes, edits_for, source_mark
-from playground.ui.run_template import template_settings
+from playground.ui.widgets.events import QUEUED, QUICK
+from playground.ui.widgets.i18n import label, reader_language
+from playground.ui.widgets.markup import escape
 
 FORMED = [
     field.name
@@ -39,3 +44,32 @@ def rows_settings(
 def check_options(settings: dict[str, Any]) -> dict[str, Any]:
     """`settings` of a run -> the options of a check that sees the same rows. Raises InputError where a run would."""
     return asdict(TrainSettings.from_dict(settings).dataset_options())
+
+
+class RunTemplate:
+    """One line and a way back. `chosen` is the template tab's state: {} or {chat_template, chat_template_kwargs,
+    chat_template_clock, label}.
+    """
+
+    def __init__(self, chosen: gr.State) -> None:
+        self.chosen = chosen
+        with gr.Row(elem_classes="actions", visible=False, elem_id="run-template") as self.row:
+            self.line = gr.HTML("", js_on_load=None, apply_default_css=False)
+            self.own = gr.Button(label("Use the model's own template"), size="sm", elem_id="own-template")
+
+    def wire(self) -> None:
+        self.chosen.change(self.tell, self.chosen, [self.row, self.line], **QUICK)
+        self.own.click(lambda: {}, None, self.chosen, **QUEUED)
+
+    def tell(self, chosen: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any]:
+        settings = template_settings(chosen)
+        if not settings:
+            return gr.update(visible=False), ""
+        said = say("The rows are rendered with the template from the template tab: {name}.", name=chosen["label"])
+        return gr.update(visible=True), f'<p class="source">{escape(said.to(reader_language(request)))}</p>'
+
+
+def template_settings(chosen: dict[str, Any] | None) -> dict[str, Any]:
+    """What of `chosen` goes into a run's settings; {} for the model's own template as it is."""
+    names = ("chat_template", "chat_template_kwargs", "chat_template_clock")
+    return {name: chosen[name] for name in names if chosen.get(name)} if chosen else {}

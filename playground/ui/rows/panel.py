@@ -12,22 +12,22 @@ import gradio as gr
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
 from playground.server.backend import Backend
-from playground.ui.heading import heading
 from playground.ui.rows.browser import RowsBrowser, Updates
 from playground.ui.rows.columns import Columns, column_buttons
 from playground.ui.rows.edits import KNOWN, Changes, Edit, edits_for, source_mark, with_edit, without_last
-from playground.ui.rows.findings import pressable
-from playground.ui.rows.options import FORMED, check_options, rows_settings
+from playground.ui.rows.options import FORMED, RunTemplate, check_options, rows_settings
 from playground.ui.rows.persistence import KEEP, RESTORED, KeptRows, is_kept, rest_of, restored
 from playground.ui.rows.report import nothing_given, report_view
 from playground.ui.rows.source import RowsSource
 from playground.ui.rows.state import Asked, Desk, Report
-from playground.ui.run_template import RunTemplate
 from playground.ui.settings.form import SettingsForm
+from playground.ui.widgets.buttons import pressable
+from playground.ui.widgets.debounce import ROWS_CHANGED, rows_debounce
+from playground.ui.widgets.elements import heading
 from playground.ui.widgets.events import PAGE, QUEUED, STREAM
 from playground.ui.widgets.header import Header
 from playground.ui.widgets.i18n import label, reader_language
-from playground.ui.widgets.live_work import ASK, followed, rows_look
+from playground.ui.widgets.live_work import followed
 from playground.ui.widgets.markup import escape, icon, refusal
 
 _SHOWN_AFTER_S = 0.4
@@ -44,7 +44,7 @@ class RowsPanel:
         self.desk = gr.State(Desk())
         self.changes = gr.State({})
         """`rows_edits.Changes`: what was done to the rows."""
-        self.look = rows_look("rows-look")
+        self.look = rows_debounce("rows-look")
         with gr.Column(elem_classes="card", elem_id="rows-card"):
             heading(label("Rows"), label("Take an example, or bring your own conversations."), "1")
             self.source = RowsSource(backend, self.desk)
@@ -94,7 +94,7 @@ class RowsPanel:
             None,
             None,
             None,
-            js=ASK,
+            js=ROWS_CHANGED,
             **PAGE,
         )
         self.look.input(
@@ -115,7 +115,8 @@ class RowsPanel:
             (self.view.undo, self.undo),
             (self.view.undo_all, self.undo_all),
         ):
-            event(handler, [self.changes, self.desk], self.changes, **QUEUED).then(None, None, None, js=ASK, **PAGE)
+            changed = event(handler, [self.changes, self.desk], self.changes, **QUEUED)
+            changed.then(None, None, None, js=ROWS_CHANGED, **PAGE)
 
     # ---- a reload of the page -----------------------------------------------------------------------------------
 

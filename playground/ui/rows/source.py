@@ -13,7 +13,7 @@ from playground.data.source import PACKED, SUFFIXES
 from playground.server.backend import Backend
 from playground.ui.rows.hub import HubRows
 from playground.ui.rows.table import RowsTable
-from playground.ui.widgets.choices import Choice, buttons, choices
+from playground.ui.widgets.elements import Choice, buttons, choices
 from playground.ui.widgets.events import PAGE, QUICK
 from playground.ui.widgets.i18n import label, reader_language, told
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from playground.core.i18n import Sentence, localise, say
-from playground.ui.rows.findings import button_for
-from playground.ui.widgets.header import megabytes
+from playground.ui.widgets.buttons import button_for
+from playground.ui.widgets.format import megabytes
 from playground.ui.widgets.markup import duration, escape, icon
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import gradio as gr
+
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, say
 from playground.server.backend import Backend
+from playground.ui.widgets.events import PAGE, QUICK
 
 KEPT = 20
 """Runs remembered by one browser, newest first."""
@@ -94,3 +97,32 @@ def run_choices(
         (f"{numbered(entry, run, titles, language)} · {state_word(run['state']).to(language)}", entry["run"])
         for entry, run in runs
     ]
+
+
+_SCRIPT = """
+const others = new BroadcastChannel("sft-playground-runs");
+let written = null;
+others.onmessage = ({ data }) => {
+  if (data.entries) trigger("told", { entries: written = data.entries });
+  else if (written) others.postMessage({ entries: written });
+};
+document.addEventListener("sft-runs", (event) => others.postMessage({ entries: written = event.detail }));
+others.postMessage({ asks: true });
+"""
+_TELL = "(entries) => { document.dispatchEvent(new CustomEvent('sft-runs', { detail: entries })); }"
+
+
+class OtherTabs:
+    """Draws nothing. It stands outside the page's tabs, where it listens from the beginning."""
+
+    def __init__(self) -> None:
+        self.ear = gr.HTML("", html_template="", js_on_load=_SCRIPT, elem_id="other-tabs", apply_default_css=False)
+
+    def wire(self, runs: gr.BrowserState) -> None:
+        runs.change(None, runs, None, js=_TELL, **PAGE)
+        self.ear.told(self.take_over, runs, runs, **QUICK)
+
+    def take_over(self, stored: Any, heard: gr.EventData) -> Any:
+        """The other tab's list, which had this one's runs in it. An equal one is left, or both would go on forever."""
+        entries = remembered(heard._data.get("entries"))
+        return gr.skip() if entries == remembered(stored) else entries

@@ -12,7 +12,7 @@ from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
 from playground.server.backend import Backend
 from playground.ui.run.need_view import need_progress, need_view
-from playground.ui.run.panel import html
+from playground.ui.widgets.elements import html
 from playground.ui.widgets.events import QUICK, STREAM
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.live_work import followed

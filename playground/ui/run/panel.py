@@ -10,8 +10,6 @@ import gradio as gr
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
 from playground.server.backend import Backend
-from playground.ui.heading import heading
-from playground.ui.rows.findings import pressable
 from playground.ui.run.curves import SCRIPT as CURVES_SCRIPT
 from playground.ui.run.curves import curve_group
 from playground.ui.run.diagnosis import change_of, readings_view, wanted_words
@@ -20,6 +18,8 @@ from playground.ui.run.probes import SCRIPT as PROBES_SCRIPT
 from playground.ui.run.probes import probes_mark, probes_view
 from playground.ui.run.scales import scales_view
 from playground.ui.run.status import about, curve_mark, figures, no_run, outcome, state_line
+from playground.ui.widgets.buttons import pressable
+from playground.ui.widgets.elements import heading, html
 from playground.ui.widgets.events import PAGE, QUEUED, QUICK
 from playground.ui.widgets.i18n import label, reader_language, told
 from playground.ui.widgets.markup import empty, escape, refusal
@@ -50,10 +50,6 @@ VIEWS: tuple[View, ...] = (
     ("readings", readings_view, readings_view),
     ("probes", lambda run, _: [run["run"], *probes_mark(run)], probes_view),
 )
-
-
-def html(elem_id: str) -> gr.HTML:
-    return gr.HTML("", elem_id=elem_id, js_on_load=None, apply_default_css=False)
 
 
 def _kept(elem_id: str, root: str, script: str) -> gr.HTML:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from playground.core.i18n import say
-from playground.ui.rows.findings import button_for, pressable
+from playground.ui.widgets.buttons import button_for, pressable
 from playground.ui.widgets.events import QUICK
 from playground.ui.widgets.i18n import reader_language
 from playground.ui.widgets.markup import escape, icon

@@ -9,7 +9,7 @@ from playground.core.i18n import localise, say
 from playground.ui.run.my_runs import ACTIVE, state_word
 from playground.ui.run.plan import gigabytes, planned
 from playground.ui.run.verdict import verdict_view
-from playground.ui.widgets.header import parameters
+from playground.ui.widgets.format import parameters
 from playground.ui.widgets.markup import duration, empty, escape, icon, refusal, stat
 
 _MARKS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}

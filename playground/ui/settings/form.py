@@ -14,13 +14,13 @@ import gradio as gr
 from gradio.i18n import I18nData
 
 from playground.core.settings import presets
-from playground.ui.rows.findings import pressable
 from playground.ui.settings import fields as group
 from playground.ui.settings.fields import DEFAULTS, FieldMaker
 from playground.ui.settings.file import SettingsFile
 from playground.ui.settings.summary import summary
 from playground.ui.settings.values import completed, decided_by, from_widget, to_widget
-from playground.ui.settings_live import CHANGED, SET, settings_look
+from playground.ui.widgets.buttons import pressable
+from playground.ui.widgets.debounce import SETTINGS_CHANGED, SETTINGS_SET, settings_debounce
 from playground.ui.widgets.events import LIVE, PAGE, QUICK
 from playground.ui.widgets.i18n import label, reader_language
 
@@ -39,7 +39,7 @@ class SettingsForm:
     def __init__(self) -> None:
         self.fields: dict[str, gr.components.Component] = {}
         make = FieldMaker(self.fields)
-        self.look = settings_look("settings-look")
+        self.look = settings_debounce("settings-look")
         self.preset = gr.Radio(
             [(I18nData(preset.title.template), preset.name) for preset in presets.PRESETS],
             value=presets.PRESETS[0].name,
@@ -128,7 +128,7 @@ class SettingsForm:
 
     def wire(self) -> None:
         changes = [widget.change for widget in self.widgets]
-        gr.on(changes, None, None, None, js=CHANGED, **PAGE)
+        gr.on(changes, None, None, None, js=SETTINGS_CHANGED, **PAGE)
         self.look.input(self.draw, [self.preset, *self.widgets], self.summary, **{**LIVE, "show_progress": "hidden"})
         given = {"outputs": self.apply_outputs, **QUICK}
         self.set_by(self.preset.input(self.choose, self.preset, **given))
@@ -138,10 +138,10 @@ class SettingsForm:
 
     def set_by(self, event: Any) -> Any:
         """Have the page look at its rows and its estimate again once `event` has set widgets."""
-        return event.then(None, None, None, js=SET, **PAGE)
+        return event.then(None, None, None, js=SETTINGS_SET, **PAGE)
 
     def take_from(self, listener: Any) -> Any:
-        """Set what a button carries as `change`, see `rows_findings.button_for`; `listener`: its event."""
+        """Set what a button carries as `change`, see `buttons.button_for`; `listener`: its event."""
         return self.set_by(listener(self.take, None, self.apply_outputs, **QUICK))
 
     def take(self, pressed: gr.EventData) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from playground.core.i18n import say
 from playground.core.settings.presets import Preset, changes
-from playground.ui.rows.findings import button_for
+from playground.ui.widgets.buttons import button_for
 from playground.ui.widgets.markup import escape, icon
 
 _LONGEST = 40

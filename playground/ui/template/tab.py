@@ -16,7 +16,6 @@ import orjson
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
 from playground.server.backend import Backend
-from playground.ui.heading import heading
 from playground.ui.template.compare import TemplateCompare
 from playground.ui.template.controls import asked, merged, template_inputs
 from playground.ui.template.conversation_editor import conversation_editor
@@ -31,8 +30,8 @@ from playground.ui.template.source import (
     wish,
 )
 from playground.ui.template.token_view import empty_data, refusal_data, token_view, view_data
-from playground.ui.widgets.choices import Choice, buttons, choices
-from playground.ui.widgets.debounce import ASK, look
+from playground.ui.widgets.debounce import TEMPLATE_CHANGED, template_debounce
+from playground.ui.widgets.elements import Choice, buttons, choices, heading
 from playground.ui.widgets.events import LIVE, PAGE, QUEUED, QUICK
 from playground.ui.widgets.header import Header
 from playground.ui.widgets.i18n import label, reader_language, told, warn
@@ -54,7 +53,7 @@ class TemplateTab:
         self.python_open = gr.State(False)
         self.template_for_training = gr.State({})
         """What `hand_over` hands on: {chat_template, chat_template_kwargs, chat_template_clock, label}."""
-        self.look = look("look")
+        self.look = template_debounce("look")
         with gr.Column(elem_id="lab"):
             with gr.Column(elem_classes="card", elem_id="lab-conversation", min_width=280):
                 self._conversation()
@@ -126,7 +125,7 @@ class TemplateTab:
             header.model.input,
             header.ready.change,
         ]
-        gr.on(triggers, None, js=ASK, **PAGE)
+        gr.on(triggers, None, js=TEMPLATE_CHANGED, **PAGE)
         source.template.focus(None, js=RENEW, **PAGE)
         self.look.input(self.show, self._read(header), self._written(), show_progress_on=self.view, **LIVE)
         self.compare.wire(self.shown)

@@ -11,6 +11,7 @@ from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
 from playground.server.backend import Backend
 from playground.ui.widgets.events import QUICK
+from playground.ui.widgets.format import megabytes, parameters
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.markup import escape, icon
 
@@ -93,17 +94,6 @@ def choice_name(entry: dict[str, Any], language: str) -> str:
     gated = say("gated").to(language) if entry["gated"] else ""
     told = (entry["name"].split("/")[-1], parameters(entry["parameters"]), entry["licence"], gated)
     return " · ".join(part for part in told if part)
-
-
-def parameters(count: int | str) -> str:
-    """134515008 -> "135M"."""
-    if isinstance(count, str):
-        return count
-    return f"{count / 1e9:.1f}B" if count >= 995e6 else f"{count / 1e6:.0f}M"
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def model_line(status: dict[str, Any], entry: dict[str, Any] | None, language: str) -> str:

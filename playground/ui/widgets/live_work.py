@@ -1,7 +1,7 @@
-"""One look at the rows for all that was changed at once, and the newest look wins.
+"""Work that is told of while it goes on, and that ends when nobody waits for it any more.
 
-As `debounce.py`, but a look here may take seconds, so a newer one must not wait for it: each carries a number, an
-older one that is still worked on is told to stop, and one that arrives late is not begun.
+A look at the rows or at the base may take seconds, so a newer one must not wait for it: each carries a number, an older
+one that is still worked on is told to stop, and one that arrives late is not begun.
 """
 
 from __future__ import annotations
@@ -12,32 +12,14 @@ from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import gradio as gr
-
 from playground.core.errors import PlaygroundError
 
-ASK = "() => { document.dispatchEvent(new Event('sft-rows')); }"
-# The number is a time, so that it goes on growing when the tab is drawn anew.
-_SCRIPT = """
-let soon, last = 0;
-const look = () => {
-  clearTimeout(soon);
-  soon = setTimeout(() => { last = Math.max(Date.now(), last + 1); props.value = last; trigger("input"); }, 120);
-};
-document.addEventListener("sft-rows", look);
-look();
-"""
 _PATIENCE_S = 0.1
 """Seconds after which a look that is still worked on sees that a newer one waits for it to end."""
 
 
 class Superseded(Exception):
     """Raised inside work whose answer nobody waits for any more."""
-
-
-def rows_look(elem_id: str) -> gr.HTML:
-    """Draws nothing; there is one on the page. Its `input` follows `ASK`, and its value grows each time."""
-    return gr.HTML(0, html_template="", js_on_load=_SCRIPT, elem_id=elem_id, apply_default_css=False)
 
 
 def followed(work: Callable[[Callable[[Any], None]], Any], is_newest: Callable[[], bool]) -> Iterator[tuple[str, Any]]:

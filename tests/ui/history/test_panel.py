@@ -13,7 +13,7 @@ from playground.core.errors import InputError
 from playground.core.i18n import Sentence
 from playground.core.settings import TrainSettings
 from playground.ui.history.overlay import DRAWN, Line, overlay
-from playground.ui.history.panel import NOT_HANDED_ON
+from playground.ui.history.panel import NOT_HANDED_ON, Desk, with_choice
 from playground.ui.history.side_by_side import (
     Side,
     comparable,
@@ -23,9 +23,7 @@ from playground.ui.history.side_by_side import (
     verdict_sides,
 )
 from playground.ui.history.table import general_change, held_out_losses, interval, runs_table, signed
-from playground.ui.history_desk import Desk, with_choice
-from playground.ui.own_runs_tabs import OtherTabs
-from playground.ui.run.my_runs import known
+from playground.ui.run.my_runs import OtherTabs, known
 from tests.ui.fake_history import HOSTILE, FakeHistory, build, entries, story
 
 REQUEST = SimpleNamespace(headers={"accept-language": "en"})

@@ -5,7 +5,8 @@ from playground.core.i18n import Sentence
 from playground.ui.run.plan import memory_words, plan_lines
 from playground.ui.run.status import about, curve_mark, facts, figures, outcome, state_line
 from playground.ui.settings.names import changes_in_words, setting_value, settings_table
-from playground.ui.widgets.header import choice_name, megabytes, model_line, parameters
+from playground.ui.widgets.format import megabytes, parameters
+from playground.ui.widgets.header import choice_name, model_line
 from tests.ui.fake_backend import a_run
 from tests.ui.fake_runs import PLAN, a_story
 

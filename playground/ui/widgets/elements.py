@@ -54,3 +54,19 @@ def _button(index: int, choice: Choice) -> str:
         f'<button type="button" class="choice" data-index="{index}">'
         f'<span class="choice-title">{escape(choice.title)}</span>{text}{note}</button>'
     )
+
+
+def html(elem_id: str) -> gr.HTML:
+    return gr.HTML("", elem_id=elem_id, js_on_load=None, apply_default_css=False)
+
+
+def heading(title: I18nData, hint: I18nData, number: str = "") -> gr.HTML:
+    """A second-level heading with one line that says what to do here. `number` shows the order of the steps."""
+    mark = f'<span class="step-number" aria-hidden="true">{number}</span>' if number else ""
+    return gr.HTML(
+        hint,
+        label=title,
+        html_template=f'<div class="heading">{mark}<div><h2>${{label}}</h2><p>${{value}}</p></div></div>',
+        js_on_load=None,
+        apply_default_css=False,
+    )
