@@ -3,7 +3,8 @@
 The examples come before the question as turns of the same conversation, as a person would put them into a prompt. The
 same tokens are scored with and without them: the answers that a run would be trained on, cut as a run cuts them.
 
-Runs in the sandbox (server/sandbox/jobs.py), since rendering runs the template. server/need.py asks the model and says what it means.
+Runs in the sandbox (server/sandbox/jobs.py), since rendering runs the template.
+server/need.py asks the model and says what it means.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ The run is read from its folder, as it was written before training. A held-out r
 to its last answer: the row is rendered once more, by the one renderer, with the template, its variables and the day of
 the run, and cut where the last stretch begins that the model learns to write.
 
-Runs in the sandbox (server/sandbox/jobs.py), since rendering runs the template. try_table.py says what came of the answers.
+Runs in the sandbox (server/sandbox/jobs.py), since rendering runs the template.
+try_table.py says what came of the answers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from playground.runs import export as exporting
 from playground.runs.store import RunFolder, RunStore
 from playground.server.dataset_service import DatasetDesk
 from playground.server.processes.chat_client import ChatClient
-from playground.server.processes.model_store import Shelf
+from playground.server.processes.model_store import ModelStore
 from playground.server.processes.run_queue import RunQueue
 from playground.server.run_service import TrainingDesk
 from playground.server.sandbox.pool import Sandbox
@@ -59,7 +59,7 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.home = home
         self._store = RunStore(home / "runs")
-        self._shelf = Shelf(self._local)
+        self._models = ModelStore(self._local)
         self._sandbox = Sandbox(self.limits)
         self._chat = ChatClient(home / "chat.log")
         self._queue = RunQueue(self._store, self.limits, home / "train.log")
@@ -87,9 +87,9 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
     def _warm_up(self) -> None:
         """One after the other: on two cores, three processes importing torch at once would all be late."""
         try:
-            self._shelf.start(self._name(""))
+            self._models.start(self._name(""))
             self._sandbox.run("warm_up", "", seconds=60)
-            folder = self._shelf.wait(self._name(""), _FETCH_PATIENCE_S)
+            folder = self._models.wait(self._name(""), _FETCH_PATIENCE_S)
             self._sandbox.run("warm_up", str(folder), seconds=60)
             self._chat.load({"folder": str(folder), "quantization": "auto"})
             while self._chat.state in ("waiting", "loading"):
@@ -117,7 +117,7 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
         or when ready what was chosen (device, dtype, 4-bit or not) and why), error: PlaygroundError or None}
         """
         name = self._name(model)
-        place = self._shelf.place(name)
+        place = self._models.state(name)
         status: dict[str, Any] = {"name": name, "state": "waiting", "fraction": None, "error": None}
         if place is None:
             return {**status, "line": say("It will be fetched when it is first used.")}
@@ -136,7 +136,7 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
 
     def fetch_model(self, model: str = "") -> None:
         """Begin to fetch a model in the background; `model_status` tells how it goes."""
-        self._shelf.start(self._name(model))
+        self._models.start(self._name(model))
 
     def examples(self) -> list[dict[str, Any]]:
         """[{name, title: Sentence, teaches: Sentence, language, rows: int, ask: [str, ...], system: str}]."""
@@ -158,7 +158,7 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
         return bundled(name).text()
 
     def _tokenizer_folder(self, model: str) -> str:
-        return str(self._shelf.wait(self._name(model), _FETCH_PATIENCE_S, with_weights=False))
+        return str(self._models.wait(self._name(model), _FETCH_PATIENCE_S, with_weights=False))
 
     def train(
         self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
@@ -172,7 +172,7 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
         if earlier is not None:
             # The adapter that is trained further has its shape already.
             checked = replace(checked, **{key: earlier.settings()["settings"][key] for key in _SHAPE})
-        model_folder = str(self._shelf.wait(name, _FETCH_PATIENCE_S))
+        model_folder = str(self._models.wait(name, _FETCH_PATIENCE_S))
         takes = self._takes(text, file, model, checked)
 
         def fill(folder: Path) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
     def _base_of(self, run: str, model: str) -> tuple[dict[str, Any], Path | None]:
         """The base model to ask, as the chat process takes it, and the run's adapter folder or None."""
         if not run:
-            folder = self._shelf.wait(self._name(model), _FETCH_PATIENCE_S)
+            folder = self._models.wait(self._name(model), _FETCH_PATIENCE_S)
             return {"folder": str(folder), "quantization": "auto"}, None
         run_folder = self._store.open(run)
         if not run_folder.has_adapter():

@@ -4,7 +4,7 @@ Imports torch, transformers, TRL and PEFT: only the train process does this.
 """
 
 from playground.runs.verdict import Evidence, judge
-from playground.training.callback import Probes, Watch
+from playground.training.callback import Probes, RunCallback
 from playground.training.rows import Rows
 from playground.training.run import Outcome, Run, is_out_of_memory, read_probes
 from playground.training.trainer import RunTrainer, build_trainer
@@ -16,7 +16,7 @@ __all__ = [
     "Rows",
     "Run",
     "RunTrainer",
-    "Watch",
+    "RunCallback",
     "build_trainer",
     "is_out_of_memory",
     "judge",

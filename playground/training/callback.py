@@ -42,7 +42,7 @@ class Probes:
     stop: list[int] = field(default_factory=list)
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
+class RunCallback(TrainerCallback):  # type: ignore[misc]
     """Tells events, looks at the held-out rows, answers probes, saves, and ends the run when it is asked to."""
 
     def __init__(

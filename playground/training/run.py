@@ -26,7 +26,7 @@ from playground.models.devices import Choice
 from playground.runs.plan import Plan, make_plan
 from playground.runs.throughput import SpeedBook
 from playground.runs.verdict import Evidence
-from playground.training.callback import Emit, Probes, Watch
+from playground.training.callback import Emit, Probes, RunCallback
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of
 from playground.training.measuring import measure, speed_key_here, work_of
 from playground.training.meter import mapped_weights
@@ -102,7 +102,7 @@ class Run:
         trainer = self._trainer(rows, settings, plan or make_plan(settings, work_of(rows, settings, 0), None))
         plan = plan or self._plan(trainer, rows, probes, settings)
         trainer.args.max_steps = plan.steps
-        watch = Watch(
+        watch = RunCallback(
             trainer, rows, probes, settings, plan, self.folder, self.emit, self.is_asked_to_stop, self.started
         )
         if checkpoint is not None:
@@ -163,7 +163,7 @@ class Run:
     def _speed_key(self) -> str:
         return speed_key_here(self.model_name, self.choice, self.settings)
 
-    def _finish(self, trainer: RunTrainer, watch: Watch, plan: Plan) -> Outcome:
+    def _finish(self, trainer: RunTrainer, watch: RunCallback, plan: Plan) -> Outcome:
         """Look a last time, then measure the adapter that is offered."""
         step = trainer.state.global_step
         if watch.was_stopped:
@@ -187,7 +187,7 @@ class Run:
         )
         return Outcome(watch.was_stopped, step, watch.best_step, evidence, trainer.meter.memory())
 
-    def _keep(self, trainer: RunTrainer, watch: Watch) -> Outcome:
+    def _keep(self, trainer: RunTrainer, watch: RunCallback) -> Outcome:
         """Whoever stops a run waits for it: what it has is saved, and nothing is measured any more."""
         step = trainer.state.global_step
         if step:

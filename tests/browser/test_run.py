@@ -30,11 +30,11 @@ def address(backend: FakeBackend) -> Iterator[str]:
         yield url
 
 
-Watch = Callable[..., Page]
+RunCallback = Callable[..., Page]
 
 
 @pytest.fixture
-def watch(kept_pages: KeptPages, address: str, backend: FakeBackend) -> Watch:
+def watch(kept_pages: KeptPages, address: str, backend: FakeBackend) -> RunCallback:
     """watch(moment, language, width, scheme): a page that has just begun a run of its own and sees it at `moment`."""
 
     def open_run(moment: str, language: str = "en", width: int = 1280, scheme: str = "light") -> Page:

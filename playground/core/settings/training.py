@@ -99,7 +99,7 @@ class TrainSettings:
     system_prompt: str = ""
     """System message for rows that have none; "" adds none."""
     mapping: dict[str, str] = field(default_factory=dict)
-    """Which columns are system, user and assistant, see data/schemas/mapping.py; {} where the rows' shape is recognised."""
+    """Which columns are system, user and assistant, see data/schemas/mapping.py; {} where the shape is recognised."""
     edits: list[dict[str, Any]] = field(default_factory=list)
     """What was done to the rows after they were read, in order, see edits.py."""
 

@@ -14,7 +14,7 @@ from playground.server.processes.child import Child
 
 
 @dataclass(frozen=True)
-class Place:
+class ModelState:
     """Where the files of one model are, or how far their fetching is."""
 
     folder: Path | None = None
@@ -23,33 +23,33 @@ class Place:
     error: PlaygroundError | None = None
 
 
-class Shelf:
+class ModelStore:
     """Model name -> folder. Fetching starts when a model is first asked for, once for each."""
 
     def __init__(self, local: dict[str, str]) -> None:
         """`local`: names that stand for folders, from the command line. Raises ModelError when one holds no model."""
         self._changed = threading.Condition()
-        self._places: dict[tuple[str, bool], Place] = {}
+        self._states: dict[tuple[str, bool], ModelState] = {}
         for name, folder in local.items():
             check_folder(Path(folder))
             for with_weights in (True, False):
-                self._places[name, with_weights] = Place(Path(folder))
+                self._states[name, with_weights] = ModelState(Path(folder))
 
-    def place(self, name: str, *, with_weights: bool = True) -> Place | None:
+    def state(self, name: str, *, with_weights: bool = True) -> ModelState | None:
         """How the model stands; None if nobody has asked for it."""
         with self._changed:
-            return self._places.get((name, with_weights))
+            return self._states.get((name, with_weights))
 
-    def start(self, name: str, *, with_weights: bool = True) -> Place:
+    def start(self, name: str, *, with_weights: bool = True) -> ModelState:
         """Begin to fetch the model unless it is here or under way. A failure is tried again when asked again."""
         with self._changed:
-            place = self._places.get((name, with_weights))
-            if place is not None and place.error is None:
-                return place
-            whole = self._places.get((name, True))
+            state = self._states.get((name, with_weights))
+            if state is not None and state.error is None:
+                return state
+            whole = self._states.get((name, True))
             if not with_weights and whole is not None and whole.folder is not None:
                 return whole
-            place = self._places[name, with_weights] = Place()
+            state = self._states[name, with_weights] = ModelState()
         key = (name, with_weights)
         Child(
             "playground.server.processes.fetch_model",
@@ -59,48 +59,48 @@ class Shelf:
             on_end=lambda code: self._end(key, code),
             offline=False,
         )
-        return place
+        return state
 
     def wait(self, name: str, seconds: float, *, with_weights: bool = True) -> Path:
         """The model's folder, waiting for it if it is being fetched.
 
         Raises ModelError when it cannot be had, WorkerError when it is not here after `seconds`.
         """
-        place = self.start(name, with_weights=with_weights)
+        state = self.start(name, with_weights=with_weights)
         key = (name, with_weights)
         with self._changed:
             self._changed.wait_for(lambda: self._is_settled(key), seconds)
-            place = self._places.get(key, place)
-        if place.error is not None:
-            raise place.error
-        if place.folder is None:
+            state = self._states.get(key, state)
+        if state.error is not None:
+            raise state.error
+        if state.folder is None:
             raise WorkerError(
-                say("{name} is still being fetched. {line}", name=name, line=place.line),
+                say("{name} is still being fetched. {line}", name=name, line=state.line),
                 fix=say("Try again in a minute."),
             )
-        return place.folder
+        return state.folder
 
     def _is_settled(self, key: tuple[str, bool]) -> bool:
-        place = self._places.get(key)
-        return place is None or place.folder is not None or place.error is not None
+        state = self._states.get(key)
+        return state is None or state.folder is not None or state.error is not None
 
     def _hear(self, key: tuple[str, bool], message: dict[str, Any]) -> None:
         with self._changed:
-            place = self._places[key]
+            state = self._states[key]
             if "folder" in message:
-                place = Place(Path(message["folder"]))
+                state = ModelState(Path(message["folder"]))
             elif "error" in message:
-                place = replace(place, error=unpack_error(message))
+                state = replace(state, error=unpack_error(message))
             else:
-                place = replace(place, line=unpack(message["line"]), fraction=message["fraction"])
-            self._places[key] = place
+                state = replace(state, line=unpack(message["line"]), fraction=message["fraction"])
+            self._states[key] = state
             self._changed.notify_all()
 
     def _end(self, key: tuple[str, bool], code: int) -> None:
         with self._changed:
             if not self._is_settled(key):
-                self._places[key] = replace(
-                    self._places[key],
+                self._states[key] = replace(
+                    self._states[key],
                     error=ModelError(
                         say("Fetching {name} ended unexpectedly (code {code}).", name=key[0], code=code),
                         fix=say("Check the network and the free disk space, and try again."),

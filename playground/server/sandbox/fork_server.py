@@ -1,11 +1,11 @@
 """The far side of the sandbox: processes that fork the workers, and what a worker does.
 
-    web process --- nursery (imports done)
+    web process --- fork server (imports done)
                       +-- workers without a tokenizer
-                      +-- nursery of a folder (its tokenizer loaded)
+                      +-- fork server of a folder (its tokenizer loaded)
                             +-- workers
 
-A worker is forked in about ten milliseconds and shares what its nursery has loaded: it takes a few megabytes of its
+A worker is forked in about ten milliseconds and shares what its fork server has loaded: it takes a few megabytes of its
 own, where a process that starts anew would take seconds and hundreds. A tokenizer comes from a stranger's repository,
 so it is loaded in a process of its own, and whatever it does there befalls those who chose it.
 
@@ -50,7 +50,8 @@ def main() -> None:
 def _raise(control: Connection, folder: str, memory: int) -> None:
     """Load the tokenizer in `folder`, then fork a process for each pair of a word and a descriptor that arrives.
 
-    The word is "" for a worker, or the folder that a nursery is wanted for. `memory`: most bytes that loading may take.
+    The word is "" for a worker, or the folder that a fork server is wanted for. `memory`: most bytes that loading may
+    take.
     """
     _load(folder, memory)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody asks how they ended: the kernel buries them.

@@ -52,7 +52,7 @@ _SHARE_OF_MEMORY = 8
 """A preview may take one part in so many of what a dataset may: there are more of them at once."""
 _IDLE = 4
 """Most workers of a tokenizer that are kept without a job."""
-_NURSERIES = 5
+_FORK_SERVERS = 5
 """Most that are kept: four tokenizers, and the one without."""
 
 
@@ -142,7 +142,7 @@ def _died() -> WorkerError:
     )
 
 
-class _Nursery:
+class _ForkServer:
     """What forks the workers that share a tokenizer, and those of them that wait for a job."""
 
     def __init__(self, control: Connection) -> None:
@@ -158,9 +158,9 @@ class _Nursery:
                 self._is_loaded = self.control.recv()
 
     def fork(self, folder: str = "") -> Connection:
-        """The line to a new worker, or to the nursery of `folder`; it can be written to before anybody is there.
+        """The line to a new worker, or to the fork server of `folder`; it can be written to before anybody is there.
 
-        Raises OSError where this nursery has died.
+        Raises OSError where this fork server has died.
         """
         ours, theirs = Pipe()
         with theirs:
@@ -235,11 +235,11 @@ class Sandbox:
         self._long = _Places(_LONG_PLACES)
         self._slow: list[_Worker] = []
         self._process: subprocess.Popen[bytes] | None = None
-        self._nurseries: dict[str, _Nursery] = {}
+        self._fork_servers: dict[str, _ForkServer] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the first nursery. Its imports happen over there, so this returns at once."""
+        """Start the first fork server. Its imports happen over there, so this returns at once."""
         with self._lock:
             self._open()
 
@@ -265,16 +265,16 @@ class Sandbox:
                 env=environment,
                 start_new_session=True,  # A process group of its own, which ends as a whole.
             )
-        self._nurseries = {"": _Nursery(ours)}
+        self._fork_servers = {"": _ForkServer(ours)}
 
     def _end(self) -> None:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        for nursery in self._nurseries.values():
-            nursery.close()
-        self._nurseries = {}
+        for fork_server in self._fork_servers.values():
+            fork_server.close()
+        self._fork_servers = {}
 
     def run(self, job: str, folder: str, *arguments: Any, seconds: float, tell: Tell = lambda value: None) -> Any:
         """The result of the job of that name in jobs.py, which this process never imports: it needs transformers.
@@ -328,51 +328,51 @@ class Sandbox:
     def _wait_for_tokenizer(self, folder: str) -> None:
         """Before the job takes a place: loading may be long."""
         with self._lock:
-            nursery = self._nursery(folder)
+            fork_server = self._fork_server(folder)
         try:
-            nursery.wait()
+            fork_server.wait()
         except (EOFError, OSError):
             with self._lock:
-                self._forget(nursery)
+                self._forget(fork_server)
             raise _died() from None
 
     def _begin(self, folder: str, template: int, job: str, seconds: float, memory: int, payload: bytes) -> _Worker:
-        for _ in range(_IDLE + 2):  # All that were idle may have died, and the nursery as well.
+        for _ in range(_IDLE + 2):  # All that were idle may have died, and the fork server as well.
             with self._lock:
-                nursery = self._nursery(folder)
+                fork_server = self._fork_server(folder)
                 try:
-                    worker = nursery.take(template)
+                    worker = fork_server.take(template)
                 except OSError:
-                    self._forget(nursery)
+                    self._forget(fork_server)
                     continue
             if worker.begins(job, seconds, memory, payload):
                 return worker
         raise _died()
 
-    def _nursery(self, folder: str) -> _Nursery:
+    def _fork_server(self, folder: str) -> _ForkServer:
         """That of `folder`, a new one where there is none. The lock is held."""
         if self._process is None:
             raise WorkerError(say("The sandbox is not running."), fix=say("Start the app again."))
-        if folder not in self._nurseries:
+        if folder not in self._fork_servers:
             try:
-                control = self._nurseries[""].fork(folder)
+                control = self._fork_servers[""].fork(folder)
             except OSError:  # The first one has died.
                 self._end()
                 self._open()
-                control = self._nurseries[""].fork(folder)
-            self._nurseries[folder] = _Nursery(control)
-        self._nurseries[folder] = self._nurseries.pop(folder)  # To the end of the dictionary: used last.
-        if len(self._nurseries) > _NURSERIES:
-            oldest = next(name for name in self._nurseries if name)
-            self._nurseries.pop(oldest).close()
-        return self._nurseries[folder]
+                control = self._fork_servers[""].fork(folder)
+            self._fork_servers[folder] = _ForkServer(control)
+        self._fork_servers[folder] = self._fork_servers.pop(folder)  # To the end of the dictionary: used last.
+        if len(self._fork_servers) > _FORK_SERVERS:
+            oldest = next(name for name in self._fork_servers if name)
+            self._fork_servers.pop(oldest).close()
+        return self._fork_servers[folder]
 
-    def _forget(self, dead: _Nursery) -> None:
-        """Do without a nursery that has died; without the first one, anew. The lock is held."""
-        for folder, nursery in list(self._nurseries.items()):
-            if nursery is dead and folder:
-                self._nurseries.pop(folder).close()
-            elif nursery is dead:
+    def _forget(self, dead: _ForkServer) -> None:
+        """Do without a fork server that has died; without the first one, anew. The lock is held."""
+        for folder, fork_server in list(self._fork_servers.items()):
+            if fork_server is dead and folder:
+                self._fork_servers.pop(folder).close()
+            elif fork_server is dead:
                 self._end()
                 self._open()
 
@@ -381,10 +381,10 @@ class Sandbox:
         with self._lock:
             if worker in self._slow:
                 self._slow.remove(worker)
-            nursery = self._nurseries.get(folder)
-            if nursery is not None and is_fit:
-                nursery.keep(worker)
+            fork_server = self._fork_servers.get(folder)
+            if fork_server is not None and is_fit:
+                fork_server.keep(worker)
                 return
             worker.line.close()
-            if nursery is not None:
-                nursery.have_spare()
+            if fork_server is not None:
+                fork_server.have_spare()

@@ -329,7 +329,7 @@ def test_a_template_cannot_change_what_the_next_one_sees(sandbox):
 
 
 def processes_of(box):
-    """Every process of the sandbox but the first nursery."""
+    """Every process of the sandbox but the first fork server."""
     first = box._process.pid
     return [pid for pid in psutil.pids() if pid != first and group_of(pid) == first]
 
@@ -377,7 +377,7 @@ def test_a_worker_that_is_killed_while_idle_costs_nothing(sandbox):
     assert is_well(sandbox)
 
 
-def test_a_nursery_that_is_killed_is_replaced(sandbox, tiny_folder):
+def test_a_fork_server_that_is_killed_is_replaced(sandbox, tiny_folder):
     first = sandbox._process.pid
     for _ in range(2):
         assert preview(sandbox, "", folder=str(tiny_folder))["tokens"]
@@ -426,7 +426,7 @@ def test_many_tokenizers_are_served_and_few_kept(sandbox, tiny_folder, tmp_path)
     folders = [str(shutil.copytree(tiny_folder, tmp_path / str(number))) for number in range(6)]
     texts = {preview(sandbox, "", folder=folder)["text"] for folder in [*folders, *folders[:2]]}
     assert len(texts) == 1
-    assert set(sandbox._nurseries) == {"", *folders[4:], *folders[:2]}
+    assert set(sandbox._fork_servers) == {"", *folders[4:], *folders[:2]}
     assert is_well(sandbox)
 
 
