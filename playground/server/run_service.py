@@ -11,6 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -31,13 +32,23 @@ from playground.server.need import need
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.run_queue import RunQueue
 from playground.server.sandbox.pool import Sandbox
-from playground.ui.run.report_page import report_html
 
 _TITLE = 80
 """Longest name of a run, in characters."""
 _LENGTHS_KEPT = 8
 """Datasets whose lengths are remembered, so that turning at a setting does not render their rows again."""
 _REPORT_ROWS = 3
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a report of a run is written from, and where the run lies."""
+
+    run: dict[str, Any]
+    """As `run` gives it, with versions {package: version}, device, dtype and quantization where they are known."""
+    rows: dict[str, Any]
+    """{fingerprint (SHA-256 of rows.jsonl), train_rows, samples [[{role, content}]] (a few training rows)}"""
+    folder: Path
 
 
 class TrainingDesk(ABC):
@@ -270,19 +281,20 @@ class TrainingDesk(ABC):
         """The end of what the train process printed."""
         return self._store.open(run).log()
 
-    def report(self, run: str, language: str = "en") -> Path:
-        """One self-contained HTML file about a run, in its folder."""
+    def report(self, run: str) -> RunReport:
+        """What a report of the run is written from."""
         folder = self._store.open(run)
-        rows = folder.path / "rows.jsonl"
-        lines = rows.read_bytes().splitlines()
-        about = {
-            "fingerprint": hashlib.sha256(rows.read_bytes()).hexdigest(),
-            "train_rows": len(lines) - folder.settings()["counts"]["held_out_rows"],
-            "samples": [orjson.loads(line)["messages"] for line in lines[:_REPORT_ROWS]],
-        }
-        path = folder.path / ("report-ja.html" if language == "ja" else "report-en.html")
-        path.write_text(report_html({**(folder.report() or {}), **self.run(run)}, about, language), encoding="utf-8")
-        return path
+        rows = (folder.path / "rows.jsonl").read_bytes()
+        lines = rows.splitlines()
+        return RunReport(
+            run={**(folder.report() or {}), **self.run(run)},
+            rows={
+                "fingerprint": hashlib.sha256(rows).hexdigest(),
+                "train_rows": len(lines) - folder.settings()["counts"]["held_out_rows"],
+                "samples": [orjson.loads(line)["messages"] for line in lines[:_REPORT_ROWS]],
+            },
+            folder=folder.path,
+        )
 
 
 def readings(progress: Progress, asked: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,14 @@ def test_the_end_of_the_log_is_shown(backend: Backend) -> None:
     assert said.endswith("the end") and len(said) <= 20_000
 
 
-def test_a_report_is_one_file_in_the_readers_language(backend: Backend) -> None:
-    run = a_run(backend).id
-    english, japanese = (backend.report(run, language).read_text() for language in ("en", "ja"))
-    assert 'lang="en"' in english and 'lang="ja"' in japanese
-    assert "Hi &lt;b&gt;" in english
+def test_a_report_has_the_run_its_rows_and_where_it_lies(backend: Backend) -> None:
+    folder = a_run(backend)
+    report = backend.report(folder.id)
+    assert report.folder == folder.path and report.run["run"] == folder.id
+    lines = (folder.path / "rows.jsonl").read_bytes()
+    assert report.rows["fingerprint"] == hashlib.sha256(lines).hexdigest()
+    assert report.rows["train_rows"] == len(lines.splitlines()) - report.run["held_out_rows"]
+    assert "Hi <b>" in str(report.rows["samples"])
 
 
 def test_an_estimate_says_steps_before_the_speed_is_known_and_time_afterwards(backend: Backend) -> None:

@@ -12,7 +12,7 @@ from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import Sentence
-from playground.ui.run.report_page import report_html
+from playground.server.run_service import RunReport
 
 from .fake_rows import FakeRows
 
@@ -290,11 +290,9 @@ class FakeBackend(FakeRows):
         self._note("log", run)
         return "Traceback <most> recent call last"
 
-    def report(self, run: str, language: str) -> Path:
-        self._note("report", run, language)
-        path = Path(tempfile.mkdtemp()) / "report.html"
-        path.write_text(report_html(self.run(run), None, language), encoding="utf-8")
-        return path
+    def report(self, run: str) -> RunReport:
+        self._note("report", run)
+        return RunReport(self.run(run), {}, Path(tempfile.mkdtemp()))
 
     def rename(self, run: str, title: str) -> dict[str, Any]:
         self._note("rename", run, title)

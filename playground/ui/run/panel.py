@@ -16,6 +16,7 @@ from playground.ui.run.diagnosis import change_of, readings_view, wanted_words
 from playground.ui.run.my_runs import ACTIVE, known, remembered, run_choices
 from playground.ui.run.probes import SCRIPT as PROBES_SCRIPT
 from playground.ui.run.probes import probes_mark, probes_view
+from playground.ui.run.report_page import report_html
 from playground.ui.run.scales import scales_view
 from playground.ui.run.status import about, curve_mark, figures, no_run, outcome, state_line
 from playground.ui.widgets.buttons import pressable
@@ -260,7 +261,10 @@ class RunPanel:
 
     @told
     def make_report(self, run: str | None, request: gr.Request) -> Any:
-        return str(self.backend.report(run or "", reader_language(request)))
+        report, language = self.backend.report(run or ""), reader_language(request)
+        page = report.folder / f"report-{language}.html"
+        page.write_text(report_html(report.run, report.rows, language), encoding="utf-8")
+        return str(page)
 
     def read_log(self, run: str | None, request: gr.Request) -> str:
         """Only when somebody opens it: nobody else needs these 20,000 characters."""
