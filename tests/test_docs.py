@@ -18,13 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_map_names_every_module_and_no_other() -> None:
-    names = {path.name for path in (ROOT / "playground").rglob("*.py")} - {"__init__.py"}
-    drawn = README.split("## The map")[1]
-    named = set(re.findall(r"[\w.-]+\.py\b", drawn)) - {"app.py"}
-    assert named == names
-
-
 def test_pictures_and_links_exist() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         if not target.startswith("http"):
