@@ -16,10 +16,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from trl import SFTConfig
 
 from playground.errors import InputError
+from playground.memory import give_back_memory
 from playground.planning import Plan, look_sample
 from playground.settings import TrainSettings
 from playground.training.checkpoints import offer_adapter, save_adapter
-from playground.training.meter import give_back_memory
 from playground.training.rows import Rows
 from playground.training.scales import Scores, changes, figures, mean_loss
 from playground.training.trainer import RunTrainer, Score
