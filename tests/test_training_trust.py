@@ -23,6 +23,7 @@ from playground.training import checkpoints, scales, watch
 from playground.training.rows import EpochSampler, lengths
 from tests.runs import Run, a_trainer, few_rows, start, train, write
 
+pytestmark = pytest.mark.model
 pytest_plugins = ["tests.tiny"]
 
 SHORT = TrainSettings(
