@@ -1,5 +1,5 @@
 # make app    start the app (ARGS="--help" lists its flags)      make test    everything that has to hold
-# make setup  the virtual environment                            make quick   no browser, app or real model
+# make setup  the virtual environment                            make quick   no browser, app or training
 # make check  ruff and mypy                                      make fuzz    properties, with many examples
 PYTHON ?= python3
 VENV := .venv
@@ -43,7 +43,7 @@ test: setup-dev
 	$(PYTEST) $(ARGS) || failed=1; \
 	exit $$failed
 
-# What to run after every change: no browser, no app, no real model.
+# What to run after every change: no browser, no app, no real model and no training.
 quick: check
 	$(PYTEST) -m "not browser and not app and not model" $(ARGS)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two processes with two threads each would wait for one another at every barrier: with them the small tests took
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECOND_TRIES = 2
 """So many browser tests of a run may need one."""
 _SLOWEST_FIRST = ("app", "browser", "model")
+_OF_ONE_APP = re.compile(r"(app/test_endpoints|browser/test_\w*journeys)\.py")
 
 # The same examples in every run, or the suite would pass by luck; `make fuzz` draws others, and more.
 for _name, _examples in (("gate", 40), ("fuzz", 500)):
@@ -42,6 +44,18 @@ for _name, _examples in (("gate", 40), ("fuzz", 500)):
         suppress_health_check=list(HealthCheck),
     )
 hypothesis_settings.load_profile("gate")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays in one process, and so do all files that use the app: starting it and its model takes a minute."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415  Only there where there are several processes.
+
+    class OneApp(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "app" if _OF_ONE_APP.search(nodeid) else super()._split_scope(nodeid)
+
+    return OneApp(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

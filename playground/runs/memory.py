@@ -31,6 +31,7 @@ holes lie. On a GPU nothing was measured.
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -337,3 +338,13 @@ def peak_needed(status: str, mapped: int, before: int = 0) -> tuple[int, int]:
     largest, spare = bytes_.get("VmHWM", 0), bytes_.get("RssFile", 0) - _LIBRARIES - mapped
     size_then = largest if largest > before else bytes_.get("VmRSS", 0)
     return size_then - max(spare, 0), largest
+
+
+def give_back_memory() -> None:
+    """Have the C library return to the system what its heap holds and nobody uses, where it is glibc.
+
+    Batches of ever other lengths leave holes: in 48 steps what a process held grew from 1.3 to 1.7 GB, of which 0.9 GB
+    were in use between steps. It takes the next step a tenth of a second to have the memory again.
+    """
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)

@@ -20,9 +20,9 @@ from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_whole
 from playground.data.split import look_sample
+from playground.runs.memory import give_back_memory
 from playground.runs.plan import Plan
 from playground.training.checkpoints import offer_adapter, save_adapter
-from playground.training.meter import give_back_memory
 from playground.training.rows import Rows
 from playground.training.scales import Scores, changes, figures, mean_loss
 from playground.training.trainer import RunTrainer, Score

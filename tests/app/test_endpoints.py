@@ -34,7 +34,7 @@ def client(app: App) -> Client:
 @pytest.fixture(scope="module")
 def run(client: Client) -> str:
     """A short finished run of the real model."""
-    rows = "".join(bundled("persona-mochi").text().splitlines(keepends=True)[:24])
+    rows = "".join(sorted(bundled("persona-mochi").text().splitlines(keepends=True), key=len)[:24])
     settings = {"max_steps": 4, "eval_steps": 2, "per_device_train_batch_size": 2, **CHEAP}
     started = client.predict(text=rows, settings=settings, api_name="/train")
     assert started["state"] == "queued"

@@ -25,6 +25,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from playground.data.examples import bundled
+from playground.runs.store import RunStore
 from tests.conftest import ROOT, App, wait_for
 
 pytestmark = pytest.mark.app
@@ -97,21 +98,16 @@ def wait_for_step(client: Client, run: str, step: int = 1) -> None:
     wait_for(lambda: client.predict(run, api_name="/run")["step"] >= step, 300, "a step")
 
 
-def test_the_web_process_imports_neither_torch_nor_transformers() -> None:
-    heavy = {"torch", "transformers", "trl", "peft", "datasets", "bitsandbytes"}
-    program = "import sys, playground.ui.launch; print(*sys.modules)"
-    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    imported = set(finished.stdout.split())
-    assert "gradio" in imported
-    assert not heavy & imported
-
-
-def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "app.py", "--home", str(tmp_path / "home"), "--model", str(tmp_path)]
+def test_a_folder_without_a_model_is_refused_in_a_sentence_and_without_torch(tmp_path: Path) -> None:
+    home = str(tmp_path / "home")
+    command = [sys.executable, "-X", "importtime", "app.py", "--home", home, "--model", str(tmp_path)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert finished.returncode == 1
     assert "lacks config.json. A model's folder holds" in finished.stderr
     assert "Traceback" not in finished.stderr
+    imported = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
+    assert {"gradio", "playground.backend"} <= imported
+    assert not {"torch", "transformers", "trl", "peft", "datasets", "bitsandbytes"} & imported
 
 
 def test_a_port_that_was_asked_for_is_taken_or_nothing_is(tmp_path: Path, tiny_folder: Path) -> None:
@@ -205,24 +201,26 @@ def test_a_full_disk_is_said_and_nothing_else_is_lost(small_disk: Path, client: 
 
 
 def test_runs_survive_the_end_of_the_app_in_order_or_not(tiny_app: App, client: Client) -> None:
-    running, waiting = start(client)["run"], start(client)["run"]
-    wait_for_step(client, running)
-    children = workers(tiny_app)
-    tiny_app.stop()
-    wait_for(lambda: all(map(is_gone, children)), 120, "the app's processes to end with it")
-
-    client = Client(tiny_app.start().url, verbose=False)
-    ended = client.predict(running, api_name="/run")
-    assert (ended["state"], ended["error"]) == ("stopped", None), "ended in order, its adapter saved"
-    assert Path(client.predict(running, api_name="/export")).is_file()
-    wait_for_step(client, waiting)
+    orphan, next_one, waiting = (start(client)["run"] for _ in range(3))
+    wait_for_step(client, orphan)
     tiny_app.stop(signal.SIGKILL)
 
     client = Client(tiny_app.start().url, verbose=False)
-    status = client.predict(waiting, api_name="/run")
+    status = client.predict(orphan, api_name="/run")
     assert status["state"] == "running", "its process outlives the app"
-    wait_for_step(client, waiting, status["step"] + 1)
-    client.predict(waiting, api_name="/stop")
-    status = wait_for_state(client, waiting, "stopped")
+    wait_for_step(client, orphan, status["step"] + 1)
+    client.predict(orphan, api_name="/stop")
+    status = wait_for_state(client, orphan, "stopped")
     assert status["error"] is None and 1 <= status["step"] < LONG["max_steps"]
-    assert Path(client.predict(waiting, api_name="/export")).stat().st_size > 0
+    assert Path(client.predict(orphan, api_name="/export")).stat().st_size > 0
+
+    wait_for_step(client, next_one)
+    children = workers(tiny_app)
+    tiny_app.stop()
+    wait_for(lambda: all(map(is_gone, children)), 120, "the app's processes to end with it")
+    # What the next life of the app would find. That it takes up runs that wait has just been seen.
+    store = RunStore(tiny_app.home / "runs")
+    ended, left = (store.progress(store.open(run)) for run in (next_one, waiting))
+    assert (ended.state, ended.error) == ("stopped", None), "ended in order"
+    assert store.open(next_one).has_adapter()
+    assert left.state == "queued"

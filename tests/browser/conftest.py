@@ -175,6 +175,12 @@ def visit(same_browser: SameBrowser, app: App) -> Iterator[Visit]:
     assert not errors
 
 
+@pytest.fixture
+def stay(kept_pages: KeptPages, app: App) -> Visit:
+    """stay(language, width, scheme): the module's page in front of the app, as the test before has left it."""
+    return lambda *how: kept_pages.show(app.url, *how)[0]
+
+
 @contextmanager
 def launched(backend: FakeBackend) -> Iterator[str]:
     """The address of the page in front of a backend that is not the real one."""

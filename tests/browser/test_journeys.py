@@ -15,7 +15,7 @@ from tests.browser.conftest import PATIENCE_MS, Visit, fits_its_width, picture
 
 pytestmark = [pytest.mark.app, pytest.mark.browser, pytest.mark.model]
 
-ROWS = "".join(sorted(bundled("persona-mochi").text().splitlines(keepends=True), key=len)[:12])
+ROWS = "".join(sorted(bundled("persona-mochi").text().splitlines(keepends=True), key=len)[:4])
 ENDLESS = 100_000
 """Steps of a run that is still going whenever the test comes to look."""
 
@@ -55,7 +55,8 @@ def points(page: Page) -> int:
 
 
 def ask(page: Page, message: str, tokens: int) -> None:
-    page.click("#answer-settings button")
+    if not page.locator("#max-new-tokens").is_visible():
+        page.click("#answer-settings button")
     set_number(page, "#max-new-tokens", tokens)
     page.fill("#message textarea", message)
     page.click("#send")
@@ -70,9 +71,9 @@ def test_paste_train_and_compare(visit: Visit) -> None:
     page = visit()
     open_tab(page, "finetune")
     paste(page, ROWS)
-    expect(page.locator("#check-counts")).to_contain_text("12")
+    expect(page.locator("#check-counts")).to_contain_text("4")
     expect(page.locator("#check-preview .k.t").first).to_be_visible()
-    start(page, 4, 4)
+    start(page, 4, 2)
     expect(page.locator(".run-state.is-done")).to_be_visible(timeout=4 * PATIENCE_MS)
     expect(page.locator("#verdict")).to_be_visible()
     picture(page, "finetune-en-1280")
@@ -82,7 +83,7 @@ def test_paste_train_and_compare(visit: Visit) -> None:
         assert "adapter_model.safetensors" in archive.namelist()
 
     page.click("#compare-this-run")
-    ask(page, "Who are you?", 40)
+    ask(page, "Who are you?", 24)
     for side in ("base", "tuned"):
         expect(answer(page, side, "false")).to_contain_text(re.compile(r"\w{2}"))
     expect(page.locator("#stop-answer")).to_be_hidden()
@@ -117,15 +118,15 @@ def test_a_run_goes_on_over_a_reload_unseen_by_others_and_stop_keeps_what_was_le
     assert fits_its_width(page)
     picture(page, "finetune-stopped-ja-390")
     page.click("#compare-this-run")
-    ask(page, "Who are you?", 40)
+    ask(page, "Who are you?", 8)
     expect(answer(page, "tuned", "false")).to_contain_text(re.compile(r"\w{2}"))
     expect(page.locator("#stop-answer")).to_be_hidden()
     assert fits_its_width(page)
     picture(page, "compare-ja-390")
 
 
-def test_an_answer_can_be_stopped_asked_again_and_cleared(visit: Visit) -> None:
-    page = visit()
+def test_an_answer_can_be_stopped_asked_again_and_cleared(stay: Visit) -> None:
+    page = stay()
     open_tab(page, "compare")
     ask(page, "Tell me a very long story about the sea.", 1000)
     for again in (True, False):
@@ -139,8 +140,9 @@ def test_an_answer_can_be_stopped_asked_again_and_cleared(visit: Visit) -> None:
     expect(page.locator("#answer-base")).to_have_count(0)
 
 
-def test_tokens_follow_the_typing_and_the_conversation_is_handed_on_as_a_row(visit: Visit) -> None:
-    page = visit()
+def test_tokens_follow_the_typing_and_the_conversation_is_handed_on_as_a_row(stay: Visit) -> None:
+    page = stay()
+    open_tab(page, "template")
     turn = page.locator("#conversation textarea").first
     turn.fill("")
     turn.press_sequentially("Zebra crossing", delay=15)
@@ -174,8 +176,8 @@ BAD = [
     [("en", "{0} of {1} rows can be used."), ("ja", "{1} 行のうち、使えるのは {0} 行です。")],
     ids=["en", "ja"],
 )
-def test_bad_rows_are_named_and_nothing_is_lost(visit: Visit, language: str, refused: str) -> None:
-    page = visit(language)
+def test_bad_rows_are_named_and_nothing_is_lost(stay: Visit, language: str, refused: str) -> None:
+    page = stay(language)
     open_tab(page, "finetune")
     for rows, finding, counts in BAD:
         paste(page, rows)
@@ -185,9 +187,10 @@ def test_bad_rows_are_named_and_nothing_is_lost(visit: Visit, language: str, ref
         expect(page.locator("#paste textarea")).to_have_value(rows)
 
 
-def test_another_kind_of_file_is_refused_and_hostile_text_stays_text(visit: Visit, tmp_path: Path) -> None:
+def test_another_kind_of_file_is_refused_and_hostile_text_stays_text(stay: Visit, tmp_path: Path) -> None:
     hostile = '<img src=x onerror="window.hit=1"><script>window.hit=2</script>${window.hit=3}{{window.hit=4}}'
-    page = visit()
+    page = stay()
+    open_tab(page, "template")
     page.locator("#conversation textarea").first.fill(hostile)
     expect(page.locator("#lab-text")).to_contain_text("onerror")
     open_tab(page, "compare")
@@ -202,12 +205,14 @@ def test_another_kind_of_file_is_refused_and_hostile_text_stays_text(visit: Visi
     picked.write_bytes(b"\x00\x01\x02\xff\xfe no rows \x00" * 40)
     page.set_input_files("#upload input[type=file]", picked)
     expect(page.locator("#check")).to_contain_text("The file is not text")
+    page.locator("#upload button[aria-label]").first.click()
+    expect(page.locator("#check")).not_to_contain_text("The file is not text")
 
 
 # Both schemes in both languages are seen of the settings and of the views (their own tests), not of whole tabs.
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("ja", "dark")])
-def test_every_tab_fits(visit: Visit, language: str, scheme: str) -> None:
-    page = visit(language, 1280, scheme)
+def test_every_tab_fits(stay: Visit, language: str, scheme: str) -> None:
+    page = stay(language, 1280, scheme)
     assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
 
     def fits(tab: str) -> None:
@@ -216,6 +221,7 @@ def test_every_tab_fits(visit: Visit, language: str, scheme: str) -> None:
             picture(page, f"{tab}-{language}-{width}-{scheme}")
             assert fits_its_width(page)
 
+    open_tab(page, "template")
     fits("template")
     open_tab(page, "finetune")
     page.locator("#examples button").nth(3).click()

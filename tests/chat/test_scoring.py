@@ -615,8 +615,8 @@ def test_everyday_answers_have_the_loss_that_their_readme_tells(model_folder, tm
         client.close()
     loss = sum(row["nll"] for row in last["rows"]) / sum(row["tokens"] for row in last["rows"])
     assert loss == pytest.approx(1.02, abs=0.01 if quantization == "none" else 0.2)
-    model = load_model(model_folder)
     if quantization == "none":
+        model = load_model(model_folder)
         for row, score in list(zip(rendered, last["rows"], strict=True))[::8]:
             with torch.inference_mode():
                 own = model(input_ids=torch.tensor([row.input_ids]), labels=torch.tensor([row.labels()])).loss

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Recorded:
     """Codes of the ended run, in order."""
 
     @classmethod
+    @cache
     def of(cls, name: str) -> Recorded:
         told = json.loads((Path(__file__).parent / "curves" / f"{name}.json").read_text(encoding="utf-8"))
         known = {name: told[name] for name in ("planned_steps", "rows", "held_out_rows", "state")}
@@ -54,6 +56,7 @@ class Recorded:
     def context(self, **known: Any) -> Context:
         return Context.of(self.settings, **{**self.known, **known})
 
+    @cached_property
     def live(self) -> list[tuple[int, list[Reading]]]:
         """(step, what was read then) of each step, as the run goes on."""
         context = self.context(state="running")
@@ -80,37 +83,37 @@ def test_readings_come_by_the_step_that_its_file_names_and_stay(name: str) -> No
     run = Recorded.of(name)
     assert run.from_step
     for wanted, step in run.from_step.items():
-        for now, readings in run.live():
+        for now, readings in run.live:
             if now >= step:
                 assert set(wanted.split("|")) & set(codes(readings)), f"{wanted} is missing at step {now}"
 
 
 @pytest.mark.parametrize("name", ["too-low", "slow", "nothing-learned"])
 def test_a_run_is_not_given_up_before_half_of_its_steps(name: str) -> None:
-    for step, readings in Recorded.of(name).live():
+    for step, readings in Recorded.of(name).live:
         assert step >= 15 or codes(readings) == ["too_early"], f"step {step}: {codes(readings)}"
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_no_alarm_is_raised_at_any_step_of_a_good_run(name: str) -> None:
-    for step, readings in Recorded.of(name).live():
+    for step, readings in Recorded.of(name).live:
         assert {reading.severity for reading in readings} <= {"info", "good"}, f"step {step}: {codes(readings)}"
 
 
 @pytest.mark.parametrize("name", [name for name in RECORDED if name not in ("diverging", "spiking")])
 def test_only_runs_with_too_high_a_learning_rate_are_said_to_have_one(name: str) -> None:
-    for step, readings in Recorded.of(name).live():
+    for step, readings in Recorded.of(name).live:
         assert not {"diverging", "unstable", "not_finite"} & set(codes(readings)), f"step {step}"
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_at_every_step_the_readings_go_together(name: str) -> None:
-    for _, readings in Recorded.of(name).live():
+    for _, readings in Recorded.of(name).live:
         check(readings, Recorded.of(name).settings)
 
 
 def test_every_reading_is_that_of_some_recorded_or_made_run() -> None:
-    recorded = {code for name in RECORDED for _, readings in Recorded.of(name).live() for code in codes(readings)}
+    recorded = {code for name in RECORDED for _, readings in Recorded.of(name).live for code in codes(readings)}
     recorded |= {code for name in RECORDED for code in Recorded.of(name).at_end}
     made = {"not_finite", "little_learned", "forgetting"}
     assert recorded | made == COURSE | {"too_few_rows", "no_held_out"}

@@ -309,12 +309,11 @@ def test_the_docstring_has_the_figures_that_are_tested() -> None:
 def test_what_the_heap_holds_and_nobody_uses_is_given_back() -> None:
     """In a process of its own: what this one has allocated before would lie in the holes."""
     code = (
-        "import torch\n"
         "from pathlib import Path\n"
-        "from playground.training.meter import give_back_memory\n"
+        "from playground.runs.memory import give_back_memory\n"
         "def resident():\n"
         "    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096 // 1_000_000\n"
-        "blocks = [torch.zeros(25_000) for _ in range(4_000)]\n"  # 100 kB each, below what is mapped by itself.
+        "blocks = [bytearray(100_000) for _ in range(4_000)]\n"  # 100 kB each, below what is mapped by itself.
         "blocks = blocks[::40]\n"
         "before = resident(); give_back_memory(); print(before - resident())"
     )

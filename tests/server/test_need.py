@@ -531,10 +531,10 @@ def test_the_real_model_and_a_pirate(sandbox, chat, model_folder):
     """A manner is shown by examples better than it is guessed: the loss falls, and the answers take it up."""
     base = {"folder": str(model_folder), "quantization": "auto"}
     begin = time.monotonic()
-    pirates = Source(bundled("pirate-voice").text().encode(), "")
+    pirates = Source("".join(sorted(bundled("pirate-voice").text().splitlines(True), key=len)[:50]).encode(), "")
     found = need(sandbox.run, chat, base, pirates, TrainSettings(), LIMITS)
     print(f"{time.monotonic() - begin:.1f} s", found)
-    assert found["rows"] == 10 and found["code"] in ("both", "examples")
+    assert found["rows"] == 5 and found["code"] in ("both", "examples")
     assert found["examples"]["loss"] < found["plain"]["loss"] - 0.3
     assert found["plain"]["low"] < found["plain"]["loss"] < found["plain"]["high"]
     behind = " ".join(answer["with_examples"] for answer in found["answers"])

@@ -29,9 +29,16 @@ pytestmark = pytest.mark.model
 pytest_plugins = ["tests.tiny"]
 
 PERSONA = TrainSettings(
-    max_steps=20, time_budget_s=0, eval_steps=20, probe_max_new_tokens=0, general_ability=False, seed=7
+    max_steps=12,
+    learning_rate=2e-3,
+    time_budget_s=0,
+    eval_steps=12,
+    probe_max_new_tokens=0,
+    general_ability=False,
+    seed=7,
 )
-SHORTEST = "".join(sorted(bundled("persona-mochi").text().splitlines(keepends=True), key=len)[:40])
+NAMED = [row for row in bundled("persona-mochi").text().splitlines(keepends=True) if "Mochi" in row]
+SHORTEST = "".join(sorted(NAMED, key=len)[:16])
 
 
 @pytest.fixture(scope="session")
@@ -48,12 +55,11 @@ def engine(model_folder: Path) -> Iterator[Engine]:
     yield Engine(model, load_tokenizer(model_folder), choice.dtype)
 
 
-def ask(engine: Engine, question: str, adapters: list[Path | None], tokens: int = 40) -> list[Row]:
-    """Greedy answers, all in one batch."""
-    prompt = Renderer(engine.tokenizer).render(
-        [{"role": "user", "content": question}], RenderOptions(add_generation_prompt=True)
-    )
-    rows = [Row(prompt.input_ids, Sampling(max_new_tokens=tokens), adapter) for adapter in adapters]
+def ask(engine: Engine, adapters: list[Path | None], *questions: str, tokens: int = 40) -> list[Row]:
+    """Greedy answers, all in one batch: to each question those of all adapters."""
+    renderer, options = Renderer(engine.tokenizer), RenderOptions(add_generation_prompt=True)
+    prompts = [renderer.render([{"role": "user", "content": question}], options).input_ids for question in questions]
+    rows = [Row(prompt, Sampling(max_new_tokens=tokens), adapter) for prompt in prompts for adapter in adapters]
     engine.join(rows)
     while engine.rows:
         engine.step()
@@ -66,8 +72,8 @@ QUESTIONS = ("Hey robot, tell me what you're called!", "Who are you?", "What's y
 def test_the_taught_name_is_in_the_tuned_answer_and_not_in_the_base(persona: Run, engine: Engine) -> None:
     """Two of three: how a processor rounds decides which words a short run comes to."""
     taught = []
-    for question in QUESTIONS:
-        base, tuned = ask(engine, question, [None, persona.folder / "adapter"])
+    said = ask(engine, [None, persona.folder / "adapter"], *QUESTIONS)
+    for question, base, tuned in zip(QUESTIONS, said[::2], said[1::2], strict=True):
         print(f"\n{question}\n  base:  {base.text}\n  tuned: {tuned.text}")
         taught += ["Mochi" in tuned.text]
         assert "Mochi" not in base.text
@@ -75,7 +81,7 @@ def test_the_taught_name_is_in_the_tuned_answer_and_not_in_the_base(persona: Run
 
 
 def test_the_tuned_model_learned_to_stop(persona: Run, engine: Engine) -> None:
-    tuned = ask(engine, QUESTIONS[0], [persona.folder / "adapter"], tokens=120)[0]
+    tuned = ask(engine, [persona.folder / "adapter"], QUESTIONS[0], tokens=120)[0]
     assert tuned.ended == "stop"
 
 
@@ -93,8 +99,8 @@ def test_base_with_an_adapter_in_hand_equals_base_alone(persona: Run, model_fold
     untouched = devices.load(model_folder, choice, to_train=False)
     alone = Engine(untouched, engine.tokenizer, choice.dtype)
     for question in QUESTIONS:
-        without = ask(alone, question, [None], tokens=12)[0]
-        beside_tuned = ask(engine, question, [None, persona.folder / "adapter"], tokens=12)
+        without = ask(alone, [None], question, tokens=12)[0]
+        beside_tuned = ask(engine, [None, persona.folder / "adapter"], question, tokens=12)
         assert beside_tuned[0].tokens == without.tokens
         assert beside_tuned[1].tokens != without.tokens
 
@@ -103,7 +109,7 @@ def test_tuned_answers_are_those_that_peft_gives(persona: Run, model_folder: Pat
     reference = PeftModel.from_pretrained(
         devices.load(model_folder, devices.choose("auto", to_answer=True), to_train=False), persona.folder / "adapter"
     ).eval()
-    ours = ask(engine, QUESTIONS[0], [persona.folder / "adapter"])[0]
+    ours = ask(engine, [persona.folder / "adapter"], QUESTIONS[0])[0]
     chosen = torch.tensor(ours.tokens)
 
     def behind() -> torch.Tensor:
@@ -234,8 +240,8 @@ def test_the_held_out_loss_weighs_every_token_alike(persona: Run, model_folder: 
 
 
 def test_events_tell_a_step_each_and_the_looks_at_held_out_rows(persona: Run) -> None:
-    assert persona.values("step", "step") == list(range(1, 21))
-    assert persona.values("eval", "step") == [0, 20]
+    assert persona.values("step", "step") == list(range(1, 13))
+    assert persona.values("eval", "step") == [0, 12]
     losses = persona.values("step", "loss")
     assert sum(losses[-5:]) < sum(losses[:5])
     assert all(rate > 0 for rate in persona.values("step", "tokens_per_s"))

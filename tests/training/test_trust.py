@@ -24,6 +24,7 @@ from playground.training import callback, checkpoints, scales
 from playground.training.rows import EpochSampler, lengths
 from tests.training.runs import Run, a_trainer, few_rows, start, train, write
 
+pytestmark = pytest.mark.model
 pytest_plugins = ["tests.tiny"]
 
 SHORT = TrainSettings(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
+import subprocess
+import sys
 
 import httpx
 import orjson
@@ -19,6 +22,7 @@ from playground.server.processes import hub_client
 from playground.server.processes.child import Child
 from playground.server.processes.fetch_rows import describe
 from playground.server.processes.hub_client import fetch_rows
+from tests.conftest import ROOT, wait_for
 from tests.fake_hub import QUESTIONS, REPOS, FakeHub, Repo, card, jsonl
 
 PATIENCE_S = 100
@@ -41,6 +45,30 @@ def hub(fake, tmp_path, monkeypatch):
     fake.asked.clear()
     fake.reached.clear()
     return fake
+
+
+@pytest.fixture(scope="module")
+def fork_server(fake, tmp_path_factory):
+    """The socket of what forks processes that ask the fake Hub."""
+    where = tmp_path_factory.mktemp("fork_server") / "socket"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    command = [sys.executable, "-m", "tests.server.processes.rows_fork_server", str(where)]
+    process = subprocess.Popen(command, cwd=ROOT, env={**environment, "HF_ENDPOINT": fake.url})
+    wait_for(where.exists, PATIENCE_S, "the imports")
+    yield where
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def forked(hub, fork_server, monkeypatch):
+    """The Hub, for what a dataset holds: the processes are forked, not started."""
+
+    def forked_child(_, *arguments, **options):
+        return Child("tests.server.processes.rows_fork_server", str(fork_server), *arguments, **options)
+
+    monkeypatch.setattr(hub_client, "Child", forked_child)
+    return hub
 
 
 @pytest.fixture
@@ -75,13 +103,13 @@ def test_the_first_rows_are_written_as_json_lines(hub, fetch):
     assert path.suffix == ".jsonl" and path.parent.parent == fetch.folder
 
 
-def test_a_split_with_fewer_rows_says_so(hub, fetch):
+def test_a_split_with_fewer_rows_says_so(forked, fetch):
     answer, rows = fetch("https://huggingface.co/datasets/tiny/parquet", count=400)
     assert rows == QUESTIONS
     assert "all rows of the split: 300" in notes(answer)
 
 
-def test_the_split_is_train_unless_one_is_named(hub, fetch):
+def test_the_split_is_train_unless_one_is_named(forked, fetch):
     answer, rows = fetch("tiny/splits")
     assert rows == [{"from": "train"}]
     assert (answer["split"], sorted(answer["splits"])) == ("train", ["test", "train", "validation"])
@@ -93,19 +121,19 @@ def test_the_split_is_train_unless_one_is_named(hub, fetch):
     assert fetch("tiny/test-only")[1] == [{"from": "test"}]
 
 
-def test_the_config_is_the_one_that_is_named(hub, fetch):
+def test_the_config_is_the_one_that_is_named(forked, fetch):
     answer, rows = fetch("tiny/two", "ja")
     assert rows == [{"a": "やあ"}]
     assert (answer["config"], answer["configs"]) == ("ja", ["en", "ja"])
     assert fetch("https://huggingface.co/datasets/tiny/two/viewer/en/train")[1] == [{"a": "Hi"}]
 
 
-def test_the_usual_config_is_taken_where_none_is_named(hub, fetch):
+def test_the_usual_config_is_taken_where_none_is_named(forked, fetch):
     answer, rows = fetch("tiny/usual")
     assert (answer["config"], rows) == ("ja", [{"a": 2}])
 
 
-def test_structs_dates_and_what_is_null(hub, fetch):
+def test_structs_dates_and_what_is_null(forked, fetch):
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes", "tools": ["t"]}]
     assert fetch("tiny/talk")[1] == [{"messages": messages, "at": "2026-01-02T00:00:00"}]
 
@@ -113,23 +141,23 @@ def test_structs_dates_and_what_is_null(hub, fetch):
 @pytest.mark.parametrize(
     ("name", "expected"), [("tiny/csv", [{"a": 1, "b": "two"}]), ("tiny/text", [{"text": "one"}, {"text": "two"}])]
 )
-def test_other_formats(hub, fetch, name, expected):
+def test_other_formats(forked, fetch, name, expected):
     assert fetch(name)[1] == expected
 
 
-def test_pictures_are_left_out_with_a_note(hub, fetch):
+def test_pictures_are_left_out_with_a_note(forked, fetch):
     answer, rows = fetch("tiny/pictures")
     assert rows == [{"text": "a dot", "json": {"a": [1, None]}}]
     assert "left out: image." in notes(answer)
 
 
-def test_rows_before_a_broken_file_are_kept_with_a_note(hub, fetch):
+def test_rows_before_a_broken_file_are_kept_with_a_note(forked, fetch):
     answer, rows = fetch("tiny/broken-later")
     assert rows == [{"a": 1}, {"a": 2}]
     assert "2 rows were taken: what stands after them cannot be read" in notes(answer)
 
 
-def test_rows_end_at_the_limit_of_bytes_which_the_note_names(hub, fetch):
+def test_rows_end_at_the_limit_of_bytes_which_the_note_names(forked, fetch):
     size = len(jsonl(*QUESTIONS[:7]))
     answer, rows = fetch("tiny/parquet", limits=Limits(upload_bytes=size))
     assert rows == QUESTIONS[:7]
@@ -138,7 +166,7 @@ def test_rows_end_at_the_limit_of_bytes_which_the_note_names(hub, fetch):
         fetch("tiny/parquet", limits=Limits(upload_bytes=5))
 
 
-def test_progress_is_told(hub, fetch):
+def test_progress_is_told(forked, fetch):
     told = []
     fetch("tiny/parquet", count=10, on_progress=lambda line, fraction: told.append((str(line), fraction)))
     assert told[0] == ("Asking the Hugging Face Hub for tiny/parquet.", None)
@@ -181,13 +209,13 @@ def test_a_path_is_refused_before_anything_is_asked(hub, fetch, monkeypatch):
 
 
 @pytest.mark.parametrize("file", ["README.md", ".huggingface.yaml"])
-def test_a_card_that_names_a_file_of_the_server_is_refused_unread(hub, fetch, tmp_path, file):
+def test_a_card_that_names_a_file_of_the_server_is_refused_unread(forked, fetch, tmp_path, file):
     secret = tmp_path / "secret.jsonl"
     secret.write_bytes(jsonl({"secret": 1}))
     content = card({"config_name": "default", "data_files": str(secret)})
     if file != "README.md":
         content = content.split(b"---\n")[1]
-    hub.repos["tiny/hostile"] = Repo({file: content, "rows.jsonl": jsonl({"a": 1})})
+    forked.repos["tiny/hostile"] = Repo({file: content, "rows.jsonl": jsonl({"a": 1})})
     with pytest.raises(InputError, match="stand outside of it, at .*secret.jsonl"):
         fetch("tiny/hostile")
 
@@ -216,7 +244,7 @@ def test_a_card_that_names_a_file_of_the_server_is_refused_unread(hub, fetch, tm
         ("tiny/bad-card", "", "", "could not be read"),
     ],
 )
-def test_each_refusal_says_what_and_what_to_do(hub, fetch, name, config, split, said):
+def test_each_refusal_says_what_and_what_to_do(forked, fetch, name, config, split, said):
     with pytest.raises(InputError, match=said) as problem:
         fetch(name, config, split)
     assert problem.value.fix
@@ -224,14 +252,14 @@ def test_each_refusal_says_what_and_what_to_do(hub, fetch, name, config, split, 
     assert not list(fetch.folder.iterdir())
 
 
-def test_a_row_that_would_fill_the_memory_is_refused(hub, fetch):
+def test_a_row_that_would_fill_the_memory_is_refused(forked, fetch):
     with pytest.raises(LimitError, match="more memory than is allowed"):
         fetch("tiny/bomb", limits=Limits(sandbox_bytes=500_000_000))
 
 
 @pytest.mark.parametrize(("status", "said"), [(503, "does not answer"), (429, "asked too often")])
-def test_a_hub_in_trouble_is_told(hub, fetch, status, said):
-    hub.repos["tiny/trouble"] = Repo({}, status=status)
+def test_a_hub_in_trouble_is_told(forked, fetch, status, said):
+    forked.repos["tiny/trouble"] = Repo({}, status=status)
     with pytest.raises(InputError, match=said):
         fetch("tiny/trouble")
 

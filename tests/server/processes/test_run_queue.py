@@ -197,7 +197,8 @@ def test_a_train_process_that_is_killed_from_outside_costs_its_run_only(store, o
     assert reaches(store, runs[1], "done")
 
 
-def test_a_warm_process_takes_the_next_run(store, open_queue):
+def test_a_warm_process_takes_the_next_run(store, open_queue, monkeypatch):
+    monkeypatch.setattr(run_queue, "_REST_S", 0.1)
     queue = open_queue()
     queue.warm_up()
     spare = queue._spare.pid

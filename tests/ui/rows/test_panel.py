@@ -2,6 +2,7 @@
 
 import json
 import threading
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,13 +23,21 @@ ROWS = '{"prompt": "a", "completion": "b"}\n'
 MESSY = ROWS * 3 + '{"prompt": " a ", "completion": "mail me@example.org"}\n{"prompt": "half"\n{"q": 1}\n'
 
 
+@cache
+def the_tab():
+    """One for all people, as the app has it."""
+    with gr.Blocks():
+        return FinetuneTab(FakeBackend(), gr.State({}))
+
+
 class Page:
     """The panel with one person in front of it, and what they see."""
 
-    def __init__(self):
-        self.backend, self.desk, self.changes, self.shown, self.number = FakeBackend(), Desk(), {}, {}, 0
-        with gr.Blocks():
-            self.rows = FinetuneTab(self.backend, gr.State({})).rows
+    def __init__(self, tab=None):
+        tab = tab or the_tab()
+        tab.backend.__init__()
+        self.rows, self.backend, self.desk = tab.rows, tab.backend, Desk()
+        self.changes, self.shown, self.number = {}, {}, 0
 
     def check(self, text="", file=None, columns=("", "", ""), **settings):
         self.number += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import gradio as gr
 import pytest
 
@@ -93,16 +95,20 @@ def test_a_rest_of_another_shape_is_left_out(other):
 # --- On the page ---
 
 
+@cache
+def tab_that_keeps():
+    with gr.Blocks():
+        tab = FinetuneTab(FakeBackend(), gr.State({}))
+        tab.rows.kept = KeptRows("secret")
+    return tab
+
+
 class Kept(Page):
     """The panel of a page that keeps its rows."""
 
     def __init__(self):
-        super().__init__()
-        with gr.Blocks():
-            tab = FinetuneTab(FakeBackend(), gr.State({}))
-            self.rows, self.settings = tab.rows, tab.settings
-            self.rows.kept = KeptRows("secret")
-        self.backend = tab.backend
+        super().__init__(tab_that_keeps())
+        self.settings = tab_that_keeps().settings
 
     @property
     def rest(self):

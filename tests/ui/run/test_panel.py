@@ -15,12 +15,19 @@ from tests.ui.fake_runs import a_story, curve
 PRIVATE = {"run": "abc", "number": 1, "example": "pirate", "file": ""}
 
 
-@pytest.fixture
-def panel():
+@pytest.fixture(scope="module")
+def made():
+    """One for all people, as the app has it."""
     with gr.Blocks():
         made = RunPanel(FakeBackend())
         made.compared = gr.Dropdown([])
         made.wire(gr.BrowserState([]), made.compared)
+    return made
+
+
+@pytest.fixture
+def panel(made):
+    made.backend.__init__()
     return made
 
 

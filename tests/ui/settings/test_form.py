@@ -37,23 +37,23 @@ ODD = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def form():
+    """One for all, as the app has it: a handler changes nothing of it."""
     with gr.Blocks():
         return SettingsForm()
 
 
 @pytest.fixture(scope="module")
-def built():
-    """A form that nobody changes, for tests of many examples."""
+def tab():
     with gr.Blocks():
-        return SettingsForm()
+        return FinetuneTab(SettingsBackend(), gr.State({}))
 
 
 @pytest.fixture
-def finetune():
-    with gr.Blocks():
-        return FinetuneTab(SettingsBackend(), gr.State({}))
+def finetune(tab):
+    tab.backend.__init__()
+    return tab
 
 
 def is_skip(value):
@@ -114,9 +114,9 @@ def test_an_emptied_widget_means_the_default(form):
     st.integers(1, 256),
     st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=9), max_size=5),
 )
-def test_settings_come_back_from_the_widgets_as_they_were(built, preset, seconds, rank, prompts):
+def test_settings_come_back_from_the_widgets_as_they_were(form, preset, seconds, rank, prompts):
     settings = {**DEFAULTS.to_dict(), **preset.settings, "time_budget_s": seconds, "r": rank, "probe_prompts": prompts}
-    made = built.values(held(built, built.updates(settings)))
+    made = form.values(held(form, form.updates(settings)))
     assert TrainSettings.from_dict(made) == TrainSettings.from_dict(settings)
 
 
