@@ -30,11 +30,11 @@ def address(backend: FakeBackend) -> Iterator[str]:
         yield url
 
 
-RunCallback = Callable[..., Page]
+Watch = Callable[..., Page]
 
 
 @pytest.fixture
-def watch(kept_pages: KeptPages, address: str, backend: FakeBackend) -> RunCallback:
+def watch(kept_pages: KeptPages, address: str, backend: FakeBackend) -> Watch:
     """watch(moment, language, width, scheme): a page that has just begun a run of its own and sees it at `moment`."""
 
     def open_run(moment: str, language: str = "en", width: int = 1280, scheme: str = "light") -> Page:
@@ -98,6 +98,22 @@ def test_the_keyboard_walks_through_the_steps_while_the_run_goes_on(watch, backe
     assert page.evaluate("document.activeElement.type") == "range"
     page.keyboard.press("Escape")
     expect(page.locator(".at-step output")).to_have_text("30")
+
+
+def test_a_value_stands_under_its_name_when_more_is_measured_later(watch, backend) -> None:
+    page = watch("midway")
+    without = [{**row, "eval_loss": None, "tokens_per_s": None} for row in curve(5)]
+    goes_on(backend, metrics=without, step=5)
+    expect(page.locator(".at-eval_loss, .at-tokens_per_s")).to_have_count(0)
+    rows = curve(31)
+    goes_on(backend, metrics=rows, step=31)
+    expect(page.locator(".at-step output")).to_have_text("31")
+    expect(page.locator(".at-values > div")).to_have_count(8)
+    point_at(page, "loss", 30 / 48)
+    expect(page.locator(".at-step output")).to_have_text("30")
+    for name in ("loss", "eval_loss", "learning_rate", "tokens_per_s"):
+        assert float(value(page, name)) == pytest.approx(rows[30][name], rel=1e-3), name
+    assert float(value(page, "token_accuracy").split()[0]) == pytest.approx(100 * rows[30]["token_accuracy"], rel=1e-3)
 
 
 def test_a_tap_holds_a_step_and_a_narrow_screen_shows_one_plot(watch, backend) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ class FakeBackend(FakeRows):
         self.next_run = "abc"
         """The run that `train` starts."""
         self.asked: list[tuple[Any, ...]] = []
+        self.hub_cancelled = threading.Event()
         self.refuse: InputError | None = None
         self.findings: list[dict[str, Any]] = []
         self.closed = 0

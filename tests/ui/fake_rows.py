@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playground.core.errors import InputError
+from playground.core.errors import InputError, PlaygroundError
 from playground.core.i18n import Sentence
 
 _MAIL = re.compile(r"[\w.]+@[\w.]+\w")
@@ -131,6 +133,7 @@ class FakeRows:
 
     hub_path: str = ""
     """The folder that the last fetch wrote, to see it gone."""
+    hub_cancelled: threading.Event
 
     def check_dataset(
         self,
@@ -220,12 +223,24 @@ class FakeRows:
         return path
 
     def hub_rows(
-        self, name: str, config: str, split: str, count: int, tell: Callable[[dict[str, Any]], None]
+        self,
+        name: str,
+        config: str,
+        split: str,
+        count: int,
+        tell: Callable[[dict[str, Any]], None],
+        is_cancelled: Callable[[], bool],
     ) -> dict[str, Any]:
+        """A dataset named silent/... says nothing and never comes."""
         self._note("hub_rows", name, config, split, count)
         if "/" not in name:
             raise InputError(Sentence("“{name}” is not the name of a dataset.", name=name))
-        tell({"rows": count // 2})
+        while name.startswith("silent/") and not is_cancelled():
+            time.sleep(0.01)
+        if is_cancelled():
+            self.hub_cancelled.set()
+            raise PlaygroundError(Sentence("Fetching {name} was cancelled.", name=name))
+        tell({"line": Sentence("Reading rows: {rows} of {count}.", rows=count // 2, count=count), "fraction": 0.5})
         path = Path(tempfile.mkdtemp(prefix="fake-hub-")) / "owner-name.jsonl"
         path.write_text('{"prompt": "From the Hub", "completion": "Here"}\n' * count, encoding="utf-8")
         self.hub_path = str(path.parent)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from playground.core.i18n import localise, say
+from playground.core.i18n import Sentence, localise, say
 from playground.server.backend import Backend
 from playground.ui.rows.state import Desk
 from playground.ui.widgets.events import QUICK, STREAM
@@ -18,6 +18,7 @@ from playground.ui.widgets.live_work import followed
 from playground.ui.widgets.markup import callout, escape, icon, refusal
 
 ROWS = 500
+_UNKNOWN = '<div class="bar is-unknown"><span></span></div>'
 
 
 class HubRows:
@@ -76,23 +77,40 @@ class HubRows:
         number = desk.fetching
         wanted = int(count) if count is not None else ROWS
 
+        def is_cancelled() -> bool:
+            return desk.fetching != number
+
         def work(tell: Any) -> dict[str, Any]:
-            return self.backend.hub_rows((name or "").strip(), str(config or ""), str(split or ""), wanted, tell)
+            what = ((name or "").strip(), str(config or ""), str(split or ""), wanted)
+            return self.backend.hub_rows(*what, tell, is_cancelled)
 
         yield {
-            self.status: _progress(0, wanted, language),
+            self.status: _progress(say("Asking the Hugging Face Hub for {name}.", name=name or ""), None, language),
             self.fetch: gr.update(interactive=False),
             self.cancel: gr.update(visible=True),
         }
+        try:
+            yield from self._follow(work, is_cancelled, language)
+        finally:
+            if not is_cancelled():  # Also where the tab was closed: nobody waits for the rows then.
+                desk.fetching += 1
+
+    def _follow(
+        self, work: Callable[[Any], dict[str, Any]], is_cancelled: Callable[[], bool], language: str
+    ) -> Iterator[dict[Any, Any]]:
         ready = {self.fetch: gr.update(interactive=True), self.cancel: gr.update(visible=False)}
-        for kind, item in followed(work, lambda: desk.fetching == number):
-            if kind == "news":
-                yield {self.status: _progress(item.get("rows", 0), wanted, language)}
+        seconds = 0
+        for kind, item in followed(work, lambda: not is_cancelled()):
+            if kind == "waiting" and item >= seconds + 1:
+                seconds = int(item)
+                yield {self.status: gr.skip()}  # Gradio ends a generator only where it yields.
+            elif kind == "news":
+                yield {self.status: _progress(item["line"], item["fraction"], language)}
             elif kind == "refused":
                 yield {self.status: refusal(item, language), **ready}
             elif kind == "done":
                 yield {**self._arrived(item, language), **ready}
-        if desk.fetching != number:
+        if is_cancelled():
             yield {self.status: gr.skip()}  # Gradio sends the last update once more when a generator ends.
 
     def _arrived(self, found: dict[str, Any], language: str) -> dict[Any, Any]:
@@ -118,13 +136,9 @@ class HubRows:
         }
 
 
-def _progress(rows: int, wanted: int, language: str) -> str:
-    """How many rows came so far. Nothing is known of the size before the first one."""
-    line = say("Fetching: {rows} of {wanted} rows", rows=f"{rows:,}", wanted=f"{wanted:,}").to(language)
-    share = min(100 * rows / wanted, 100) if wanted > 0 else 0
-    bar = (
-        f'<div class="bar"><span style="width:{share:.0f}%"></span></div>'
-        if rows
-        else ('<div class="bar is-unknown"><span></span></div>')
-    )
-    return f'<div class="waiting-rows" role="status"><p>{icon("running")}<span>{escape(line)}</span></p>{bar}</div>'
+def _progress(line: Sentence, fraction: float | None, language: str) -> str:
+    """What happens now, and how much is here; None where nothing is known of that."""
+    known = fraction is not None
+    bar = f'<div class="bar"><span style="width:{100 * fraction:.0f}%"></span></div>' if known else _UNKNOWN
+    said = escape(localise(line, language))
+    return f'<div class="waiting-rows" role="status"><p>{icon("running")}<span>{said}</span></p>{bar}</div>'

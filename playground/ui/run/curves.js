@@ -28,6 +28,7 @@ function take(html) {
     });
     const after = fresh.querySelector(".readout"), before = root.querySelector(".readout");
     before.dataset.points = after.dataset.points;
+    before.querySelector(".at-values").replaceWith(after.querySelector(".at-values")); // More may be measured by now.
     before.querySelector("input").max = after.querySelector("input").max;
   }
   data = JSON.parse(root.querySelector(".readout").dataset.points);
@@ -48,8 +49,8 @@ function show(place, marked) {
   const step = data.steps[place], slider = root.querySelector(".at-step input");
   root.querySelector(".at-step output").textContent = step;
   slider.value = place;
-  const said = [...root.querySelectorAll(".at-values > div")].map((cell, row) => {
-    const value = words(data.values[row][place], cell.lastElementChild.dataset.unit);
+  const said = [...root.querySelectorAll(".at-values > div")].map((cell) => {
+    const value = words(data.values[cell.dataset.key][place], cell.lastElementChild.dataset.unit);
     cell.lastElementChild.textContent = value;
     return cell.firstElementChild.textContent + " " + value;
   });

@@ -101,10 +101,10 @@ def _readout(metrics: Sequence[dict[str, Any]], steps: int, columns: Sequence[Co
     data = {
         "right": last_step(metrics, steps),
         "steps": [int(step) for step in shown],
-        "values": [[_short(values.get(step)) for step in shown] for _, _, _, values in columns],
+        "values": {key: [_short(values.get(step)) for step in shown] for key, _, _, values in columns},
     }
     cells = "".join(
-        f'<div class="at-{key}"><dt>{escape(name.to(language))}</dt>'
+        f'<div class="at-{key}" data-key="{key}"><dt>{escape(name.to(language))}</dt>'
         f'<dd data-unit="{escape(unit)}">{value_words(values.get(shown[-1]), unit)}</dd></div>'
         for key, name, unit, values in columns
     )

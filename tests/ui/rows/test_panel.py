@@ -280,6 +280,18 @@ def test_a_cancelled_fetch_changes_nothing(page):
     assert list(updates) == [{hub.status: gr.skip()}]
 
 
+@pytest.mark.parametrize("how", ["cancelled", "closed"])
+def test_a_fetch_that_says_nothing_ends_when_nobody_waits(page, how):
+    hub = page.rows.source.hub
+    updates = hub.take(None, page.desk, "silent/rows", "", "", 4)
+    assert "silent/rows" in next(updates)[hub.status]
+    assert next(updates) == {hub.status: gr.skip()}, "it can be ended while nothing comes"
+    if how == "cancelled":
+        hub.stop_fetching(None, page.desk)
+    updates.close()
+    assert page.backend.hub_cancelled.wait(60)
+
+
 def test_an_older_check_stops_and_draws_nothing_more(page):
     begun, stopped = threading.Event(), threading.Event()
     ask = page.backend.check_dataset

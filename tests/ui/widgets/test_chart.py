@@ -134,10 +134,10 @@ def test_values_of_all_series_at_every_step_that_can_be_pointed_at():
     assert names[:3] == ["Training loss", "Smoothed loss", "Held-out loss"] and len(names) == len(data["values"]) == 8
     place = data["steps"].index(7)
     row = run["metrics"][7]
-    assert data["values"][0][place] == pytest.approx(row["loss"], rel=1e-3)
-    assert data["values"][2][place] == pytest.approx(run["metrics"][6]["eval_loss"], rel=1e-3), "the look before holds"
-    accuracy = names.index("Token accuracy")
-    assert data["values"][accuracy][place] == pytest.approx(100 * row["token_accuracy"], rel=1e-3)
+    assert data["values"]["loss"][place] == pytest.approx(row["loss"], rel=1e-3)
+    cells = element.findall(".//dl[@class='at-values']/div")
+    assert [cell.get("data-key") for cell in cells] == list(data["values"])
+    assert data["values"]["token_accuracy"][place] == pytest.approx(100 * row["token_accuracy"], rel=1e-3)
     assert data["right"] == 48
 
 
