@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from playground.core.findings import Finding
 from playground.core.settings import DatasetOptions
+from playground.data.batch_tokens import Order, padding_share
 from playground.data.dataset import Example, Prepared
 from playground.data.schemas import columns
 from playground.data.source import Parsed
@@ -129,29 +129,14 @@ def _lengths(lengths: Ids, max_length: int) -> dict[str, Any] | None:
 
 
 def _padding(lengths: list[int], options: DatasetOptions) -> dict[str, Any]:
-    """Share of padding in the batches of one pass: drawn at random, and as a run draws them.
-
-    A run groups rows of like length the way transformers' `group_by_length` does: shuffled, cut into lots of fifty
-    batches, each lot sorted.
-    """
-    batch = options.per_device_train_batch_size
-    order = list(range(len(lengths)))
-    random.Random(options.seed).shuffle(order)
-    shuffled = [lengths[place] for place in order]
-    lot = 50 * batch
-    grouped = [
-        length
-        for start in range(0, len(shuffled), lot)
-        for length in sorted(shuffled[start : start + lot], reverse=True)
-    ]
-    used = grouped if options.shuffle_dataset else lengths
-    return {"batch": batch, "shuffled": _padding_share(shuffled, batch), "grouped": _padding_share(used, batch)}
-
-
-def _padding_share(lengths: list[int], batch: int) -> float:
-    batches = [lengths[start : start + batch] for start in range(0, len(lengths), batch)]
-    padded = sum(max(rows) * len(rows) for rows in batches)
-    return round(1 - sum(lengths) / padded, 4) if padded else 0.0
+    """Share of padding in the batches of one pass: drawn at random, and as a run draws them."""
+    batch, accumulation = options.per_device_train_batch_size, options.gradient_accumulation_steps
+    used: Order = "grouped" if options.shuffle_dataset else "given"
+    return {
+        "batch": batch,
+        "shuffled": round(padding_share(lengths, batch, accumulation, "random"), 4),
+        "grouped": round(padding_share(lengths, batch, accumulation, used), 4),
+    }
 
 
 def chips(example: Example, renderer: Renderer, options: DatasetOptions) -> dict[str, Any]:

@@ -21,8 +21,8 @@ import numpy as np
 
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
+from playground.data.batch_tokens import Floats, Lengths, look_tokens, step_tokens
 from playground.data.split import look_sample
-from playground.runs.batch_tokens import Floats, Lengths, look_tokens, step_tokens
 
 LOOKS = 8
 """Looks at the held-out rows after the one before the first step, where the settings do not say."""

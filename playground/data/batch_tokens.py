@@ -7,7 +7,8 @@ against the real ones.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from playground.core.settings import TrainSettings
 
 Floats = NDArray[np.float64]
 Lengths = NDArray[np.int64]
+
+Order = Literal["given", "random", "grouped"]
+"""Rows as they came, shuffled, or shuffled and then grouped by length, as a run does it."""
 
 MEGABATCHES = 50
 """Batches that transformers' group_by_length sorts together, at most."""
@@ -47,13 +51,27 @@ def step_tokens(settings: TrainSettings, lengths: Sequence[int] | Lengths) -> Fl
         return np.zeros(1)
     if not settings.shuffle_dataset:
         return _steps(rows, batch, accumulation, settings.packing)
+    orders = _orders(rows, batch * accumulation, "grouped")
+    return np.mean([_steps(order, batch, accumulation, settings.packing) for order in orders], axis=0)
+
+
+def padding_share(lengths: Sequence[int] | Lengths, batch: int, accumulation: int, order: Order) -> float:
+    """Share of padding among the tokens of an epoch's batches, on average over its shuffles; 0 without rows."""
+    rows = np.asarray(lengths, dtype=np.int64)
+    if not len(rows):
+        return 0.0
+    padded = np.mean([_padded(drawn, batch).sum() for drawn in _orders(rows, batch * accumulation, order)])
+    return float(1 - rows.sum() / padded)
+
+
+def _orders(rows: Lengths, per_step: int, order: Order) -> Iterator[Lengths]:
+    """Some shuffles of the rows, always the same ones, in the order that they are trained on; or the order given."""
+    if order == "given":
+        yield rows
+        return
     generator = np.random.default_rng(0)
-    draws = min(max(_ROWS_DRAWN // len(rows), 1), _MOST_DRAWS)
-    drawn = [
-        _steps(grouped(rows, batch * accumulation, generator), batch, accumulation, settings.packing)
-        for _ in range(draws)
-    ]
-    return np.mean(drawn, axis=0)
+    for _ in range(min(max(_ROWS_DRAWN // len(rows), 1), _MOST_DRAWS)):
+        yield grouped(rows, per_step, generator) if order == "grouped" else generator.permutation(rows)
 
 
 def grouped(lengths: Lengths, batch: int, generator: np.random.Generator) -> Lengths:

@@ -12,7 +12,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl import pack_dataset
 
 from playground.core.settings import TrainSettings
-from playground.runs.batch_tokens import Floats, grouped, look_tokens, packs, step_tokens
+from playground.data.batch_tokens import Floats, grouped, look_tokens, packs, padding_share, step_tokens
 
 CHAT = np.random.default_rng(7).lognormal(4.6, 0.6, 5000).astype(int).clip(10, 500)
 """Lengths as rows of chat have them: most short, a few long."""
@@ -41,6 +41,13 @@ def test_an_epoch_has_the_tokens_that_the_real_sampler_gives(rows: int, batch: i
     first = max(len(real) // 5, 1)
     assert ours[:first].sum() == pytest.approx(real[:first].sum(), rel=0.04)
     assert np.abs(ours - real).mean() <= 0.06 * real.mean()
+
+
+def test_padding_is_what_a_batch_is_filled_up_with() -> None:
+    assert padding_share([10, 10, 10], 2, 1, "given") == 0
+    assert padding_share([10, 5, 5, 10], 2, 1, "given") == pytest.approx(10 / 40)
+    assert padding_share([10, 5, 5, 10], 2, 1, "random") == pytest.approx(1 - 30 / 37, abs=0.05)
+    assert padding_share([], 4, 1, "grouped") == 0
 
 
 def test_one_draw_stands_for_large_sets() -> None:
