@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -362,6 +362,7 @@ def _settings(sides: Sequence[Side], listed: Listed, titles: Mapping[str, Senten
     return settings_sides(sides, names, language)
 
 
+@dataclass
 class Desk:
     """Lives in a gr.State and is changed in place, so that a look that still works sees the newest choice."""
 
