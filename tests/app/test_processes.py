@@ -106,7 +106,7 @@ def test_a_folder_without_a_model_is_refused_in_a_sentence_and_without_torch(tmp
     assert "lacks config.json. A model's folder holds" in finished.stderr
     assert "Traceback" not in finished.stderr
     imported = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
-    assert {"gradio", "playground.backend"} <= imported
+    assert {"gradio", "playground.server.backend"} <= imported
     assert not {"torch", "transformers", "trl", "peft", "datasets", "bitsandbytes"} & imported
 
 
