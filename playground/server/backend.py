@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -219,7 +219,7 @@ class Backend(TemplateLab, DatasetDesk, TrainingDesk):
 
     def reply(
         self, messages: list[dict[str, Any]], run: str = "", sampling: dict[str, Any] | None = None, model: str = ""
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """Stream base and tuned answers, at most ten updates a second.
 
         {base: {text, tokens, tokens_per_s, first_s, ended: ""|"stop"|"length"|"cancelled"}, tuned: the same or None,

@@ -32,7 +32,7 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         model: str = "",
         template: str = "",
         options: dict[str, Any] | None = None,
-        request: gr.Request = None,  # type: ignore[assignment]
+        request: gr.Request = None,
     ) -> dict[str, Any]:
         """Render a conversation with a chat template: the exact text, the tokens, which of them would be trained, and
         what the template doctor has to say about it.
@@ -54,7 +54,7 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         file: gr.FileData | None = None,
         model: str = "",
         options: dict[str, Any] | None = None,
-        request: gr.Request = None,  # type: ignore[assignment]
+        request: gr.Request = None,
     ) -> dict[str, Any]:
         """Read a dataset and say what a model would learn from it, row by row, and what is wrong with it.
 
@@ -79,7 +79,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         file: gr.FileData | None = None,
         model: str = "",
         settings: dict[str, Any] | None = None,
-        request: gr.Request = None,  # type: ignore[assignment]
+        request: gr.Request = None,
     ) -> dict[str, Any]:
         """Queue a short QLoRA fine-tuning run on rows of conversations.
 
@@ -95,7 +95,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         with _Told(request) as told:
             return told.say(backend.train(text, _uploaded(file), model, settings))
 
-    def run(run: str, request: gr.Request = None) -> dict[str, Any]:  # type: ignore[assignment]
+    def run(run: str, request: gr.Request = None) -> dict[str, Any]:
         """How a run stands: its state, its place in the queue, its curve and its verdict.
 
         Args:
@@ -107,7 +107,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         with _Told(request) as told:
             return told.say(backend.run(run))
 
-    def stop(run: str, request: gr.Request = None) -> dict[str, Any]:  # type: ignore[assignment]
+    def stop(run: str, request: gr.Request = None) -> dict[str, Any]:
         """Ask a run to end after the step in hand. What it has learned so far is kept.
 
         Args:
@@ -123,7 +123,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
         messages: list[dict[str, Any]],
         run: str = "",
         sampling: dict[str, Any] | None = None,
-        request: gr.Request = None,  # type: ignore[assignment]
+        request: gr.Request = None,
     ) -> Iterator[dict[str, Any]]:
         """Ask the base model and the tuned one the same thing, both answers streaming from one batch.
 
@@ -139,7 +139,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             for answer in backend.reply(messages, run, sampling):
                 yield told.say(answer)
 
-    def export(run: str, kind: str = "adapter", request: gr.Request = None) -> gr.FileData:  # type: ignore[assignment]
+    def export(run: str, kind: str = "adapter", request: gr.Request = None) -> gr.FileData:
         """A file to take away from a run.
 
         Args:

@@ -184,12 +184,12 @@ class History:
     def _buttons(self, sides: Sequence[Side]) -> Updates:
         """What can be done with one run. Several can only be looked at and deleted."""
         run = sides[0].run if sides else None
-        ended = run is not None and run["state"] not in ACTIVE
+        ended = run if run is not None and run["state"] not in ACTIVE else None
         return {
             self.show: gr.update(visible=run is not None),
             self.use: gr.update(visible=run is not None),
-            self.further: gr.update(visible=ended and bool(run.get("has_adapter"))),
-            self.resume: gr.update(visible=ended and bool(run.get("can_resume"))),
+            self.further: gr.update(visible=ended is not None and bool(ended.get("has_adapter"))),
+            self.resume: gr.update(visible=ended is not None and bool(ended.get("can_resume"))),
             self.renaming: gr.update(visible=run is not None),
         }
 
@@ -234,10 +234,10 @@ class History:
         offered = run_choices(list(listed), example_titles(self.backend), language)
         runs = [run for _, run in offered]
         newest = runs[0] if runs else None
-        chosen = {"choices": offered, "visible": bool(offered)}
+        chosen: dict[str, Any] = {"choices": offered, "visible": bool(offered)}
         if watched and watched not in runs:
             chosen["value"] = newest
-        other = {"choices": offered}
+        other: dict[str, Any] = {"choices": offered}
         if compared and compared not in runs and not self._exists(compared):
             other["value"] = newest
         return {self.panel.chosen: gr.update(**chosen), self.compared: gr.update(**other)}

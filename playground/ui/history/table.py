@@ -45,7 +45,7 @@ def verdict_word(code: str) -> Sentence | None:
     return words.get(code)
 
 
-def held_out_losses(run: dict[str, Any]) -> tuple[float | None, float | None, dict[str, float] | None]:
+def held_out_losses(run: dict[str, Any]) -> tuple[float | None, float | None, dict[str, float | None] | None]:
     """(before, after, change with its interval) in nats for each supervised token.
 
     From the scales of a finished run; until then from the curve: step 0, and the best step or else the latest.

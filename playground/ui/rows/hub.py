@@ -138,7 +138,8 @@ class HubRows:
 
 def _progress(line: Sentence, fraction: float | None, language: str) -> str:
     """What happens now, and how much is here; None where nothing is known of that."""
-    known = fraction is not None
-    bar = f'<div class="bar"><span style="width:{100 * fraction:.0f}%"></span></div>' if known else _UNKNOWN
+    bar = _UNKNOWN
+    if fraction is not None:
+        bar = f'<div class="bar"><span style="width:{100 * fraction:.0f}%"></span></div>'
     said = escape(localise(line, language))
     return f'<div class="waiting-rows" role="status"><p>{icon("running")}<span>{said}</span></p>{bar}</div>'

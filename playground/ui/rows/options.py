@@ -63,7 +63,7 @@ class RunTemplate:
 
     def tell(self, chosen: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any]:
         settings = template_settings(chosen)
-        if not settings:
+        if chosen is None or not settings:
             return gr.update(visible=False), ""
         said = say("The rows are rendered with the template from the template tab: {name}.", name=chosen["label"])
         return gr.update(visible=True), f'<p class="source">{escape(said.to(reader_language(request)))}</p>'

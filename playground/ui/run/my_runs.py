@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import gradio as gr
@@ -68,7 +68,7 @@ def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, dict[str,
     return found
 
 
-def title(entry: Entry, run: dict[str, Any], titles: dict[str, Sentence], language: str) -> str:
+def title(entry: Entry, run: dict[str, Any], titles: Mapping[str, Sentence], language: str) -> str:
     """What the run is called: the name that a person gave it, or what it was trained on, as the person would say.
 
     `titles` are those of the examples.
@@ -80,7 +80,7 @@ def title(entry: Entry, run: dict[str, Any], titles: dict[str, Sentence], langua
     return entry["file"] or say("Your rows").to(language)
 
 
-def numbered(entry: Entry, run: dict[str, Any], titles: dict[str, Sentence], language: str) -> str:
+def numbered(entry: Entry, run: dict[str, Any], titles: Mapping[str, Sentence], language: str) -> str:
     """Number and name: "3. Pirate". Names may be equal, numbers of one browser are not."""
     return f"{entry['number']}. {title(entry, run, titles, language)}"
 
@@ -90,7 +90,7 @@ def example_titles(backend: Backend) -> dict[str, Sentence]:
 
 
 def run_choices(
-    runs: list[tuple[Entry, dict[str, Any]]], titles: dict[str, Sentence], language: str
+    runs: list[tuple[Entry, dict[str, Any]]], titles: Mapping[str, Sentence], language: str
 ) -> list[tuple[str, str]]:
     """(name, id) for a dropdown, newest first."""
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from playground.core.i18n import Sentence, localise, say
 from playground.ui.widgets.chart import ticks
@@ -61,7 +61,7 @@ def _scale(found: dict[str, Any], language: str) -> str:
     )
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 

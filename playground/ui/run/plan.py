@@ -55,7 +55,7 @@ def _plan(plan: dict[str, Any]) -> Sentence:
         steps=f"{plan['steps']:,}",
         rows=plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"],
         times=f"{plan['epochs']:.1f}",
-        reason=reasons.get(plan.get("bound_by"), reasons["steps"]),
+        reason=reasons.get(plan.get("bound_by", ""), reasons["steps"]),
     )
 
 

@@ -223,7 +223,7 @@ def _gauge_scale(language: str) -> str:
 
 def _needle(moved: float, change: dict[str, Any] | None) -> str:
     whisker = ""
-    if has_bounds(change):
+    if change is not None and has_bounds(change):
         low, high = _at(change["low"]), _at(change["high"])
         whisker = f'<line class="gauge-whisker" x1="{low:.1f}%" x2="{high:.1f}%" y1="18" y2="18"/>'
     x = f"{_at(moved):.1f}%"

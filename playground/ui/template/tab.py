@@ -218,8 +218,8 @@ class TemplateTab:
         if desk.facts is not None and desk.facts is not before.facts:
             new, old = asked(desk.facts), asked(before.facts or {})
             update = {"asked": new} if new != old else {}
-        left_file = before.base == FILE and desk.base != FILE and before.file
-        if left_file and options.get("special_tokens") == before.file["special_tokens"]:
+        left_file = before.base == FILE and desk.base != FILE
+        if left_file and before.file and options.get("special_tokens") == before.file["special_tokens"]:
             options = merged(options, {"special_tokens": None})
             update["value"] = options
         return options, gr.update(**update) if update else None
@@ -287,7 +287,8 @@ class TemplateTab:
         """Do what a finding offers. It comes back from the browser, so it is checked like anything typed."""
         given = chosen._data.get("action")
         action = orjson.loads(given) if isinstance(given, str) else given or {}
-        put, before = [gr.skip(), gr.skip(), gr.skip()], {}
+        put: list[Any] = [gr.skip(), gr.skip(), gr.skip()]
+        before: dict[str, Any] = {}
         if action.get("kind") == "conversation" and isinstance(action.get("messages"), list):
             put[0], before = action["messages"], {"messages": messages or []}
         elif action.get("kind") == "options" and isinstance(action.get("options"), dict):

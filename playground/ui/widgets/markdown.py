@@ -13,6 +13,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block.table import escapedSplit, getLine, table
 from markdown_it.token import Token
@@ -182,19 +183,20 @@ def _heading(tokens: Sequence[Token], at: int, *_: Any) -> str:
     return f"<h{level}>" if tokens[at].nesting == 1 else f"</h{level}>\n"
 
 
-def _is_allowed(address: str) -> bool:
-    return re.match(r"(https?|mailto):", address, re.IGNORECASE) is not None
+class _Prose(MarkdownIt):
+    def validateLink(self, url: str) -> bool:  # The name is the library's.
+        return re.match(r"(https?|mailto):", url, re.IGNORECASE) is not None
 
 
 def _markdown() -> MarkdownIt:
     """CommonMark with tables and strikethrough, without what fetches, what hides words, and what flickers: in a stream
     a list's first hyphen would for a moment turn the line above it into a heading."""
-    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": _NESTING})
+    markdown = _Prose("commonmark", {"html": False, "breaks": True, "maxNesting": _NESTING})
     markdown.enable(["table", "strikethrough"])
     markdown.disable(["reference", "entity", "lheading"])
     markdown.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
-    markdown.validateLink = _is_allowed  # type: ignore[method-assign]
-    rules = markdown.renderer.rules
+    assert isinstance(markdown.renderer, RendererHTML)
+    rules: Any = markdown.renderer.rules  # It says methods; functions are what it calls.
     rules.update(fence=_fence, image=_image, link_open=_link, list_item_open=_item)
     rules.update(heading_open=_heading, heading_close=_heading)
     rules["table_open"] = lambda *_: '<div class="wide"><table>\n'
