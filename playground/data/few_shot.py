@@ -21,6 +21,7 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions, Limits
 from playground.data.dataset import Prepared, require_trainable
+from playground.data.split import evenly
 from playground.templates.renderer import Renderer
 
 MOST_ROWS, WITHOUT_HELD_OUT = 16, 8
@@ -89,7 +90,7 @@ def _chosen(prepared: Prepared) -> tuple[list[Conversation], list[Sentence]]:
     rows = [example.conversation for example in prepared.examples]
     held_out = [rows[place] for place in sorted(prepared.held_out)]
     if held_out:
-        chosen = _spread(held_out, MOST_ROWS)
+        chosen = evenly(held_out, MOST_ROWS)
         if len(chosen) == len(held_out):
             return chosen, []
         return chosen, [say("{count} of the {all} held-out rows were asked.", count=len(chosen), all=len(held_out))]
@@ -99,13 +100,6 @@ def _chosen(prepared: Prepared) -> tuple[list[Conversation], list[Sentence]]:
         "No rows are held out: the first {count} were asked, which a run would be trained on.", count=len(chosen)
     )
     return chosen, [note]
-
-
-def _spread(rows: list[Conversation], count: int) -> list[Conversation]:
-    """So many rows, from all over the dataset: rows that stand together are often about the same."""
-    if len(rows) <= count:
-        return rows
-    return [rows[place * len(rows) // count] for place in range(count)]
 
 
 def context_tokens(folder: str, limits: Limits) -> int:
@@ -136,7 +130,7 @@ class _Asking:
 
     def rows(self, chosen: list[Conversation]) -> Iterator[dict[str, Any]]:
         tokens = 0
-        to_answer = {conversation.row for conversation in _spread(chosen, MOST_ANSWERS)}
+        to_answer = {conversation.row for conversation in evenly(chosen, MOST_ANSWERS)}
         for conversation in chosen:
             plain = self._plain(conversation)
             if plain is None:
@@ -211,7 +205,7 @@ class _Asking:
         fitting = [row for row in self.train if _is_example(row, system, conversation.tools)]
         found = 0
         # First from all over the dataset, then the others in their order.
-        for row in _once([*_spread(fitting, MOST_EXAMPLES), *fitting[:_TRIED]]):
+        for row in _once([*evenly(fitting, MOST_EXAMPLES), *fitting[:_TRIED]]):
             cost = len(self._tokens(row.messages, row.tools)[0])
             if found < MOST_EXAMPLES and cost <= room:
                 found, room = found + 1, room - cost

@@ -22,7 +22,7 @@ from playground.core.messages import Message, check_messages
 from playground.core.settings import RenderOptions, TrainSettings
 from playground.data.dataset import Prepared
 from playground.data.general_set import general_language, general_rows
-from playground.data.split import look_sample
+from playground.data.split import evenly
 from playground.templates.renderer import Renderer
 
 SAMPLED = 24
@@ -62,7 +62,7 @@ def lengths(prepared: Prepared, renderer: Renderer, settings: TrainSettings) -> 
     train = [count for place, count in enumerate(tokens) if place not in prepared.held_out]
     options = settings.dataset_options().render_options(None)
     general = _general(renderer, options, general_language(_answers(prepared))) if settings.general_ability else []
-    scored = sum(train[place] for place in look_sample(len(train), min(SAMPLED, len(train))))
+    scored = sum(evenly(train, SAMPLED))
     return {
         "train": train,
         "held_out": [tokens[place] for place in sorted(prepared.held_out)],

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _LARGEST_SHARE = 4
 """Copies of one conversation make up at most one in so many held-out rows: more would speak for all of them."""
@@ -68,6 +71,12 @@ def _drawn(groups: list[list[int]], wanted: int) -> Iterator[int]:
         wanted -= len(group[:wanted])
 
 
-def look_sample(rows: int, count: int) -> list[int]:
-    """Places of the `count` of `rows` rows that a look scores: evenly spread, the same in every look."""
+def even_places(rows: int, count: int) -> list[int]:
+    """Places of `count` of so many rows, or of all: evenly spread, always the same."""
+    count = min(count, rows)
     return [place * rows // count for place in range(count)]
+
+
+def evenly(rows: Sequence[T], count: int) -> list[T]:
+    """`count` of the rows, or all: from all over, since rows that stand together are often about the same."""
+    return [rows[place] for place in even_places(len(rows), count)]

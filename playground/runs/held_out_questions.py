@@ -23,7 +23,7 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import Message
 from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.data.few_shot import context_tokens, last_question
-from playground.data.split import look_sample
+from playground.data.split import evenly
 from playground.runs.store import RunFolder
 from playground.templates.renderer import Renderer
 
@@ -49,7 +49,7 @@ def held_out_questions(
     asking = _Asking(run, renderer, context_tokens(folder, limits) - ROOM[1])
     probes = list(asking.probes())[:most]
     rows = list(_held_out_rows(run))
-    chosen = [rows[place] for place in look_sample(len(rows), min(most - len(probes), len(rows)))]
+    chosen = evenly(rows, most - len(probes))
     questions = [question for number, line in chosen if (question := asking.row(number, orjson.loads(line)))]
     return {
         "questions": [*questions, *probes],

@@ -35,6 +35,7 @@ import ctypes
 from dataclasses import dataclass, replace
 from typing import Any
 
+from playground.core.figures import size
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
 from playground.models.shape import ModelShape
@@ -313,11 +314,6 @@ def memory_line(memory: Memory, available: int | None, device: str) -> Sentence:
     if memory.total <= available:
         return say("Training takes about {total}, and {available} are free: it may run out of memory.", **values)
     return say("Training takes about {total}, but only {available} are free: it will not fit.", **values)
-
-
-def size(count: int) -> str:
-    """Bytes as people say them, in every language: 850 MB, 2.1 GB."""
-    return f"{count / 1e6:.0f} MB" if count < 995_000_000 else f"{count / 1e9:.1f} GB"
 
 
 def peak_needed(status: str, mapped: int, before: int = 0) -> tuple[int, int]:

@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from playground.core.figures import expected
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
 from playground.data.batch_tokens import Floats, Lengths, look_tokens, step_tokens
-from playground.data.split import look_sample
+from playground.data.split import even_places
 
 LOOKS = 8
 """Looks at the held-out rows after the one before the first step, where the settings do not say."""
@@ -87,7 +88,7 @@ class Plan:
     """Steps between two looks at the held-out rows; 0 where none are held out. There is one look before the first
     step and one after the last as well."""
     look_rows: int
-    """Held-out rows that a look scores: those of `look_sample`. All of them unless they are too many for the budget."""
+    """Held-out rows that a look scores: those of `even_places`. All of them unless they are too many for the budget."""
     probe_steps: int
     """Steps between two rounds of probe answers, a multiple of `eval_steps`; 0 without probes. There is one round
     before the first step and one after the last as well."""
@@ -203,7 +204,7 @@ def _one_look(settings: TrainSettings, lengths: Sequence[int] | Lengths, token_s
     if not allowed or all_s <= allowed or len(rows) <= FEWEST_LOOK_ROWS:
         return len(rows), all_s
     count = max(int(len(rows) * allowed / all_s), FEWEST_LOOK_ROWS)
-    return count, look_tokens(rows[look_sample(len(rows), count)], batch) * token_s
+    return count, look_tokens(rows[even_places(len(rows), count)], batch) * token_s
 
 
 def _as_many(most: int, fewest: int, allowed_s: float, each_s: float) -> int:
@@ -285,7 +286,7 @@ def _rate(measured: Sequence[tuple[float, float]]) -> float:
 def sentence(plan: Plan, settings: TrainSettings, measured: bool) -> Sentence:
     """The estimate in a line for people. `measured`: whether this machine's speed for the model is known."""
     values: dict[str, Any] = {"steps": _steps_said(plan.steps), "epochs": _epochs_said(plan.epochs)}
-    budget = duration(settings.time_budget_s)
+    budget = expected(settings.time_budget_s)
     if plan.seconds is None or not measured:
         if settings.time_budget_s:
             return say(
@@ -297,7 +298,7 @@ def sentence(plan: Plan, settings: TrainSettings, measured: bool) -> Sentence:
         return say(
             "{steps} ({epochs}). How fast this machine is with this model is measured when the run starts.", **values
         )
-    values["time"] = duration(plan.seconds)
+    values["time"] = expected(plan.seconds)
     if plan.bound_by != "time":
         return say("{steps} ({epochs}) in about {time} on this machine.", **values)
     if plan.seconds > settings.time_budget_s:
@@ -320,27 +321,3 @@ def _epochs_said(epochs: float) -> Sentence:
         return say("under 0.1 epochs")
     count = f"{epochs:.2g}" if epochs < 10 else f"{epochs:.0f}"
     return say("1 epoch") if count == "1" else say("{count} epochs", count=count)
-
-
-def duration(seconds: float) -> Sentence:
-    """A time as people say it, no more exact than an estimate is: 8 s, 1 min 40 s, 12 min, 2 h 10 min."""
-    if seconds < 60:
-        rounded = max(round(seconds), 1) if seconds < 10 else 5 * round(seconds / 5)
-        if rounded < 60:
-            return say("{seconds} s", seconds=rounded)
-        seconds = 60
-    if seconds < 600:
-        minutes, rest = divmod(5 * round(seconds / 5), 60)
-        if minutes < 10:
-            return say("{minutes} min {seconds} s", minutes=minutes, seconds=rest) if rest else _minutes(minutes)
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return _minutes(minutes)
-    hours, minutes = divmod(5 * round(minutes / 5), 60)
-    if minutes:
-        return say("{hours} h {minutes} min", hours=hours, minutes=minutes)
-    return say("{hours} h", hours=hours)
-
-
-def _minutes(minutes: int) -> Sentence:
-    return say("{minutes} min", minutes=minutes)

@@ -19,7 +19,7 @@ from playground.core.errors import InputError
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_whole
-from playground.data.split import look_sample
+from playground.data.split import even_places
 from playground.runs.memory import give_back_memory
 from playground.runs.plan import Plan
 from playground.training.checkpoints import offer_adapter, save_adapter
@@ -77,7 +77,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
 
     @staticmethod
     def _sampled(rows: Dataset, count: int) -> Dataset:
-        return rows.select(look_sample(len(rows), count)) if 0 < count < len(rows) else rows
+        return rows.select(even_places(len(rows), count)) if 0 < count < len(rows) else rows
 
     # --- Trainer's moments ---
 

@@ -13,7 +13,7 @@ from datasets import Dataset
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
 from playground.data.run_inputs import SAMPLED
-from playground.data.split import look_sample
+from playground.data.split import even_places
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rows:
 
     def sample(self) -> Dataset:
         """Some of the training rows, evenly spread, the same each time."""
-        return self.train.select(look_sample(len(self.train), min(SAMPLED, len(self.train))))
+        return self.train.select(even_places(len(self.train), SAMPLED))
 
 
 def lengths(rows: Dataset) -> list[int]:

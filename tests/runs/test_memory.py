@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from playground.core.settings import TrainSettings
 from playground.runs import memory
-from playground.runs.memory import Memory, ModelShape, advise, estimate, fits, memory_line, peak_needed, size
+from playground.runs.memory import Memory, ModelShape, advise, estimate, fits, memory_line, peak_needed
 from tests.models.test_shape import KNOWN
 
 SMALL = ModelShape.from_config(KNOWN["SmolLM2-135M"][1])
@@ -265,15 +265,6 @@ def test_advice_in_words() -> None:
 def test_the_estimate_in_a_line(available: int | None, device: str, said: str) -> None:
     told = Memory(1_000_000_000, 0, 0, 0, 300_000_000, 0, 700_000_000)
     assert memory_line(told, available, device) == said
-
-
-def test_sizes_as_people_say_them() -> None:
-    assert [str(size(count)) for count in (0, 994_999_999, 995_000_000, 8_030_000_000)] == [
-        "0 MB",
-        "995 MB",
-        "1.0 GB",
-        "8.0 GB",
-    ]
 
 
 STATUS = "Name:\tpython\nVmHWM:\t 2094000 kB\nVmRSS:\t 1045000 kB\nRssFile:\t  445000 kB\nRssShmem:\t  1000 kB\n"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.core.settings import TrainSettings
-from playground.data.split import look_sample
+from playground.data.split import even_places
 from playground.runs import plan as planning
 from playground.runs.plan import Plan, Speed, Work, fit_speed, make_plan, sentence
 
@@ -135,9 +135,9 @@ def test_slow_answers_are_given_less_often() -> None:
 
 
 @given(st.integers(1, 300), st.data())
-def test_a_look_sample_is_spread_and_without_doubles(rows: int, data: st.DataObject) -> None:
+def test_a_even_places_is_spread_and_without_doubles(rows: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(1, rows))
-    places = look_sample(rows, count)
+    places = even_places(rows, count)
     assert len(set(places)) == len(places) == count
     assert places == sorted(places) and places[0] == 0 and places[-1] < rows
     assert rows - places[-1] <= rows // count + 1
@@ -350,14 +350,3 @@ def _plan(**values: Any) -> Plan:
 )  # fmt: skip
 def test_the_estimate_in_a_line(plan: Plan, budget: float, measured: bool, said: str) -> None:
     assert sentence(plan, replace(SETTINGS, time_budget_s=budget), measured) == said
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.2, "1 s"), (9.4, "9 s"), (12, "10 s"), (58, "1 min"), (59.9, "1 min"), (60, "1 min"), (99, "1 min 40 s"),
-        (598, "10 min"), (600, "10 min"), (3569, "59 min"), (3571, "1 h"), (7800, "2 h 10 min"), (86400, "24 h"),
-    ],
-)  # fmt: skip
-def test_times_as_people_say_them(seconds: float, said: str) -> None:
-    assert planning.duration(seconds) == said

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from playground.core.figures import rounded
 from playground.core.i18n import Sentence, say
 from playground.runs.diagnosis import next_run
 from playground.runs.diagnosis.overfitting import is_down_since
-from playground.runs.diagnosis.series import Curves, Floats, noise, number, window
+from playground.runs.diagnosis.series import Curves, Floats, noise, window
 from playground.runs.diagnosis.thresholds import (
     BATCH_NOISE,
     CALM_STEPS,
@@ -67,15 +68,15 @@ def diverging(curves: Curves, context: Context) -> Reading | None:
     if _has_run_away(curves):
         message = say(
             "The training loss went up from {start} to {end} in {steps} steps.",
-            start=number(start),
-            end=number(end),
+            start=rounded(start),
+            end=rounded(end),
             steps=curves.last_step,
         )
     elif len(looks) > 1 and looks[-1] > (1 + DIVERGED_HELD_OUT) * looks[0] and end > (1 - DIVERGED_HELD_OUT) * start:
         message = say(
             "The loss on held-out rows went up from {start} to {end}, and the training loss does not fall either.",
-            start=number(looks[0]),
-            end=number(looks[-1]),
+            start=rounded(looks[0]),
+            end=rounded(looks[-1]),
         )
     else:
         return None
@@ -152,7 +153,7 @@ def _jumps(curves: Curves) -> _Seen:
         "The loss jumped {count} times, at step {step} to {loss}.",
         count=len(places),
         step=int(curves.steps[worst]),
-        loss=number(curves.losses[worst]),
+        loss=rounded(curves.losses[worst]),
     ), int(curves.steps[places[0]])
 
 
@@ -184,8 +185,8 @@ def _growing_gradients(curves: Curves, context: Context) -> _Seen:
         return None, None
     return say(
         "Gradients grew from {first} to {now} while the loss does not fall any more.",
-        first=number(first),
-        now=number(now),
+        first=rounded(first),
+        now=rounded(now),
     ), int(curves.steps[known][np.flatnonzero(norms > GRADIENT_GROWTH * first)[0]])
 
 
@@ -208,7 +209,7 @@ def _rising_together(curves: Curves) -> _Seen:
         return None, None
     return say(
         "Held-out loss rose from {best} to {now} since step {step}, and the training loss does not fall either.",
-        best=number(looks.min()),
-        now=number(looks[-1]),
+        best=rounded(looks.min()),
+        now=rounded(looks[-1]),
         step=int(best),
     ), int(best)

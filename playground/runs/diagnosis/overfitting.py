@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from playground.core.figures import rounded, times
 from playground.core.i18n import say
 from playground.runs.diagnosis import next_run
-from playground.runs.diagnosis.series import Curves, number, times, window
+from playground.runs.diagnosis.series import Curves, window
 from playground.runs.diagnosis.thresholds import (
     FALLING,
     FELL_SHARE,
@@ -67,9 +68,9 @@ def overfitting(curves: Curves, context: Context) -> Reading | None:
             "warning",
             say(
                 "The loss on held-out rows only rose, from {start} to {now}, while the training loss fell to {train}.",
-                start=number(looks[0]),
-                now=number(looks[-1]),
-                train=number(curves.end),
+                start=rounded(looks[0]),
+                now=rounded(looks[-1]),
+                train=rounded(curves.end),
             ),
             say("What the model learns of these rows is of no use for rows that it never saw."),
             say(
@@ -86,9 +87,9 @@ def overfitting(curves: Curves, context: Context) -> Reading | None:
             "The loss on held-out rows was lowest at step {step} ({best}) and is {now} now, while the training loss "
             "fell on to {train}.",
             step=step,
-            best=number(looks[best]),
-            now=number(looks[-1]),
-            train=number(curves.end),
+            best=rounded(looks[best]),
+            now=rounded(looks[-1]),
+            train=rounded(curves.end),
         ),
         say("Since then the model learns these very rows, and answers questions that it never saw worse."),
         say("End the next run about there, or add more and more varied rows. The best adapter so far is kept."),
@@ -113,13 +114,13 @@ def memorising(curves: Curves, context: Context) -> Reading | None:
         return None
     if held_out is None:
         message = say(
-            "The training loss is next to nothing: {train}, from {start}.", train=number(train), start=number(start)
+            "The training loss is next to nothing: {train}, from {start}.", train=rounded(train), start=rounded(start)
         )
     else:
         message = say(
             "The training loss is {train}, that on held-out rows {held_out}.",
-            train=number(train),
-            held_out=number(held_out),
+            train=rounded(train),
+            held_out=rounded(held_out),
         )
     half = next_run.fewer(context, _first_near(curves, max(train, KNOWN_START)))
     return Reading(
@@ -195,8 +196,8 @@ def forgetting(curves: Curves, context: Context) -> Reading | None:
         "warning",
         say(
             "The loss on the bundled everyday questions rose from {before} to {after}.",
-            before=number(before),
-            after=number(after),
+            before=rounded(before),
+            after=rounded(after),
         ),
         say("The adapter costs some of what the model could do before: everyday answers get worse."),
         say("Take smaller steps or fewer of them, or mix everyday rows in with yours."),

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from playground.core.figures import percent, rounded
 from playground.core.i18n import say
 from playground.runs.diagnosis import next_run
-from playground.runs.diagnosis.series import Curves, noise, number, percent, share
+from playground.runs.diagnosis.series import Curves, noise, share
 from playground.runs.diagnosis.thresholds import (
     ACTIVE_SHARE,
     EARLY_STEPS,
@@ -149,9 +150,9 @@ def plateau(curves: Curves, context: Context) -> Reading | None:
     return Reading(
         "plateau",
         "info",
-        say("The training loss has stood at about {level} since step {step}.", level=number(level), step=step)
+        say("The training loss has stood at about {level} since step {step}.", level=rounded(level), step=step)
         if not context.is_over
-        else say("The training loss stood at about {level} from step {step} on.", level=number(level), step=step),
+        else say("The training loss stood at about {level} from step {step} on.", level=rounded(level), step=step),
         say("More steps of the same kind cost time and change little: what these rows can teach so has been learned."),
         say("Let the learning rate fall towards the end: a constant one keeps the loss from settling lower.")
         if is_constant
@@ -256,7 +257,7 @@ def _levels(curves: Curves, *names: str) -> dict[str, object]:
         scale, start, now = say("loss on held-out rows"), float(curves.looks[0]), float(curves.looks[-1])
     else:
         scale, start, now = say("training loss"), max(curves.start, curves.early), curves.end
-    levels: dict[str, object] = {"scale": scale, "start": number(start), "now": number(now)}
+    levels: dict[str, object] = {"scale": scale, "start": rounded(start), "now": rounded(now)}
     return {name: levels[name] for name in names or levels}
 
 

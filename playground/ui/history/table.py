@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from playground.core.figures import fixed, signed
 from playground.core.i18n import Sentence, say
 from playground.ui.history.overlay import DRAWN, swatch
 from playground.ui.run.my_runs import Entry, numbered, state_word, title
@@ -158,7 +158,7 @@ def _held_out(run: dict[str, Any]) -> str:
     before, after, change = held_out_losses(run)
     if before is None and after is None:
         return _none()
-    losses = f"{figure(before)} → {figure(after)}"
+    losses = f"{fixed(before)} → {fixed(after)}"
     if change is None and before is not None and after is not None:
         return _cell(f"<span>{losses}</span>", signed(after - before))
     return _cell(f"<span>{losses}</span>", interval(change) if change else "")
@@ -192,18 +192,6 @@ def _cell(first: str, second: str) -> str:
 
 def _none() -> str:
     return '<span class="none-yet">–</span>'
-
-
-def figure(value: float | None, places: int = 2) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{places}f}"
-
-
-def signed(value: float | None) -> str:
-    """With its sign, and a true minus: "−0.81". What rounds to nothing has no sign."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
 def span_of(change: dict[str, float | None]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from playground.core.i18n import Sentence, localise, say
 from playground.ui.rows.edits import KNOWN, Edit, button_words, edit_word, summary
-from playground.ui.widgets.buttons import button_for, severity_of
-from playground.ui.widgets.markup import escape, icon, severity_word
+from playground.ui.widgets.buttons import button_for
+from playground.ui.widgets.markup import escape, icon, severity_of, severity_word
 
 NUMBERS_SHOWN = 12
 """Row numbers as buttons in one finding; a dataset with one fault a row would fill the page."""

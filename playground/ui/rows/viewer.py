@@ -10,8 +10,8 @@ from playground.core.i18n import localise, say
 from playground.ui.rows.findings import row_findings
 from playground.ui.rows.report import shape_word
 from playground.ui.rows.state import Desk, Report
-from playground.ui.widgets.buttons import button_for, severity_of
-from playground.ui.widgets.markup import escape, icon, severity_word
+from playground.ui.widgets.buttons import button_for
+from playground.ui.widgets.markup import escape, icon, severity_of, severity_word
 from playground.ui.widgets.token_chips import chips, legend, role_class, role_word
 
 PER_PAGE = 5

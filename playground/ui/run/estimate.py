@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.core.figures import elapsed
+from playground.core.figures import size as of_bytes
 from playground.core.i18n import Sentence, localise, say
 from playground.ui.widgets.buttons import button_for
-from playground.ui.widgets.format import megabytes
-from playground.ui.widgets.markup import duration, escape, icon
+from playground.ui.widgets.markup import escape, icon
 
 
 def no_estimate(language: str) -> str:
@@ -56,13 +57,13 @@ def _time(plan: dict[str, Any], measured: bool, language: str) -> tuple[str, str
         return "–", say("measured when the run starts").to(language)
     parts = []
     if plan.get("train_s") is not None:
-        parts.append(say("training {time}", time=duration(plan["train_s"], language)))
+        parts.append(say("training {time}", time=elapsed(plan["train_s"]).to(language)))
     if plan.get("look_s"):
-        parts.append(say("evaluation {time}", time=duration(plan["look_s"], language)))
+        parts.append(say("evaluation {time}", time=elapsed(plan["look_s"]).to(language)))
     if plan.get("other_s") is not None:
-        parts.append(say("the rest {time}", time=duration(plan["other_s"], language)))
+        parts.append(say("the rest {time}", time=elapsed(plan["other_s"]).to(language)))
     named = [part.to(language) for part in parts]
-    return duration(plan["seconds"], language), " · ".join(named)
+    return elapsed(plan["seconds"]).to(language), " · ".join(named)
 
 
 def memory_view(memory: dict[str, Any], language: str) -> str:
@@ -83,25 +84,25 @@ def memory_view(memory: dict[str, Any], language: str) -> str:
 
 def _segments(parts: list[tuple[str, int]], scale: float) -> str:
     return "".join(
-        f'<span style="width:{100 * size / scale:.2f}%" title="{escape(name)}: {megabytes(size)}"></span>'
+        f'<span style="width:{100 * size / scale:.2f}%" title="{escape(name)}: {of_bytes(size)}"></span>'
         for name, size in parts
     )
 
 
 def _legend(parts: list[tuple[str, int]]) -> str:
-    items = "".join(f"<li><b></b>{escape(name)} {escape(megabytes(size))}</li>" for name, size in parts)
+    items = "".join(f"<li><b></b>{escape(name)} {escape(of_bytes(size))}</li>" for name, size in parts)
     return f'<ul class="memory-parts">{items}</ul>'
 
 
 def _said(parts: list[tuple[str, int]], total: int, available: int | None, language: str) -> str:
     """The bar in words, for those who do not see it."""
-    named = ", ".join(f"{name} {megabytes(size)}" for name, size in parts)
+    named = ", ".join(f"{name} {of_bytes(size)}" for name, size in parts)
     if not available:
-        return say("Memory of {total}: {parts}", total=megabytes(total), parts=named).to(language)
+        return say("Memory of {total}: {parts}", total=of_bytes(total), parts=named).to(language)
     return say(
         "Memory of {total} out of {available}: {parts}",
-        total=megabytes(total),
-        available=megabytes(available),
+        total=of_bytes(total),
+        available=of_bytes(available),
         parts=named,
     ).to(language)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.core.figures import elapsed, size
 from playground.core.i18n import Sentence, say
 from playground.ui.widgets.markup import escape
 
@@ -67,51 +68,39 @@ def seconds_taken(run: dict[str, Any]) -> float | None:
 
 def _time(took: float, estimate: float | None, state: str) -> Sentence:
     if not estimate:
-        return _said(took)
+        return elapsed(took)
     if state != "done":
-        return say("{took}; {estimate} were estimated for all of it", took=_said(took), estimate=_said(estimate))
+        return say("{took}; {estimate} were estimated for all of it", took=elapsed(took), estimate=elapsed(estimate))
     percent = round(100 * (took - estimate) / estimate)
     if percent > 0:
         return say(
             "{took}, {percent} % more than the {estimate} estimated",
-            took=_said(took),
+            took=elapsed(took),
             percent=percent,
-            estimate=_said(estimate),
+            estimate=elapsed(estimate),
         )
     if percent < 0:
         return say(
             "{took}, {percent} % less than the {estimate} estimated",
-            took=_said(took),
+            took=elapsed(took),
             percent=-percent,
-            estimate=_said(estimate),
+            estimate=elapsed(estimate),
         )
-    return say("{took}, as estimated", took=_said(took))
-
-
-def _said(seconds: float) -> Sentence:
-    """As `markup.duration`, still to be said in a language."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return say("{seconds} s", seconds=whole)
-    return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
-
-
-def gigabytes(count: float) -> str:
-    return f"{count / 1e9:.2f} GB"
+    return say("{took}, as estimated", took=elapsed(took))
 
 
 def memory_words(memory: dict[str, Any]) -> Sentence:
     used, estimated, available = memory["peak"], memory.get("estimated"), memory.get("available")
-    figures = {"used": gigabytes(used)}
+    figures = {"used": size(used, 2)}
     if estimated and available:
         return say(
             "{used} used at the most; {estimated} were estimated, {available} there",
             **figures,
-            estimated=gigabytes(estimated),
-            available=gigabytes(available),
+            estimated=size(estimated, 2),
+            available=size(available, 2),
         )
     if estimated:
-        return say("{used} used at the most; {estimated} were estimated", **figures, estimated=gigabytes(estimated))
+        return say("{used} used at the most; {estimated} were estimated", **figures, estimated=size(estimated, 2))
     return say("{used} used at the most", **figures)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from playground.core.figures import signed
 from playground.core.i18n import Sentence, say
 from playground.ui.widgets.chart import ticks
 from playground.ui.widgets.markup import escape, icon
@@ -120,20 +121,15 @@ def judged(name: str, change: dict[str, Any] | None) -> tuple[str, Sentence]:
 def interval(change: dict[str, Any] | None, language: str) -> str:
     if change is None:
         return ""
-    said = say("Change {mean}.", mean=signed(change["mean"]))
+    said = say("Change {mean}.", mean=signed(change["mean"], 3))
     if has_bounds(change):
         said = say(
             "Change {mean}; 95 % interval {low} to {high}.",
-            mean=signed(change["mean"]),
-            low=signed(change["low"]),
-            high=signed(change["high"]),
+            mean=signed(change["mean"], 3),
+            low=signed(change["low"], 3),
+            high=signed(change["high"], 3),
         )
     return said.to(language) + ("" if language == "ja" else " ")
-
-
-def signed(value: float) -> str:
-    """With a real minus sign: −0.120."""
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def _rows(scale: dict[str, Any], language: str) -> str:
@@ -178,7 +174,7 @@ def gauge(run: dict[str, Any], language: str) -> str:
 
 def gauge_words(moved: float, language: str) -> str:
     """The change of the loss on everyday questions as a change of probability."""
-    factor, change = math.exp(min(abs(moved), 20)), signed(moved)
+    factor, change = math.exp(min(abs(moved), 20)), signed(moved, 3)
     if abs(moved) < 0.005:
         return say("Unchanged: a token of a right answer is as likely as before ({change}).", change=change).to(
             language
@@ -239,8 +235,8 @@ def scales_table(run: dict[str, Any], language: str) -> str:
         cells = [
             f"{before['loss']:.3f}" if before else "–",
             f"{after['loss']:.3f}" if after else "–",
-            signed(change["mean"]) if change else "–",
-            say("{low} to {high}", low=signed(change["low"]), high=signed(change["high"])).to(language)
+            signed(change["mean"], 3) if change else "–",
+            say("{low} to {high}", low=signed(change["low"], 3), high=signed(change["high"], 3)).to(language)
             if has_bounds(change)
             else "–",
         ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from playground.core.figures import elapsed, fixed, parameters, size
 from playground.core.i18n import localise, say
 from playground.ui.run.my_runs import ACTIVE, state_word
-from playground.ui.run.plan import gigabytes, planned
+from playground.ui.run.plan import planned
 from playground.ui.run.verdict import verdict_view
-from playground.ui.widgets.format import parameters
-from playground.ui.widgets.markup import duration, empty, escape, icon, refusal, stat
+from playground.ui.widgets.markup import empty, escape, icon, refusal, stat
 
 _MARKS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}
 
@@ -51,7 +50,7 @@ def _queue(run: dict[str, Any], language: str) -> str:
     place = say("Place {position} in the queue.", position=run["position"]).to(language)
     if run.get("wait_s") is None:
         return place
-    wait = say("Starts in about {time}.", time=duration(run["wait_s"], language)).to(language)
+    wait = say("Starts in about {time}.", time=elapsed(run["wait_s"]).to(language)).to(language)
     return f"{place} {wait}"
 
 
@@ -69,14 +68,14 @@ def _progress(run: dict[str, Any], language: str) -> str:
 def figures(run: dict[str, Any], language: str) -> str:
     """Step, losses, speed, memory, time left. A figure that is not known yet shows a dash, so that nothing jumps."""
     metrics = run["metrics"]
-    left = duration(run["eta_s"], language) if run.get("eta_s") is not None else "–"
+    left = elapsed(run["eta_s"]).to(language) if run.get("eta_s") is not None else "–"
     memory = latest(metrics, "memory")
     cells = [
         stat(say("Step"), f"{run['step']} / {run['steps']}" if run["steps"] else "–", "", language),
-        stat(say("Training loss"), _number(latest(metrics, "loss"), 3), "", language),
-        stat(say("Held-out loss"), _number(latest(metrics, "eval_loss"), 3), "", language),
-        stat(say("Tokens per second"), _number(latest(metrics, "tokens_per_s"), 0), "", language),
-        stat(say("Memory"), "–" if memory is None else gigabytes(memory), "", language),
+        stat(say("Training loss"), fixed(latest(metrics, "loss"), 3), "", language),
+        stat(say("Held-out loss"), fixed(latest(metrics, "eval_loss"), 3), "", language),
+        stat(say("Tokens per second"), fixed(latest(metrics, "tokens_per_s"), 0), "", language),
+        stat(say("Memory"), "–" if memory is None else size(memory, 2), "", language),
     ]
     if run["state"] in ACTIVE:
         cells.append(stat(say("Time left"), left, "", language))
@@ -85,10 +84,6 @@ def figures(run: dict[str, Any], language: str) -> str:
 
 def latest(metrics: list[dict[str, Any]], name: str) -> float | None:
     return next((row[name] for row in reversed(metrics) if row.get(name) is not None), None)
-
-
-def _number(value: float | None, places: int) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:,.{places}f}"
 
 
 def outcome(run: dict[str, Any], language: str) -> str:

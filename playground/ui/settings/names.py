@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from playground.core.figures import elapsed
 from playground.core.i18n import Sentence, say
-from playground.ui.widgets.markup import duration, escape
+from playground.ui.widgets.markup import escape
 
 _LONG = 400
 
@@ -58,7 +59,7 @@ def setting_value(name: str, value: Any, language: str) -> str:
     if isinstance(value, bool):
         return (say("yes") if value else say("no")).to(language)
     if name == "time_budget_s":
-        return duration(value, language) if value else say("no limit").to(language)
+        return elapsed(value).to(language) if value else say("no limit").to(language)
     if name == "edits":
         return say("{count} changes", count=len(value)).to(language) if value else say("none").to(language)
     if isinstance(value, float):

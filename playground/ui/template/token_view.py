@@ -16,14 +16,13 @@ import orjson
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import LANGUAGES, Sentence, localise, say
-from playground.ui.widgets.markup import icon, severity_word
+from playground.ui.widgets.markup import SEVERITIES, icon, severity_of, severity_word
 from playground.ui.widgets.token_chips import ROLES, role_word
 
 _SCRIPT = "\n".join(
     (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")
     for name in ("token_cells", "token_links", "token_view")
 )
-_SEVERITIES = ("error", "warning", "info")
 
 
 def token_view(elem_id: str = "template-view") -> gr.HTML:
@@ -35,7 +34,7 @@ def token_view(elem_id: str = "template-view") -> gr.HTML:
         html_template='<div class="token-view"></div>',
         js_on_load=_SCRIPT,
         words={language: _words(language) for language in LANGUAGES},
-        icons={name: icon(name) for name in (*_SEVERITIES, "done")},
+        icons={name: icon(name) for name in (*SEVERITIES, "done")},
         elem_id=elem_id,
         apply_default_css=False,
     )
@@ -149,21 +148,17 @@ def _mask_note(mask: str, language: str) -> str:
 
 def _findings(found: Iterable[dict[str, Any]], language: str) -> list[dict[str, Any]]:
     """Gravest first, each said in `language`. An action goes as JSON text: Gradio looks into objects for files."""
-    ranked = sorted(found, key=lambda finding: _SEVERITIES.index(_severity(finding)))
+    ranked = sorted(found, key=lambda finding: SEVERITIES.index(severity_of(finding)))
     return [
         {
-            "severity": _severity(finding),
-            "word": severity_word(_severity(finding), language),
+            "severity": severity_of(finding),
+            "word": severity_word(severity_of(finding), language),
             **{part: localise(finding.get(part), language) or "" for part in ("message", "why", "fix")},
             "evidence": _column(edge for stretch in finding.get("evidence") or () for edge in stretch),
             "action": orjson.dumps(finding["action"]).decode() if finding.get("action") else "",
         }
         for finding in ranked
     ]
-
-
-def _severity(finding: dict[str, Any]) -> str:
-    return finding["severity"] if finding["severity"] in _SEVERITIES else "info"
 
 
 def _words(language: str) -> dict[str, Any]:

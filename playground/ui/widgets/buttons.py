@@ -29,7 +29,3 @@ def button_for(event: str, words: str, style: str = "", named: str = "", **given
         f'<button type="button" class="row-button {style}" data-event="{event}" data-given="{values}"{name}>'
         f"{escape(words)}</button>"
     )
-
-
-def severity_of(finding: dict[str, Any]) -> str:
-    return finding["severity"] if finding["severity"] in ("error", "warning", "info") else "info"

@@ -8,10 +8,10 @@ from typing import Any
 import gradio as gr
 
 from playground.core.errors import PlaygroundError
+from playground.core.figures import parameters, size
 from playground.core.i18n import localise, say
 from playground.server.backend import Backend
 from playground.ui.widgets.events import QUICK
-from playground.ui.widgets.format import megabytes, parameters
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.markup import escape, icon
 
@@ -122,7 +122,7 @@ def model_facts(entry: dict[str, Any], language: str) -> list[str]:
     """Where the model is from and what it asks for. A folder on this machine has no licence or size to tell."""
     facts = [entry["name"]]
     if entry["download"]:
-        facts.append(say("{size} download", size=megabytes(entry["download"])).to(language))
+        facts.append(say("{size} download", size=size(entry["download"])).to(language))
     if entry["gated"]:
         facts.append(say("gated: needs an accepted licence on huggingface.co and a token").to(language))
     return facts

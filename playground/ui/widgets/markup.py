@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import html
+from typing import Any
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, say
+
+SEVERITIES = ("error", "warning", "info")
+"""Of findings, gravest first."""
 
 # Drawn here, not taken from an icon font: nothing is downloaded, and shape tells severities apart without colour.
 _ICONS = {
@@ -61,14 +65,11 @@ def stat(name: Sentence, value: str, note: str, language: str) -> str:
     return f'<div class="stat"><dt>{escape(name.to(language))}</dt><dd>{escape(value)}{extra}</dd></div>'
 
 
+def severity_of(finding: dict[str, Any]) -> str:
+    """One of SEVERITIES, whatever the finding says."""
+    return finding["severity"] if finding["severity"] in SEVERITIES else SEVERITIES[-1]
+
+
 def severity_word(severity: str, language: str) -> str:
     words = {"error": say("Error"), "warning": say("Warning"), "info": say("Note")}
     return words.get(severity, words["info"]).to(language)
-
-
-def duration(seconds: float, language: str) -> str:
-    """Seconds as people say them: "45 s", "3 min 20 s"."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return say("{seconds} s", seconds=whole).to(language)
-    return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60).to(language)

@@ -22,7 +22,7 @@ from playground.ui.history.side_by_side import (
     settings_sides,
     verdict_sides,
 )
-from playground.ui.history.table import general_change, held_out_losses, interval, runs_table, signed
+from playground.ui.history.table import general_change, held_out_losses, interval, runs_table
 from playground.ui.run.my_runs import OtherTabs, known
 from tests.ui.fake_history import HOSTILE, FakeHistory, build, entries, story
 
@@ -135,14 +135,6 @@ def test_scales_with_nothing_held_out():
     scales = {"before": {"train": {"loss": 1}, "held_out": None, "general": None}, "after": None, "change": None}
     assert held_out_losses({"scales": scales, "metrics": []}) == (None, None, None)
     assert general_change({"scales": scales}) is None and general_change({}) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [(-0.814, "−0.81"), (0.5, "+0.50"), (0.0, "0.00"), (-0.001, "0.00"), (None, "–"), (math.nan, "–")],
-)
-def test_a_change_has_its_sign(value, said):
-    assert signed(value) == said
 
 
 def test_a_change_comes_with_its_interval():

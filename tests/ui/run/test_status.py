@@ -5,7 +5,6 @@ from playground.core.i18n import Sentence
 from playground.ui.run.plan import memory_words, plan_lines
 from playground.ui.run.status import about, curve_mark, facts, figures, outcome, state_line
 from playground.ui.settings.names import changes_in_words, setting_value, settings_table
-from playground.ui.widgets.format import megabytes, parameters
 from playground.ui.widgets.header import choice_name, model_line
 from tests.ui.fake_backend import a_run
 from tests.ui.fake_runs import PLAN, a_story
@@ -144,16 +143,6 @@ def test_settings_that_differ_from_the_defaults_are_marked():
 
 
 # The header's line on the model
-
-
-def test_sizes_read_as_people_say_them():
-    assert [parameters(count) for count in (134_515_008, 999_885_952, 1_235_814_400, "?")] == [
-        "135M",
-        "1.0B",
-        "1.2B",
-        "?",
-    ]
-    assert [megabytes(size) for size in (269_060_552, 2_471_645_608)] == ["269 MB", "2.5 GB"]
 
 
 def test_a_model_without_facts_is_named_without_them():

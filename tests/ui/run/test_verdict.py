@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playground.core.figures import signed
 from playground.runs.bootstrap import paired_change
 from playground.ui.history.table import runs_table
 from playground.ui.run.diagnosis import change_of, readings_view, wanted_words
 from playground.ui.run.probes import looks_shown, marked_change, probes_mark, probes_view
 from playground.ui.run.report_page import report_html
-from playground.ui.run.scales import gauge_words, judged, scales_view, signed
+from playground.ui.run.scales import gauge_words, judged, scales_view
 from playground.ui.run.verdict import verdict_view
 from tests.ui.fake_runs import a_story, checks, looks, reading, scale, scales
 
@@ -115,7 +116,7 @@ def test_keeping_everyday_ability_is_good_and_not_knowing_is_neither():
 @given(st.floats(-50, 50))
 def test_the_gauge_says_how_many_times(moved):
     said = gauge_words(moved, "en")
-    assert signed(moved) in said
+    assert signed(moved, 3) in said
     assert ("unlikely" in said) == (moved >= 0.005)
     if 0.01 < moved < 2:
         assert f"{math.exp(moved):.2f} times as unlikely" in said

@@ -1,6 +1,6 @@
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
-from playground.ui.widgets.markup import duration, escape, refusal
+from playground.ui.widgets.markup import escape, refusal
 
 
 def test_escape_leaves_nothing_for_html_or_for_the_browsers_templates():
@@ -10,8 +10,3 @@ def test_escape_leaves_nothing_for_html_or_for_the_browsers_templates():
 def test_a_refusal_keeps_its_three_parts_apart():
     html = refusal(InputError(Sentence("A."), Sentence("B."), Sentence("C.")), "en")
     assert html.count("<p>") == 3 and 'role="alert"' in html
-
-
-def test_durations_read_as_people_say_them():
-    assert [duration(seconds, "en") for seconds in (-1, 59.4, 60, 200)] == ["0 s", "59 s", "1 min 0 s", "3 min 20 s"]
-    assert duration(200, "ja") == "3 分 20 秒"
