@@ -23,8 +23,6 @@ from playground.chat.adapters import BASE, AdapterBank
 from playground.chat.sampling import draw
 from playground.core.settings import Sampling
 
-ENDED = ("stop", "length", "cancelled")
-
 
 @dataclass(eq=False)
 class Row:

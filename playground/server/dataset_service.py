@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.core.settings import DatasetOptions, Limits
+from playground.data.hub import DEFAULT_ROWS
 from playground.data.source import read_source
 from playground.server.processes.hub_client import fetch_rows
 from playground.server.sandbox.pool import Sandbox
@@ -90,7 +91,7 @@ class DatasetDesk(ABC):
         name: str,
         config: str = "",
         split: str = "",
-        count: int = 500,
+        count: int = DEFAULT_ROWS,
         tell: Callable[[dict[str, Any]], None] = lambda news: None,
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:

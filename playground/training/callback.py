@@ -64,7 +64,6 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self.best_step: int | None = None
         self.best_loss = math.inf
         self.before: Scores = {}
-        self.saved_s = 0.0
         self._looked_at = self._sampled(rows.held_out, plan.look_rows)
         self._looks_since_best = 0
         self._started = started or time.monotonic()
@@ -170,7 +169,6 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         loss = mean_loss(self.trainer.score(self._looked_at)) if len(self._looked_at) else None
         if loss is not None:
             self.emit("eval", step=step, eval_loss=round(loss, 5))
-        started = time.monotonic()
         save_adapter(self.trainer.model, self.folder, step)
         if loss is None or loss < self.best_loss:
             self.best_step, self.best_loss, self._looks_since_best = step, math.inf if loss is None else loss, 0
@@ -180,7 +178,6 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             self._looks_since_best += 1
         self._remember()
         give_back_memory()
-        self.saved_s += time.monotonic() - started
         if is_last or (self.plan.probe_steps and step % self.plan.probe_steps == 0):
             self.answer(step)
 

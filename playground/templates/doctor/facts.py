@@ -12,7 +12,7 @@ from playground.core.settings import RenderOptions
 from playground.templates.doctor.prober import Asker, Budget, OutOfTime, common, parting, sentinel, without_tags
 from playground.templates.renderer import Renderer
 
-USER, ANSWER, USER_2, ANSWER_2, SYSTEM = (sentinel(9990 + number) for number in range(5))
+USER, ANSWER, USER_2, _, SYSTEM = (sentinel(9990 + number) for number in range(5))
 SystemTurn = Literal["own", "merged", "dropped", "refused"]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from playground.core.i18n import Sentence, localise, say
+from playground.data.hub import DEFAULT_ROWS
 from playground.server.backend import Backend
 from playground.ui.rows.state import Desk
 from playground.ui.widgets.events import QUICK, STREAM
@@ -17,7 +18,6 @@ from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.live_work import followed
 from playground.ui.widgets.markup import callout, escape, icon, refusal
 
-ROWS = 500
 _UNKNOWN = '<div class="bar is-unknown"><span></span></div>'
 
 
@@ -36,7 +36,7 @@ class HubRows:
             self.config = self._part(label("Config"), "hub-config")
             self.split = self._part(label("Split"), "hub-split")
             self.count = gr.Number(
-                ROWS, label=label("Number of rows"), info=label("The first ones."), precision=0, min_width=120,
+                DEFAULT_ROWS, label=label("Number of rows"), info=label("The first ones."), precision=0, min_width=120,
                 elem_id="hub-count",
             )  # fmt: skip
         with gr.Row(elem_classes="actions"):
@@ -75,7 +75,7 @@ class HubRows:
         language = reader_language(request)
         desk.fetching += 1
         number = desk.fetching
-        wanted = int(count) if count is not None else ROWS
+        wanted = int(count) if count is not None else DEFAULT_ROWS
 
         def is_cancelled() -> bool:
             return desk.fetching != number

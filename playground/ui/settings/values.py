@@ -6,9 +6,6 @@ from typing import Any
 
 from playground.core.settings import TrainSettings
 
-BY = ("time", "epochs", "steps")
-"""What decides how long a run takes."""
-
 
 def to_widget(name: str, value: Any) -> Any:
     """The value of a setting as its widget shows it."""
@@ -30,7 +27,7 @@ def from_widget(name: str, shown: Any) -> Any:
 
 
 def decided_by(settings: dict[str, Any]) -> str:
-    """One of BY, for settings that may leave names out."""
+    """ "time", "epochs" or "steps", for settings that may leave names out."""
     defaults = TrainSettings()
     if settings.get("max_steps", defaults.max_steps) > 0:
         return "steps"
