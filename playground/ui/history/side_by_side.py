@@ -13,10 +13,9 @@ from playground.core.settings import TrainSettings
 from playground.ui.history.overlay import Line, overlay, swatch
 from playground.ui.history.table import icon_for, verdict_word
 from playground.ui.run.verdict import check_name, state_name
+from playground.ui.settings.fields import value_in_words
 from playground.ui.widgets.markup import callout, escape, icon, refusal
 
-_LONGEST = 600
-"""Characters shown of one setting: a template or a list of edits can be a book."""
 _CHECKS = ("finite", "changed", "logits", "held_out", "general", "stops")
 
 
@@ -94,7 +93,7 @@ def settings_sides(sides: Sequence[Side], names: dict[str, str], language: str) 
 def _setting_row(
     name: str, columns: Sequence[tuple[str, str, dict[str, Any]]], names: dict[str, str], language: str
 ) -> str:
-    values = [setting_words(name, settings.get(name), names, language) for _, _, settings in columns]
+    values = [value_in_words(name, settings.get(name), language, names) for _, _, settings in columns]
     first = _mark(columns[0][2].get(name))
     cells = "".join(
         f'<td role="cell" data-label="{escape(column)}"'
@@ -111,26 +110,10 @@ def _in_common(same: Sequence[str], columns: Sequence[tuple[str, str, dict[str, 
     title = say("{count} settings are the same", count=len(same)).to(language)
     items = "".join(
         f"<div><dt><code>{escape(name)}</code></dt>"
-        f"<dd>{escape(setting_words(name, columns[0][2].get(name), {}, language))}</dd></div>"
+        f"<dd>{escape(value_in_words(name, columns[0][2].get(name), language))}</dd></div>"
         for name in same
     )
     return f'<details class="in-common"><summary>{escape(title)}</summary><dl>{items}</dl></details>'
-
-
-def setting_words(name: str, value: Any, names: dict[str, str], language: str) -> str:
-    """A setting's value as a person reads it."""
-    if value is None or value in ("", [], {}):
-        return "–"
-    if name == "start_from":
-        # An id is the right to a run, so it is not for a picture of the page that is shown around.
-        return names.get(str(value)) or say("an earlier run").to(language)
-    if isinstance(value, bool):
-        return (say("on") if value else say("off")).to(language)
-    if isinstance(value, float):
-        return f"{value:g}"
-    text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    text = text if not isinstance(value, int) else str(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def _head(side: Side) -> str:

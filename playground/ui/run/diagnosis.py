@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from playground.core.i18n import localise, say
-from playground.ui.settings.names import changes_in_words
+from playground.ui.settings.fields import changes_in_words
 from playground.ui.widgets.markup import escape, icon, severity_word
 
 _RANKS = ("error", "warning", "info", "good")

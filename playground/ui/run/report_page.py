@@ -15,7 +15,6 @@ import orjson
 
 from playground.core.i18n import Sentence, localise, say
 from playground.core.paths import ASSETS
-from playground.core.settings import TrainSettings
 from playground.ui.run.curve_charts import drawn_plots, figure
 from playground.ui.run.curves import columns_of, smoothing_note, table
 from playground.ui.run.diagnosis import readings_view
@@ -24,7 +23,7 @@ from playground.ui.run.plan import plan_lines
 from playground.ui.run.probes import answer_words, looks_shown, source_words
 from playground.ui.run.scales import gauge, scale_of, scales_table, why_missing
 from playground.ui.run.verdict import verdict_view
-from playground.ui.settings.names import setting_value, settings_table
+from playground.ui.settings.fields import settings_table, value_in_words
 from playground.ui.widgets.markup import escape, refusal
 
 _HERE = Path(__file__).resolve().parent
@@ -242,7 +241,7 @@ def _settings(run: dict[str, Any], language: str) -> str:
     settings = run.get("settings") or {}
     if not settings:
         return ""
-    shown = settings_table(settings, TrainSettings().to_dict(), language)
+    shown = settings_table(settings, language)
     return _section(say("Settings"), f'<div class="table-scroll">{shown}</div>', language, "settings")
 
 
@@ -253,7 +252,7 @@ def _again(run: dict[str, Any], rows: dict[str, Any], language: str) -> str:
         "same seed, rows, machine and versions give the same losses; on another machine they differ a little."
     )
     pairs = [
-        (say("Seed"), setting_value("seed", settings["seed"], language) if "seed" in settings else None),
+        (say("Seed"), value_in_words("seed", settings["seed"], language) if "seed" in settings else None),
         (say("Fingerprint of the rows (SHA-256)"), rows.get("fingerprint")),
         (say("Run"), run["run"]),
     ]

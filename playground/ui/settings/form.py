@@ -1,6 +1,6 @@
 """The settings of a run as widgets: a preset and how long in plain sight, the rest behind "Advanced".
 
-Every field of `TrainSettings` has its widget here, but for those that `rows_options.rows_settings` adds: the template,
+Every field of `TrainSettings` has its widget here, but for those that `options.rows_settings` adds: the template,
 the mapping of columns and the edits. Values travel under TRL's and PEFT's names. What decides how long a run takes is
 no setting of its own: it follows from the three numbers, of which those that do not count are hidden and switched off.
 """
@@ -14,17 +14,23 @@ import gradio as gr
 from gradio.i18n import I18nData
 
 from playground.core.settings import presets
-from playground.ui.settings import fields as group
-from playground.ui.settings.fields import DEFAULTS, FieldMaker
+from playground.ui.settings.fields import (
+    DEFAULTS,
+    DURATION,
+    GROUPS,
+    Field,
+    completed,
+    decided_by,
+    from_widget,
+    to_widget,
+)
 from playground.ui.settings.file import SettingsFile
 from playground.ui.settings.summary import summary
-from playground.ui.settings.values import completed, decided_by, from_widget, to_widget
 from playground.ui.widgets.buttons import pressable
 from playground.ui.widgets.debounce import SETTINGS_CHANGED, SETTINGS_SET, settings_debounce
 from playground.ui.widgets.events import LIVE, PAGE, QUICK
 from playground.ui.widgets.i18n import label, reader_language
 
-_DURATION = ("time_budget_s", "num_train_epochs", "max_steps")
 _FIRST_STEPS = 30
 """Steps to begin with where somebody chooses by steps."""
 
@@ -38,7 +44,6 @@ class SettingsForm:
 
     def __init__(self) -> None:
         self.fields: dict[str, gr.components.Component] = {}
-        make = FieldMaker(self.fields)
         self.look = settings_debounce("settings-look")
         self.preset = gr.Radio(
             [(I18nData(preset.title.template), preset.name) for preset in presets.PRESETS],
@@ -58,25 +63,23 @@ class SettingsForm:
             elem_classes="pick",
         )
         with gr.Row(elem_classes="settings-row", elem_id="duration"):
-            group.duration(make)
+            self._add(DURATION)
         with gr.Accordion(label("Advanced"), open=False, elem_id="advanced"):
             self.file = SettingsFile()
-            self._advanced(make)
+            self._advanced()
 
-    def _advanced(self, make: FieldMaker) -> None:
-        groups = (
-            (label("What is trained"), "trained", (group.trained, group.system_prompt)),
-            (label("Batches and stopping"), "steps", (group.steps,)),
-            (label("Optimiser"), "optimiser", (group.optimiser,)),
-            (label("Adapter"), "adapter", (group.adapter,)),
-            (label("Memory"), "memory", (group.memory,)),
-            (label("Evaluation and probes"), "evaluation", (group.evaluation, group.probes)),
-        )
-        for title, name, parts in groups:
-            with gr.Accordion(title, open=False, elem_id=f"settings-{name}", elem_classes="settings-group"):
-                for part in parts:
+    def _advanced(self) -> None:
+        for name, title, rows in GROUPS:
+            with gr.Accordion(
+                I18nData(title.template), open=False, elem_id=f"settings-{name}", elem_classes="settings-group"
+            ):
+                for row in rows:
                     with gr.Row(elem_classes="settings-row"):
-                        part(make)
+                        self._add(row)
+
+    def _add(self, fields: Sequence[Field]) -> None:
+        for field in fields:
+            self.fields[field.name] = _widget(field)
 
     @property
     def widgets(self) -> list[gr.components.Component]:
@@ -169,9 +172,30 @@ class SettingsForm:
         """Undo the change of the settings named, or of all where none are."""
         reference = self.with_preset(preset)
         names = set(pressed._data.get("names") or reference)
-        if names & set(_DURATION):
-            names |= set(_DURATION)
+        together = {field.name for field in DURATION}
+        if names & together:
+            names |= together
         return self.updates({name: value for name, value in reference.items() if name in names})
+
+
+def _widget(field: Field) -> gr.components.Component:
+    """At its default, where it is called."""
+    value = to_widget(field.name, getattr(DEFAULTS, field.name))
+    given: dict[str, Any] = {
+        "label": I18nData((field.widget_title or field.title).template),
+        "info": I18nData(field.hint.template) if field.hint else None,
+        "min_width": 150,
+        "visible": field.visible,
+        "elem_id": f"setting-{field.name}",
+    }
+    if field.kind == "flag":
+        return gr.Checkbox(value, **given)
+    if field.kind == "choice":
+        choices = [(I18nData(words.template), choice) for words, choice in field.choices]
+        return gr.Dropdown(choices, value=value, filterable=False, **given)
+    if field.kind == "text":
+        return gr.Textbox(value or "", lines=field.lines[0], max_lines=field.lines[1], **given)
+    return gr.Number(value, precision=0 if field.kind == "whole" else None, step=field.step, **given)
 
 
 def _shown(by: str, change: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,6 @@ from playground.ui.history.side_by_side import (
     Side,
     comparable,
     differences,
-    setting_words,
     settings_sides,
     verdict_sides,
 )
@@ -267,24 +266,6 @@ def test_a_run_older_than_a_setting_ran_as_its_default():
 def test_differences_are_of_values_not_of_words():
     assert differences([{"a": 1, "b": [1, {"x": 2}]}, {"b": [1, {"x": 2}], "a": True}]) == (["a"], ["b"])
     assert differences([{"a": None}, {}]) == ([], ["a"])
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("packing", True, "on"),
-        ("packing", False, "off"),
-        ("learning_rate", 5e-4, "0.0005"),
-        ("seed", 42, "42"),
-        ("system_prompt", "", "–"),
-        ("edits", [], "–"),
-        ("start_from", "well", "5. Mine"),
-        ("start_from", "secret-id", "an earlier run"),
-        ("chat_template", "x" * 700, "x" * 600 + "…"),
-    ],
-)
-def test_values_as_a_person_reads_them(name, value, said):
-    assert setting_words(name, value, {"well": "5. Mine"}, "en") == said
 
 
 def test_an_id_is_never_shown():

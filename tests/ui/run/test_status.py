@@ -4,7 +4,6 @@ from playground.core.errors import InputError
 from playground.core.i18n import Sentence
 from playground.ui.run.plan import memory_words, plan_lines
 from playground.ui.run.status import about, curve_mark, facts, figures, outcome, state_line
-from playground.ui.settings.names import changes_in_words, setting_value, settings_table
 from playground.ui.widgets.header import choice_name, model_line
 from tests.ui.fake_backend import a_run
 from tests.ui.fake_runs import PLAN, a_story
@@ -118,28 +117,6 @@ def test_the_adapter_that_is_offered_is_named_at_the_end():
     assert said_of(last, "Adapter offered") == "that of step 48, the last; nothing was held out"
     assert said_of(a_story("failed"), "Adapter offered") == "none: nothing was saved"
     assert said_of(a_story("midway"), "Adapter offered") is None
-
-
-# Settings in words
-
-
-def test_settings_are_named_and_valued_in_words():
-    change = {"learning_rate": 3e-4, "time_budget_s": 300, "packing": True, "unheard_of": "x"}
-    assert changes_in_words(change, "en") == (
-        "Learning rate: 0.0003, Time budget: 5 min 0 s, Packing: yes, unheard_of: x"
-    )
-    assert changes_in_words({"learning_rate": 3e-4, "r": 8}, "ja") == "学習率：0.0003、ランク：8"
-    assert setting_value("time_budget_s", 0, "en") == "no limit"
-    assert setting_value("edits", [{"do": "drop"}, {"do": "drop"}], "en") == "2 changes"
-    assert setting_value("system_prompt", "", "en") == "–"
-    assert len(setting_value("chat_template", "x" * 9000, "en")) < 500
-
-
-def test_settings_that_differ_from_the_defaults_are_marked():
-    html = settings_table(
-        {"r": 8, "seed": 42, "system_prompt": "<i>"}, {"r": 16, "seed": 42, "system_prompt": ""}, "en"
-    )
-    assert html.count("is-changed") == 2 and "&lt;i&gt;" in html
 
 
 # The header's line on the model

@@ -18,10 +18,10 @@ from playground.core.settings.presets import PRESETS
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.rows.options import FORMED
 from playground.ui.run.estimate import estimate_view, memory_view, no_estimate, plan_view
+from playground.ui.settings.fields import completed, decided_by, from_widget, to_widget
 from playground.ui.settings.file import loaded
 from playground.ui.settings.form import SettingsForm
 from playground.ui.settings.summary import plain
-from playground.ui.settings.values import completed, decided_by, from_widget, to_widget
 from tests.ui.fake_settings import GB, SettingsBackend, a_memory, a_plan, an_estimate
 
 DEFAULTS = TrainSettings()
