@@ -41,7 +41,7 @@ class History:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.desk = gr.State(Desk())
+        self.state = gr.State(HistoryState())
         self.wanted = gr.State({})
         self.timer = gr.Timer(POLL_S, active=False)
         with gr.Column(elem_classes="card", elem_id="history-card"):
@@ -107,7 +107,7 @@ class History:
         `taken_over` is then the event after which `wanted` holds the settings for the form.
         """
         self.runs, self.panel, self.compared, self.start = runs, panel, compared, start
-        inputs = [self.desk, runs, self.axis]
+        inputs = [self.state, runs, self.axis]
         looks = {"inputs": inputs, "outputs": self.drawn, **QUICK}
         page.load(self.look, **looks)
         self.timer.tick(self.look, **looks, trigger_mode="once")
@@ -133,7 +133,7 @@ class History:
         panel.look_after(deleted)
         resumed = self.resume.click(self.resume_chosen, inputs, offers, **QUICK)
         panel.look_after(resumed.success(None, None, None, js=_SHOW_PANEL, **PAGE))
-        shown = self.show.click(self.show_chosen, self.desk, panel.chosen, **QUICK)
+        shown = self.show.click(self.show_chosen, self.state, panel.chosen, **QUICK)
         panel.look_after(shown).then(None, None, None, js=_SHOW_PANEL, **PAGE)
         self.further.click(self.train_further, inputs, [*self.drawn, start.run, start.line], **QUICK).success(
             None, None, None, js=_SHOW_START, **PAGE
@@ -142,23 +142,23 @@ class History:
 
     def look_after(self, event: Any) -> Any:
         """Look at the runs anew once `event` is through: a run was started, stopped or resumed elsewhere."""
-        return event.then(self.look, [self.desk, self.runs, self.axis], self.drawn, **QUICK)
+        return event.then(self.look, [self.state, self.runs, self.axis], self.drawn, **QUICK)
 
     # ---- looking -----------------------------------------------------------------------------------------------
 
-    def look(self, desk: Desk, stored: Any, axis: str, request: gr.Request) -> Updates:
-        return self.draw(desk, self.listed(stored), axis, reader_language(request))
+    def look(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
+        return self.draw(state, self.listed(stored), axis, reader_language(request))
 
     def listed(self, stored: Any) -> Listed:
         return known(self.backend, remembered(stored))
 
-    def draw(self, desk: Desk, listed: Listed, axis: str, language: str) -> Updates:
+    def draw(self, state: HistoryState, listed: Listed, axis: str, language: str) -> Updates:
         """All that changed since the page was last sent something. What is not chosen any more is not asked about."""
         there = {entry["run"] for entry, _ in listed}
-        if not set(desk.slots) <= there:
-            desk.slots = with_choice(desk.slots, [run for run in desk.slots if run in there])
-            desk.asking = False
-        number, slots = desk.number, desk.slots  # In this order: see choose.
+        if not set(state.slots) <= there:
+            state.slots = with_choice(state.slots, [run for run in state.slots if run in there])
+            state.asking = False
+        number, slots = state.number, state.slots  # In this order: see choose.
         titles = example_titles(self.backend)
         sides = _sides(slots, listed, titles, language)
         news = {
@@ -167,19 +167,19 @@ class History:
             self.verdicts: verdict_sides(sides, language) if sides else "",
             self.settings: _settings(sides, listed, titles, language) if sides else "",
             self.note: note(sides, len(slots), language),
-            self.question: question(sides, len(slots), language) if desk.asking else "",
+            self.question: question(sides, len(slots), language) if state.asking else "",
         }
         going = any(run["state"] in ACTIVE for _, run in listed)
         shown = {
             self.timer: gr.update(active=going),
             self.acts: gr.update(visible=bool(slots)),
             self.beside: gr.update(visible=bool(slots)),
-            self.confirm: gr.update(visible=desk.asking),
-            self.delete: gr.update(visible=not desk.asking),
+            self.confirm: gr.update(visible=state.asking),
+            self.delete: gr.update(visible=not state.asking),
             **self._buttons(sides if len(slots) == 1 else []),
         }
         # One key at least: Gradio takes an empty dict for a value.
-        return {self.question: gr.skip(), **self._changed(desk, {**news, **shown}), **self._box(desk, sides)}
+        return {self.question: gr.skip(), **self._changed(state, {**news, **shown}), **self._box(state, sides)}
 
     def _buttons(self, sides: Sequence[Side]) -> Updates:
         """What can be done with one run. Several can only be looked at and deleted."""
@@ -193,38 +193,40 @@ class History:
             self.renaming: gr.update(visible=run is not None),
         }
 
-    def _changed(self, desk: Desk, everything: Updates) -> Updates:
+    def _changed(self, state: HistoryState, everything: Updates) -> Updates:
         marks = {part._id: hash(repr(value)) for part, value in everything.items()}
-        before, desk.sent = desk.sent, marks
+        before, state.sent = state.sent, marks
         return {part: value for part, value in everything.items() if marks[part._id] != before.get(part._id)}
 
-    def _box(self, desk: Desk, sides: Sequence[Side]) -> Updates:
-        one = sides[0].run["run"] if len(desk.slots) == 1 and sides else ""
-        if one == desk.named:
+    def _box(self, state: HistoryState, sides: Sequence[Side]) -> Updates:
+        one = sides[0].run["run"] if len(state.slots) == 1 and sides else ""
+        if one == state.named:
             return {}
-        desk.named = one
+        state.named = one
         # A name by its rows is what an empty box stands for; it is not written into it, or saving would fix it.
         return {self.name: (sides[0].run.get("title") or "") if one else ""}
 
-    def choose(self, desk: Desk, stored: Any, axis: str, request: gr.Request, pressed: gr.EventData) -> Updates:
+    def choose(
+        self, state: HistoryState, stored: Any, axis: str, request: gr.Request, pressed: gr.EventData
+    ) -> Updates:
         """The boxes that are ticked now. A choice that comes late, after a newer one, is no choice any more."""
         given, number = pressed._data.get("runs"), pressed._data.get("number")
         if not isinstance(given, list) or not isinstance(number, int):
             return {self.notice: gr.skip()}
         listed = self.listed(stored)
-        if number <= desk.number:  # A newer one came meanwhile.
+        if number <= state.number:  # A newer one came meanwhile.
             return {self.notice: gr.skip()}
-        desk.slots = with_choice(desk.slots, [entry["run"] for entry, _ in listed if entry["run"] in given])
-        desk.number, desk.asking = number, False  # After the slots: who sees the number sees its slots.
-        desk.sent = {}  # Answers can cross on their way. This one is whole, so that asking again mends everything.
-        return {**self.draw(desk, listed, axis, reader_language(request)), self.notice: ""}
+        state.slots = with_choice(state.slots, [entry["run"] for entry, _ in listed if entry["run"] in given])
+        state.number, state.asking = number, False  # After the slots: who sees the number sees its slots.
+        state.sent = {}  # Answers can cross on their way. This one is whole, so that asking again mends everything.
+        return {**self.draw(state, listed, axis, reader_language(request)), self.notice: ""}
 
     def look_at_others(
-        self, desk: Desk, stored: Any, axis: str, watched: Any, compared: Any, request: gr.Request
+        self, state: HistoryState, stored: Any, axis: str, watched: Any, compared: Any, request: gr.Request
     ) -> Updates:
         """The browser's list changed, here or in another tab: the choices elsewhere on the page follow it."""
         listed, language = self.listed(stored), reader_language(request)
-        return {**self.draw(desk, listed, axis, language), **self._offers(listed, watched, compared, language)}
+        return {**self.draw(state, listed, axis, language), **self._offers(listed, watched, compared, language)}
 
     def _offers(self, listed: Listed, watched: Any, compared: Any, language: str) -> Updates:
         """The two dropdowns of runs. One that shows a run which is gone turns to the newest that is left.
@@ -253,36 +255,50 @@ class History:
 
     # ---- doing -------------------------------------------------------------------------------------------------
 
-    def ask(self, desk: Desk, stored: Any, axis: str, request: gr.Request) -> Updates:
-        desk.asking = bool(desk.slots)
-        return {**self.look(desk, stored, axis, request), self.notice: ""}
+    def ask(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
+        state.asking = bool(state.slots)
+        return {**self.look(state, stored, axis, request), self.notice: ""}
 
-    def leave(self, desk: Desk, stored: Any, axis: str, request: gr.Request) -> Updates:
-        desk.asking = False
-        return self.look(desk, stored, axis, request)
+    def leave(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
+        state.asking = False
+        return self.look(state, stored, axis, request)
 
     def save_name(
-        self, desk: Desk, stored: Any, axis: str, name: str | None, watched: Any, compared: Any, request: gr.Request
+        self,
+        state: HistoryState,
+        stored: Any,
+        axis: str,
+        name: str | None,
+        watched: Any,
+        compared: Any,
+        request: gr.Request,
     ) -> Updates:
         language = reader_language(request)
         try:
-            self.backend.rename(self._one(desk), " ".join((name or "").split()))
+            self.backend.rename(self._one(state), " ".join((name or "").split()))
         except PlaygroundError as error:
-            return {**self.look(desk, stored, axis, request), self.notice: refusal(error, language)}
+            return {**self.look(state, stored, axis, request), self.notice: refusal(error, language)}
         listed = self.listed(stored)
         told = callout("info", say("The name is saved.").to(language))
-        drawn = self.draw(desk, listed, axis, language)
+        drawn = self.draw(state, listed, axis, language)
         return {**drawn, **self._offers(listed, watched, compared, language), self.notice: told}
 
     def delete_chosen(
-        self, desk: Desk, stored: Any, axis: str, watched: Any, compared: Any, further: str, request: gr.Request
+        self,
+        state: HistoryState,
+        stored: Any,
+        axis: str,
+        watched: Any,
+        compared: Any,
+        further: str,
+        request: gr.Request,
     ) -> Updates:
         """Delete what is chosen, and forget it here. What the backend refuses stays, and its reason is said."""
-        if not desk.asking:
+        if not state.asking:
             return {self.notice: gr.skip()}
         language = reader_language(request)
         gone, refused = [], []
-        for run in list(desk.slots):
+        for run in list(state.slots):
             try:
                 self.backend.delete(run)
                 gone.append(run)
@@ -290,58 +306,58 @@ class History:
                 gone.append(run)
             except PlaygroundError as error:
                 refused.append(refusal(error, language))
-        desk.asking = False
+        state.asking = False
         entries = without(remembered(stored), gone)
         listed = known(self.backend, entries)
         told = say("1 run was deleted.") if len(gone) == 1 else say("{count} runs were deleted.", count=len(gone))
         said = ([callout("info", told.to(language))] if gone else []) + list(dict.fromkeys(refused))
         back = dict(zip((self.start.run, self.start.line), self.start.taken_back(), strict=True))
         return {
-            **self.draw(desk, listed, axis, language),
+            **self.draw(state, listed, axis, language),
             **self._offers(listed, watched, compared, language),
             **({self.runs: entries} if gone else {}),
             **(back if further in gone else {}),
             self.notice: "".join(said),
         }
 
-    def resume_chosen(self, desk: Desk, stored: Any, axis: str, request: gr.Request) -> Updates:
+    def resume_chosen(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
         """The run goes on from its checkpoint, and the run panel watches it."""
         try:
-            run = self._one(desk)
+            run = self._one(state)
             self.backend.resume(run)
         except PlaygroundError as error:
-            return {**self.look(desk, stored, axis, request), self.notice: refusal(error, reader_language(request))}
-        return {**self.look(desk, stored, axis, request), self.notice: "", self.panel.chosen: run}
+            return {**self.look(state, stored, axis, request), self.notice: refusal(error, reader_language(request))}
+        return {**self.look(state, stored, axis, request), self.notice: "", self.panel.chosen: run}
 
-    def show_chosen(self, desk: Desk) -> Any:
-        return next(iter(desk.slots)) if len(desk.slots) == 1 else gr.skip()
+    def show_chosen(self, state: HistoryState) -> Any:
+        return next(iter(state.slots)) if len(state.slots) == 1 else gr.skip()
 
-    def train_further(self, desk: Desk, stored: Any, axis: str, request: gr.Request) -> Updates:
+    def train_further(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
         try:
-            run, name = self._named(desk, stored, reader_language(request))
+            run, name = self._named(state, stored, reader_language(request))
         except PlaygroundError as error:
-            return {**self.look(desk, stored, axis, request), self.notice: refusal(error, reader_language(request))}
+            return {**self.look(state, stored, axis, request), self.notice: refusal(error, reader_language(request))}
         return {self.notice: "", **self.start.chosen(run, name, request)}
 
-    def use_settings(self, desk: Desk, stored: Any, axis: str, request: gr.Request) -> Updates:
+    def use_settings(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
         """`wanted` gets the run's settings; rows and template stay as they are."""
         language = reader_language(request)
         try:
-            run, name = self._named(desk, stored, language)
+            run, name = self._named(state, stored, language)
         except PlaygroundError as error:
-            return {**self.look(desk, stored, axis, request), self.notice: refusal(error, language), self.wanted: {}}
+            return {**self.look(state, stored, axis, request), self.notice: refusal(error, language), self.wanted: {}}
         settings = {key: value for key, value in run["settings"].items() if key not in NOT_HANDED_ON}
         told = say("The settings of “{name}” stand in the form. Rows and template are still your own.", name=name)
         return {self.wanted: settings, self.notice: callout("info", told.to(language))}
 
-    def _one(self, desk: Desk) -> str:
-        if len(desk.slots) != 1:
-            raise NotFoundError(say("{count} runs are chosen.", count=len(desk.slots)), fix=say("Choose one run."))
-        return next(iter(desk.slots))
+    def _one(self, state: HistoryState) -> str:
+        if len(state.slots) != 1:
+            raise NotFoundError(say("{count} runs are chosen.", count=len(state.slots)), fix=say("Choose one run."))
+        return next(iter(state.slots))
 
-    def _named(self, desk: Desk, stored: Any, language: str) -> tuple[dict[str, Any], str]:
+    def _named(self, state: HistoryState, stored: Any, language: str) -> tuple[dict[str, Any], str]:
         """The chosen run and what this browser calls it. Raises NotFoundError where it is gone."""
-        run = self.backend.run(self._one(desk))
+        run = self.backend.run(self._one(state))
         entry = next((entry for entry in remembered(stored) if entry["run"] == run["run"]), None)
         if entry is None:
             return run, run.get("title") or say("an earlier run").to(language)
@@ -363,7 +379,7 @@ def _settings(sides: Sequence[Side], listed: Listed, titles: Mapping[str, Senten
 
 
 @dataclass
-class Desk:
+class HistoryState:
     """Lives in a gr.State and is changed in place, so that a look that still works sees the newest choice."""
 
     slots: dict[str, int] = field(default_factory=dict)

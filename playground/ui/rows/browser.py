@@ -13,7 +13,7 @@ from playground.core.i18n import say
 from playground.server.backend import Backend
 from playground.ui.rows.edits import KNOWN, Changes, with_edit
 from playground.ui.rows.findings import kind_title
-from playground.ui.rows.state import Desk
+from playground.ui.rows.state import RowsState
 from playground.ui.rows.viewer import PER_PAGE, as_json, first_rows, only_words, pages_words, rows_list
 from playground.ui.widgets.buttons import pressable
 from playground.ui.widgets.debounce import ROWS_CHANGED
@@ -40,8 +40,8 @@ Updates = dict[Any, Any]
 
 
 class RowsBrowser:
-    def __init__(self, backend: Backend, desk: gr.State, changes: gr.State) -> None:
-        self.backend, self.desk, self.changes = backend, desk, changes
+    def __init__(self, backend: Backend, state: gr.State, changes: gr.State) -> None:
+        self.backend, self.state, self.changes = backend, state, changes
         # Always in the page, hidden by the style sheet: a column that is drawn only when it is shown misses updates
         # that come meanwhile.
         with gr.Column(elem_id="rows-browser"):
@@ -110,60 +110,60 @@ class RowsBrowser:
     def wire(self, check: gr.HTML) -> None:
         """`check` shows the findings, whose row numbers lead here."""
         given = {"outputs": self.drawn, **QUEUED}
-        self.search.change(self.find, [self.desk, self.search], self.drawn, **{**LIVE, "show_progress": "hidden"})
-        self.view.change(self.redraw, [self.desk, self.view], self.drawn, **QUICK)
-        self.previous.click(self.back, self.desk, **given)
-        self.next.click(self.forward, self.desk, **given)
-        self.only.all_rows(self.show_all, self.desk, **given)
-        check.go(self.go, self.desk, [*self.drawn, self.search], **QUEUED).then(None, None, None, js=_SHOW_ROW, **PAGE)
-        self.list.fix_row(self.fix_row, [self.changes, self.desk], self.changes, **QUEUED).then(
+        self.search.change(self.find, [self.state, self.search], self.drawn, **{**LIVE, "show_progress": "hidden"})
+        self.view.change(self.redraw, [self.state, self.view], self.drawn, **QUICK)
+        self.previous.click(self.back, self.state, **given)
+        self.next.click(self.forward, self.state, **given)
+        self.only.all_rows(self.show_all, self.state, **given)
+        check.go(self.go, self.state, [*self.drawn, self.search], **QUEUED).then(None, None, None, js=_SHOW_ROW, **PAGE)
+        self.list.fix_row(self.fix_row, [self.changes, self.state], self.changes, **QUEUED).then(
             None, None, None, js=ROWS_CHANGED, **PAGE
         )
-        self.list.edit(self.open_editor, self.desk, [self.title, self.json, self.problem], **QUEUED).then(
+        self.list.edit(self.open_editor, self.state, [self.title, self.json, self.problem], **QUEUED).then(
             None, None, None, js=_SHOW_EDITOR, **PAGE
         )
         self.save.click(
-            self.save_row, [self.changes, self.desk, self.json], [self.changes, self.title, self.problem], **QUEUED
+            self.save_row, [self.changes, self.state, self.json], [self.changes, self.title, self.problem], **QUEUED
         ).then(None, None, None, js=ROWS_CHANGED, **PAGE)
-        self.leave.click(self.close_editor, self.desk, [self.title, self.problem], **QUICK)
+        self.leave.click(self.close_editor, self.state, [self.title, self.problem], **QUICK)
         self.download.click(
-            self.clean, self.desk, self.link, show_progress="minimal", show_progress_on=self.download, **PAGE
+            self.clean, self.state, self.link, show_progress="minimal", show_progress_on=self.download, **PAGE
         ).success(None, None, None, js=_PRESS_LINK, **PAGE)
 
     # ---- pages -------------------------------------------------------------------------------------------------
 
-    def turn(self, desk: Desk, language: str) -> Updates:
+    def turn(self, state: RowsState, language: str) -> Updates:
         """Ask for the page at hand and draw it, unless a newer page was asked for meanwhile."""
-        if desk.asked is None:
+        if state.asked is None:
             return {self.list: _NO_LIST}
-        desk.looked += 1
-        number = desk.looked
+        state.looked += 1
+        number = state.looked
         try:
             answer = self.backend.dataset_rows(
-                *desk.asked.arguments(), desk.page, PER_PAGE, desk.query, desk.only.get("rows")
+                *state.asked.arguments(), state.page, PER_PAGE, state.query, state.only.get("rows")
             )
         except PlaygroundError as error:
             return {self.list: refusal(error, language)}
-        if desk.looked != number:
+        if state.looked != number:
             return {self.list: gr.skip()}
-        desk.shown, desk.page = answer, answer["page"]
-        return self.draw(desk, language)
+        state.shown, state.page = answer, answer["page"]
+        return self.draw(state, language)
 
-    def draw(self, desk: Desk, language: str) -> Updates:
-        answer = desk.shown or {"page": 1, "pages": 1, "total": 0, "rows": []}
+    def draw(self, state: RowsState, language: str) -> Updates:
+        answer = state.shown or {"page": 1, "pages": 1, "total": 0, "rows": []}
         return {
-            self.only: only_words(desk, language),
-            self.list: rows_list(desk, language),
+            self.only: only_words(state, language),
+            self.list: rows_list(state, language),
             self.pages: pages_words(answer, language),
             self.previous: gr.update(interactive=answer["page"] > 1),
             self.next: gr.update(interactive=answer["page"] < answer["pages"]),
         }
 
-    def early(self, rows: list[dict[str, Any]], desk: Desk, language: str) -> Updates:
+    def early(self, rows: list[dict[str, Any]], state: RowsState, language: str) -> Updates:
         """The first rows of a source that is still worked on."""
         return {
             self.only: "",
-            self.list: first_rows(rows, desk.view, language) or _NO_LIST,
+            self.list: first_rows(rows, state.view, language) or _NO_LIST,
             self.title: "",
             self.pages: "",
         }
@@ -171,67 +171,67 @@ class RowsBrowser:
     def hide(self) -> Updates:
         return {self.list: _NO_LIST, self.title: "", self.pages: ""}
 
-    def find(self, request: gr.Request, desk: Desk, query: str) -> Updates:
-        if (query or "") == desk.query:  # Emptied by `go`, which has drawn its own page.
+    def find(self, request: gr.Request, state: RowsState, query: str) -> Updates:
+        if (query or "") == state.query:  # Emptied by `go`, which has drawn its own page.
             return {self.list: gr.skip()}
-        desk.query, desk.page, desk.goto = query or "", 1, 0
-        return self.turn(desk, reader_language(request))
+        state.query, state.page, state.goto = query or "", 1, 0
+        return self.turn(state, reader_language(request))
 
-    def redraw(self, request: gr.Request, desk: Desk, view: str) -> Updates:
-        desk.view = view
-        if desk.shown is None:
+    def redraw(self, request: gr.Request, state: RowsState, view: str) -> Updates:
+        state.view = view
+        if state.shown is None:
             return {self.list: gr.skip()}
-        return self.draw(desk, reader_language(request))
+        return self.draw(state, reader_language(request))
 
-    def back(self, request: gr.Request, desk: Desk) -> Updates:
-        desk.page, desk.goto = max(desk.page - 1, 1), 0
-        return self.turn(desk, reader_language(request))
+    def back(self, request: gr.Request, state: RowsState) -> Updates:
+        state.page, state.goto = max(state.page - 1, 1), 0
+        return self.turn(state, reader_language(request))
 
-    def forward(self, request: gr.Request, desk: Desk) -> Updates:
-        desk.page, desk.goto = desk.page + 1, 0
-        return self.turn(desk, reader_language(request))
+    def forward(self, request: gr.Request, state: RowsState) -> Updates:
+        state.page, state.goto = state.page + 1, 0
+        return self.turn(state, reader_language(request))
 
-    def show_all(self, request: gr.Request, desk: Desk) -> Updates:
-        desk.only, desk.page, desk.goto = {}, 1, 0
-        return self.turn(desk, reader_language(request))
+    def show_all(self, request: gr.Request, state: RowsState) -> Updates:
+        state.only, state.page, state.goto = {}, 1, 0
+        return self.turn(state, reader_language(request))
 
-    def go(self, request: gr.Request, desk: Desk, pressed: gr.EventData) -> Updates:
+    def go(self, request: gr.Request, state: RowsState, pressed: gr.EventData) -> Updates:
         """To a row that a finding names, among the other rows with that finding."""
         place, code, row = (pressed._data.get(name) for name in ("kind", "code", "row"))
-        kind = desk.report.kind(place, code) if desk.report else None
+        kind = state.report.kind(place, code) if state.report else None
         if kind is None or row not in kind["rows"]:
             return {self.list: gr.skip()}
         rows = sorted(set(kind["rows"]))
-        desk.only = {"title": kind_title(kind["code"]) or kind["message"], "rows": rows, "code": code}
-        desk.goto, desk.page, desk.query = row, rows.index(row) // PER_PAGE + 1, ""
-        return {**self.turn(desk, reader_language(request)), self.search: ""}
+        state.only = {"title": kind_title(kind["code"]) or kind["message"], "rows": rows, "code": code}
+        state.goto, state.page, state.query = row, rows.index(row) // PER_PAGE + 1, ""
+        return {**self.turn(state, reader_language(request)), self.search: ""}
 
     # ---- edits -------------------------------------------------------------------------------------------------
 
-    def fix_row(self, changes: Changes, desk: Desk, pressed: gr.EventData) -> Any:
+    def fix_row(self, changes: Changes, state: RowsState, pressed: gr.EventData) -> Any:
         row, code, do = (pressed._data.get(name) for name in ("row", "code", "do"))
-        if desk.asked is None or do not in KNOWN or not isinstance(row, int) or not isinstance(code, str):
+        if state.asked is None or do not in KNOWN or not isinstance(row, int) or not isinstance(code, str):
             return gr.skip()
-        return with_edit(changes, desk.asked.mark, do, [row], code=code if do == "keep" else "")
+        return with_edit(changes, state.asked.mark, do, [row], code=code if do == "keep" else "")
 
-    def open_editor(self, request: gr.Request, desk: Desk, pressed: gr.EventData) -> tuple[Any, Any, str]:
+    def open_editor(self, request: gr.Request, state: RowsState, pressed: gr.EventData) -> tuple[Any, Any, str]:
         number = pressed._data.get("row")
-        rows = desk.shown["rows"] if desk.shown else []
+        rows = state.shown["rows"] if state.shown else []
         row = next((row for row in rows if row["row"] == number), None)
         if row is None:
             return gr.skip(), gr.skip(), ""
-        desk.editing = row["row"]
+        state.editing = row["row"]
         title = say("Edit row {row}", row=row["row"]).to(reader_language(request))
         return f"<h4>{escape(title)}</h4>", _editable(row), ""
 
-    def close_editor(self, desk: Desk) -> tuple[Any, str]:
-        desk.editing = 0
+    def close_editor(self, state: RowsState) -> tuple[Any, str]:
+        state.editing = 0
         return "", ""
 
-    def save_row(self, request: gr.Request, changes: Changes, desk: Desk, text: str) -> tuple[Any, Any, Any]:
+    def save_row(self, request: gr.Request, changes: Changes, state: RowsState, text: str) -> tuple[Any, Any, Any]:
         """The row becomes what is in the box, or the box stays open and says what is wrong with it."""
         language = reader_language(request)
-        if desk.asked is None or not desk.editing:
+        if state.asked is None or not state.editing:
             return gr.skip(), "", ""
         try:
             data = json.loads(text or "")
@@ -242,16 +242,16 @@ class RowsBrowser:
         if not isinstance(data, dict):
             said = say("A row is a JSON object: it begins with a brace and ends with one.")
             return gr.skip(), gr.skip(), callout("error", said.to(language))
-        changed = with_edit(changes, desk.asked.mark, "replace", [desk.editing], data=data)
-        desk.editing = 0
+        changed = with_edit(changes, state.asked.mark, "replace", [state.editing], data=data)
+        state.editing = 0
         return changed, "", ""
 
     @told
-    def clean(self, desk: Desk, request: gr.Request) -> Any:
+    def clean(self, state: RowsState, request: gr.Request) -> Any:
         """The file moves into Gradio's cache, which is cleared in time; the folder that it was made in goes."""
-        if desk.asked is None:
+        if state.asked is None:
             return gr.skip()
-        path = self.backend.clean_rows(*desk.asked.arguments())
+        path = self.backend.clean_rows(*state.asked.arguments())
         try:
             return gr.processing_utils.save_file_to_cache(path, cache_dir=self.link.GRADIO_CACHE)
         finally:

@@ -12,7 +12,7 @@ import gradio as gr
 from playground.core.i18n import Sentence, localise, say
 from playground.data.hub import DEFAULT_ROWS
 from playground.server.backend import Backend
-from playground.ui.rows.state import Desk
+from playground.ui.rows.state import RowsState
 from playground.ui.widgets.events import QUICK, STREAM
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.live_work import followed
@@ -22,9 +22,9 @@ _UNKNOWN = '<div class="bar is-unknown"><span></span></div>'
 
 
 class HubRows:
-    def __init__(self, backend: Backend, desk: gr.State, file: gr.File) -> None:
+    def __init__(self, backend: Backend, state: gr.State, file: gr.File) -> None:
         """`file`: where the rows go that came."""
-        self.backend, self.desk, self.file = backend, desk, file
+        self.backend, self.state, self.file = backend, state, file
         self.name = gr.Textbox(
             label=label("Dataset on the Hugging Face Hub"),
             info=label("owner/name, or the address of its page."),
@@ -57,28 +57,28 @@ class HubRows:
 
     def wire(self) -> None:
         outputs = [self.status, self.fetch, self.cancel, self.config, self.split, self.file]
-        inputs = [self.desk, self.name, self.config, self.split, self.count]
+        inputs = [self.state, self.name, self.config, self.split, self.count]
         given = {"inputs": inputs, "outputs": outputs, "trigger_mode": "multiple", **STREAM}
         self.fetch.click(self.take, **given)
         self.name.submit(self.take, **given)
-        self.cancel.click(self.stop_fetching, self.desk, [self.status, self.fetch, self.cancel], **QUICK)
+        self.cancel.click(self.stop_fetching, self.state, [self.status, self.fetch, self.cancel], **QUICK)
 
-    def stop_fetching(self, request: gr.Request, desk: Desk) -> tuple[str, Any, Any]:
-        desk.fetching += 1
+    def stop_fetching(self, request: gr.Request, state: RowsState) -> tuple[str, Any, Any]:
+        state.fetching += 1
         told = say("Fetching was cancelled. The rows that were here stay.").to(reader_language(request))
         return callout("info", told), gr.update(interactive=True), gr.update(visible=False)
 
     def take(
-        self, request: gr.Request, desk: Desk, name: str | None, config: Any, split: Any, count: float | None
+        self, request: gr.Request, state: RowsState, name: str | None, config: Any, split: Any, count: float | None
     ) -> Iterator[dict[Any, Any]]:
         """Fetch in the background; the file that comes is put where an uploaded one would be."""
         language = reader_language(request)
-        desk.fetching += 1
-        number = desk.fetching
+        state.fetching += 1
+        number = state.fetching
         wanted = int(count) if count is not None else DEFAULT_ROWS
 
         def is_cancelled() -> bool:
-            return desk.fetching != number
+            return state.fetching != number
 
         def work(tell: Any) -> dict[str, Any]:
             what = ((name or "").strip(), str(config or ""), str(split or ""), wanted)
@@ -93,7 +93,7 @@ class HubRows:
             yield from self._follow(work, is_cancelled, language)
         finally:
             if not is_cancelled():  # Also where the tab was closed: nobody waits for the rows then.
-                desk.fetching += 1
+                state.fetching += 1
 
     def _follow(
         self, work: Callable[[Any], dict[str, Any]], is_cancelled: Callable[[], bool], language: str

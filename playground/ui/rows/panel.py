@@ -19,7 +19,7 @@ from playground.ui.rows.options import FORMED, RunTemplate, check_options, rows_
 from playground.ui.rows.persistence import KEEP, RESTORED, KeptRows, is_kept, rest_of, restored
 from playground.ui.rows.report import nothing_given, report_view
 from playground.ui.rows.source import RowsSource
-from playground.ui.rows.state import Asked, Desk, Report
+from playground.ui.rows.state import Asked, Report, RowsState
 from playground.ui.settings.form import SettingsForm
 from playground.ui.widgets.buttons import pressable
 from playground.ui.widgets.debounce import ROWS_CHANGED, rows_debounce
@@ -41,13 +41,13 @@ class RowsPanel:
 
     def __init__(self, backend: Backend, template: gr.State) -> None:
         self.backend = backend
-        self.desk = gr.State(Desk())
+        self.state = gr.State(RowsState())
         self.changes = gr.State({})
         """`rows_edits.Changes`: what was done to the rows."""
         self.look = rows_debounce("rows-look")
         with gr.Column(elem_classes="card", elem_id="rows-card"):
             heading(label("Rows"), label("Take an example, or bring your own conversations."), "1")
-            self.source = RowsSource(backend, self.desk)
+            self.source = RowsSource(backend, self.state)
             self.source.offer_examples()
             self.template = RunTemplate(template)
             with gr.Row(equal_height=False):
@@ -57,7 +57,7 @@ class RowsPanel:
                 with gr.Column(scale=7, min_width=300):
                     self.progress = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="rows-progress")
                     self.view = pressable("check", ["fix", "undo", "undo_all", "go"])
-            self.browser = RowsBrowser(backend, self.desk, self.changes)
+            self.browser = RowsBrowser(backend, self.state, self.changes)
         self.kept: KeptRows | None = None
 
     @property
@@ -99,7 +99,7 @@ class RowsPanel:
         )
         self.look.input(
             self.check,
-            [self.look, self.desk, header.model, *self.given, *fields],
+            [self.look, self.state, header.model, *self.given, *fields],
             [
                 *(self.view, self.progress, self.changes, self.columns.panel, self.columns.buttons),
                 *self.browser.drawn,
@@ -115,7 +115,7 @@ class RowsPanel:
             (self.view.undo, self.undo),
             (self.view.undo_all, self.undo_all),
         ):
-            changed = event(handler, [self.changes, self.desk], self.changes, **QUEUED)
+            changed = event(handler, [self.changes, self.state], self.changes, **QUEUED)
             changed.then(None, None, None, js=ROWS_CHANGED, **PAGE)
 
     # ---- a reload of the page -----------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class RowsPanel:
         self,
         request: gr.Request,
         number: int | None,
-        desk: Desk,
+        state: RowsState,
         model: str | None,
         pasted: str | None,
         file: str | None,
@@ -160,17 +160,17 @@ class RowsPanel:
         *given: Any,
     ) -> Iterator[Updates]:
         """Look at the rows anew. The newest look wins: an older one ends where it is, and draws nothing more."""
-        number = int(number or 0) or desk.newest + 1
-        if number <= desk.newest:
+        number = int(number or 0) or state.newest + 1
+        if number <= state.newest:
             return
-        older, drawn = desk.drawn, threading.Event()
-        desk.newest, desk.drawn = number, drawn
+        older, drawn = state.drawn, threading.Event()
+        state.newest, state.drawn = number, drawn
         try:
             yield from self._look(
                 reader_language(request),
                 number,
                 older,
-                desk,
+                state,
                 model,
                 pasted,
                 file,
@@ -179,7 +179,7 @@ class RowsPanel:
                 (user, assistant, system),
                 given,
             )
-            if desk.newest != number:
+            if state.newest != number:
                 # Gradio sends the last update once more when a generator ends. This one may come late and harm nothing.
                 yield {self.progress: gr.skip()}
         finally:
@@ -190,7 +190,7 @@ class RowsPanel:
         language: str,
         number: int,
         older: threading.Event | None,
-        desk: Desk,
+        state: RowsState,
         model: str | None,
         pasted: str | None,
         file: str | None,
@@ -202,10 +202,10 @@ class RowsPanel:
         """What `check` draws, once nothing of the older look can come after it."""
         if older:
             older.wait(_OLDER_ENDS_S)
-        if desk.newest != number:
+        if state.newest != number:
             return
         if not (pasted or "").strip() and not file:
-            desk.asked = desk.report = desk.shown = None
+            state.asked = state.report = state.shown = None
             yield {
                 self.view: nothing_given(language),
                 self.progress: "",
@@ -214,43 +214,43 @@ class RowsPanel:
             }
             return
         mark = source_mark(pasted, file)
-        is_new = desk.asked is None or desk.asked.mark != mark
+        is_new = state.asked is None or state.asked.mark != mark
         try:
             settings = SettingsForm.chosen(FORMED, given)
             settings.update(rows_settings(pasted, file, template, changes, columns))
             asked = Asked("" if file else pasted or "", file or "", model or "", check_options(settings), mark)
             kept = rest_of(pasted, file, edits_for(changes, mark), columns, settings)
         except PlaygroundError as error:
-            yield self._refused(desk, error, language)
+            yield self._refused(state, error, language)
             return
         edits = edits_for(changes, mark)
         if changes and changes["source"] != mark:
-            desk.taken_back += len(changes["edits"])
+            state.taken_back += len(changes["edits"])
             yield {self.changes: {}}
-        if self.kept and kept != desk.kept:
-            desk.kept = kept
+        if self.kept and kept != state.kept:
+            state.kept = kept
             yield {self.kept.rest: kept}
-        for kind, item in self._work(desk, number, asked):
+        for kind, item in self._work(state, number, asked):
             if kind == "waiting" and item >= _SHOWN_AFTER_S and is_new:
                 yield {self.progress: _progress(None, None, language)}
             elif kind == "news":
-                yield self._news(desk, item, language) if is_new else {self.progress: _bar(item, language)}
+                yield self._news(state, item, language) if is_new else {self.progress: _bar(item, language)}
             elif kind == "refused":
-                yield self._refused(desk, item, language)
+                yield self._refused(state, item, language)
             elif kind == "done":
-                yield from self._done(desk, number, asked, item, edits, language)
+                yield from self._done(state, number, asked, item, edits, language)
 
-    def _work(self, desk: Desk, number: int, asked: Asked) -> Iterator[tuple[str, Any]]:
+    def _work(self, state: RowsState, number: int, asked: Asked) -> Iterator[tuple[str, Any]]:
         return followed(
-            lambda tell: self.backend.check_dataset(*asked.arguments(), tell), lambda: desk.newest == number
+            lambda tell: self.backend.check_dataset(*asked.arguments(), tell), lambda: state.newest == number
         )
 
-    def _news(self, desk: Desk, item: dict[str, Any], language: str) -> Updates:
-        early = self.browser.early(item["preview"], desk, language) if item.get("preview") else {}
+    def _news(self, state: RowsState, item: dict[str, Any], language: str) -> Updates:
+        early = self.browser.early(item["preview"], state, language) if item.get("preview") else {}
         return {self.progress: _bar(item, language), **early}
 
-    def _refused(self, desk: Desk, error: PlaygroundError, language: str) -> Updates:
-        desk.asked = desk.report = desk.shown = None
+    def _refused(self, state: RowsState, error: PlaygroundError, language: str) -> Updates:
+        state.asked = state.report = state.shown = None
         return {
             self.view: f'<div id="check-findings">{refusal(error, language)}</div>',
             self.progress: "",
@@ -259,7 +259,7 @@ class RowsPanel:
 
     def _done(
         self,
-        desk: Desk,
+        state: RowsState,
         number: int,
         asked: Asked,
         report: dict[str, Any],
@@ -267,13 +267,13 @@ class RowsPanel:
         language: str,
     ) -> Iterator[Updates]:
         # Rows of no known shape need somebody to say which column is what.
-        needs_columns = not report["usable_rows"] and report["columns"] and desk.asked_columns_for != asked.mark
+        needs_columns = not report["usable_rows"] and report["columns"] and state.asked_columns_for != asked.mark
         if needs_columns:
-            desk.asked_columns_for = asked.mark
-        desk.turn_to(asked)
-        desk.report = Report(report)
-        desk.refresh_only()
-        file, taken_back, desk.taken_back = Path(asked.file).name if asked.file else "", desk.taken_back, 0
+            state.asked_columns_for = asked.mark
+        state.turn_to(asked)
+        state.report = Report(report)
+        state.refresh_only()
+        file, taken_back, state.taken_back = Path(asked.file).name if asked.file else "", state.taken_back, 0
         forgets = self.kept is not None and not is_kept(asked.text, asked.file)
         yield {
             self.view: report_view(report, file, edits, taken_back, language, forgets=forgets),
@@ -281,25 +281,25 @@ class RowsPanel:
             self.columns.panel: gr.update(open=True) if needs_columns else gr.skip(),
             self.columns.buttons: column_buttons(report["columns"], language),
         }
-        rows = self.browser.turn(desk, language)
-        if desk.newest == number:
+        rows = self.browser.turn(state, language)
+        if state.newest == number:
             yield rows
 
     # ---- edits -------------------------------------------------------------------------------------------------
 
-    def fix(self, changes: Changes, desk: Desk, pressed: gr.EventData) -> Any:
+    def fix(self, changes: Changes, state: RowsState, pressed: gr.EventData) -> Any:
         """One edit for all rows with a finding. Which rows these are, the server knows."""
         place, code, do = (pressed._data.get(name) for name in ("kind", "code", "do"))
-        kind = desk.report.kind(place, code) if desk.report else None
+        kind = state.report.kind(place, code) if state.report else None
         rows = next((edit["rows"] for edit in kind["edits"] if edit["do"] == do), None) if kind else None
-        if not rows or do not in KNOWN or desk.asked is None:
+        if not rows or do not in KNOWN or state.asked is None:
             return gr.skip()
-        return with_edit(changes, desk.asked.mark, do, rows, code=code if do == "keep" else "")
+        return with_edit(changes, state.asked.mark, do, rows, code=code if do == "keep" else "")
 
-    def undo(self, changes: Changes, desk: Desk) -> Changes:
+    def undo(self, changes: Changes, state: RowsState) -> Changes:
         return without_last(changes)
 
-    def undo_all(self, changes: Changes, desk: Desk) -> Changes:
+    def undo_all(self, changes: Changes, state: RowsState) -> Changes:
         return {}
 
 

@@ -21,11 +21,11 @@ from playground.ui.widgets.i18n import label, reader_language, told
 class RowsSource:
     """`paste` and `file` hold the rows, wherever they came from; `example` names the example that was put in."""
 
-    def __init__(self, backend: Backend, desk: gr.State) -> None:
+    def __init__(self, backend: Backend, state: gr.State) -> None:
         self.backend = backend
         self.example = gr.State("")
         """Name of the example that was put into the box; a run is called after it while the box is unchanged."""
-        self.desk = desk
+        self.state = state
 
     def offer_examples(self) -> None:
         self.cards = choices(label("Examples"), "examples", "cards")
@@ -35,7 +35,7 @@ class RowsSource:
             with gr.Tab(label("Paste or upload"), id="given"):
                 self._given()
             with gr.Tab(label("Hub dataset"), id="hub", elem_id="tab-hub"):
-                self.hub = HubRows(self.backend, self.desk, self.file)
+                self.hub = HubRows(self.backend, self.state, self.file)
             with gr.Tab(label("Table"), id="table", elem_id="tab-table") as self.table_tab:
                 self.table = RowsTable(self.backend)
 

@@ -73,7 +73,7 @@ class Report:
 
 
 @dataclass
-class Desk:
+class RowsState:
     """Lives in a gr.State and is changed in place: a handler that still works sees at once that a newer one came."""
 
     newest: int = 0

@@ -9,7 +9,7 @@ from typing import Any
 from playground.core.i18n import localise, say
 from playground.ui.rows.findings import row_findings
 from playground.ui.rows.report import shape_word
-from playground.ui.rows.state import Desk, Report
+from playground.ui.rows.state import Report, RowsState
 from playground.ui.widgets.buttons import button_for
 from playground.ui.widgets.markup import escape, icon, severity_of, severity_word
 from playground.ui.widgets.token_chips import chips, legend, role_class, role_word
@@ -20,16 +20,16 @@ FOLDED = 600
 _RAW_SHOWN = 4_000
 
 
-def rows_list(desk: Desk, language: str) -> str:
+def rows_list(state: RowsState, language: str) -> str:
     """The page of rows at hand."""
-    answer, report, view = desk.shown, desk.report, desk.view
+    answer, report, view = state.shown, state.report, state.view
     if answer is None:
         return ""
     if not answer["rows"]:
-        nothing = say("No row has these words.") if desk.query else say("No row is left here.")
+        nothing = say("No row has these words.") if state.query else say("No row is left here.")
         return f'<p class="no-rows" role="status">{escape(nothing.to(language))}</p>'
-    items = "".join(_row(row, report, view, desk.goto, language) for row in answer["rows"])
-    goto = f' data-goto="{desk.goto}"' if desk.goto else ""
+    items = "".join(_row(row, report, view, state.goto, language) for row in answer["rows"])
+    goto = f' data-goto="{state.goto}"' if state.goto else ""
     return f'{_legend(answer["rows"], view, language)}<ol class="data-rows" id="check-preview"{goto}>{items}</ol>'
 
 
@@ -53,11 +53,11 @@ def pages_words(answer: dict[str, Any] | None, language: str) -> str:
     return f'<p class="pages" role="status">{escape(said.to(language))}</p>'
 
 
-def only_words(desk: Desk, language: str) -> str:
+def only_words(state: RowsState, language: str) -> str:
     """Says that not all rows are shown, and how to see them again."""
-    if not desk.only:
+    if not state.only:
         return ""
-    said = say("Only rows with this finding: {kind}", kind=localise(desk.only["title"], language)).to(language)
+    said = say("Only rows with this finding: {kind}", kind=localise(state.only["title"], language)).to(language)
     every = button_for("all_rows", say("Show all rows").to(language))
     return f'<p class="only-rows"><span>{escape(said)}</span>{every}</p>'
 

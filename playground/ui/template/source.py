@@ -1,7 +1,7 @@
 """Whose template: the model's own, one by name, a file's, or one edited here; and how far it is from where it began.
 
 What a person does arrives as values of widgets, or as a wish of another part of the page (a fix, an undo, a link, a
-file). `follow` turns them into the next `Desk`, which is all that this tab remembers about templates.
+file). `follow` turns them into the next `TemplateState`, which is all that this tab remembers about templates.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DIFF_SCRIPT = (Path(__file__).parent / "template_diff.js").read_text(encoding="
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class TemplateState:
     """The template at hand. Sources have \\n as line end, because the box in the browser knows no other."""
 
     base: str | None = None
@@ -87,12 +87,12 @@ class TemplateSource:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.desk = gr.State(Desk())
+        self.state = gr.State(TemplateState())
         self.wish = gr.State({})
 
     def choose(self) -> None:
         self.template = gr.Dropdown(
-            self.choices(Desk(), "en"),
+            self.choices(TemplateState(), "en"),
             value="",
             label=label("Template"),
             info=label("How the conversation becomes one text. Other templates show how other models write it."),
@@ -143,91 +143,91 @@ class TemplateSource:
                 apply_default_css=False,
             )
 
-    def choices(self, desk: Desk, language: str) -> list[tuple[Any, str]]:
+    def choices(self, state: TemplateState, language: str) -> list[tuple[Any, str]]:
         """What can be chosen now. What was edited or opened here stays in the list, so choosing loses nothing."""
         offered: list[tuple[Any, str]] = [(label("The model's own"), "")]
-        if desk.is_edited or desk.stash:
+        if state.is_edited or state.stash:
             offered.append((label("Edited here"), EDITED))
-        if desk.file:
-            offered.append((say("File: {name}", name=desk.file["name"]).to(language), FILE))
+        if state.file:
+            offered.append((say("File: {name}", name=state.file["name"]).to(language), FILE))
         return [*offered, *((name, name) for name in self.backend.templates())]
 
-    def follow(self, desk: Desk, chosen: str, box: str, model: str, wished: dict[str, Any]) -> Desk:
-        """The desk after what was done last: wished, chosen, another model, typed, or nothing of these."""
+    def follow(self, state: TemplateState, chosen: str, box: str, model: str, wished: dict[str, Any]) -> TemplateState:
+        """The state after what was done last: wished, chosen, another model, typed, or nothing of these."""
         source = unix(box)
-        if wished and wished["stamp"] != desk.wish:
-            kept = replace(desk, wish=wished["stamp"], file=wished["file"] or desk.file, model=model)
+        if wished and wished["stamp"] != state.wish:
+            kept = replace(state, wish=wished["stamp"], file=wished["file"] or state.file, model=model)
             return self._open(_stashed(kept, source), wished["template"], wished["source"])
-        if chosen != desk.chosen:
-            kept = replace(_stashed(desk, source), model=model)
-            if chosen == EDITED and desk.stash:
-                return self._open(replace(kept, stash=None), *desk.stash)
+        if chosen != state.chosen:
+            kept = replace(_stashed(state, source), model=model)
+            if chosen == EDITED and state.stash:
+                return self._open(replace(kept, stash=None), *state.stash)
             return self._open(kept, chosen)
-        if model != desk.model:
-            return self._open(replace(desk, model=model), desk.base or "", source if desk.is_edited else None)
-        if source != desk.source:
-            return self._look(replace(desk, source=source))
-        if desk.error:  # It may have passed: a model that was still on its way.
-            return self._look(desk) if desk.is_edited else self._open(desk, desk.base or "")
-        return desk
+        if model != state.model:
+            return self._open(replace(state, model=model), state.base or "", source if state.is_edited else None)
+        if source != state.source:
+            return self._look(replace(state, source=source))
+        if state.error:  # It may have passed: a model that was still on its way.
+            return self._look(state) if state.is_edited else self._open(state, state.base or "")
+        return state
 
-    def _open(self, desk: Desk, base: str, source: str | None = None) -> Desk:
+    def _open(self, state: TemplateState, base: str, source: str | None = None) -> TemplateState:
         try:
-            facts = self.backend.template(desk.model, replace(desk, base=base).unedited)
+            facts = self.backend.template(state.model, replace(state, base=base).unedited)
         except PlaygroundError as error:
             # A model without a template of its own: whatever is written into the box is an edit of nothing.
-            return replace(desk, base=base, original="", source=unix(source or ""), error=error)
+            return replace(state, base=base, original="", source=unix(source or ""), error=error)
         original = unix(facts["source"])
-        opened = replace(desk, base=base, original=original, source=original, facts=facts, error=None)
+        opened = replace(state, base=base, original=original, source=original, facts=facts, error=None)
         if source is None or unix(source) == original:
             return opened
         return self._look(replace(opened, source=unix(source)))
 
-    def _look(self, desk: Desk) -> Desk:
+    def _look(self, state: TemplateState) -> TemplateState:
         """With what the source reads; while it does not compile, what it read before."""
         try:
-            return replace(desk, facts=self.backend.template(desk.model, desk.template), error=None)
+            return replace(state, facts=self.backend.template(state.model, state.template), error=None)
         except PlaygroundError as error:
-            return replace(desk, error=error)
+            return replace(state, error=error)
 
-    def shown(self, before: Desk, desk: Desk, box: str, language: str) -> dict[Any, Any]:
+    def shown(self, before: TemplateState, state: TemplateState, box: str, language: str) -> dict[Any, Any]:
         """Updates of the widgets. The box is left alone while it is typed into."""
-        changes: dict[Any, Any] = {self.desk: desk}
-        if (desk.chosen, desk.stash, desk.file) != (before.chosen, before.stash, before.file):
-            changes[self.template] = gr.update(choices=self.choices(desk, language), value=desk.chosen)
-        if desk.is_edited != before.is_edited:
-            changes[self.original] = gr.update(interactive=desk.is_edited)
-        if desk.source != unix(box):
-            changes[self.source] = desk.source
-        if (desk.original, desk.source) != (before.original, before.source):
-            changes[self.diff] = {"original": desk.original, "source": desk.source}
+        changes: dict[Any, Any] = {self.state: state}
+        if (state.chosen, state.stash, state.file) != (before.chosen, before.stash, before.file):
+            changes[self.template] = gr.update(choices=self.choices(state, language), value=state.chosen)
+        if state.is_edited != before.is_edited:
+            changes[self.original] = gr.update(interactive=state.is_edited)
+        if state.source != unix(box):
+            changes[self.source] = state.source
+        if (state.original, state.source) != (before.original, before.source):
+            changes[self.diff] = {"original": state.original, "source": state.source}
         return changes
 
 
-def _stashed(desk: Desk, source: str) -> Desk:
+def _stashed(state: TemplateState, source: str) -> TemplateState:
     """Edits are put by before another template takes their place in the box."""
-    if desk.base is None or not desk.is_edited:
-        return desk
-    return replace(desk, stash=(desk.base, source))
+    if state.base is None or not state.is_edited:
+        return state
+    return replace(state, stash=(state.base, source))
 
 
-def name_of(desk: Desk, language: str) -> str:
+def name_of(state: TemplateState, language: str) -> str:
     """What to call the template in a sentence or a table."""
-    if desk.is_edited:
+    if state.is_edited:
         return say("Edited here").to(language)
-    if desk.base == FILE and desk.file:
-        return desk.file["name"]
-    return desk.base or say("The model's own").to(language)
+    if state.base == FILE and state.file:
+        return state.file["name"]
+    return state.base or say("The model's own").to(language)
 
 
-def for_training(desk: Desk, options: dict[str, Any], language: str) -> dict[str, Any]:
+def for_training(state: TemplateState, options: dict[str, Any], language: str) -> dict[str, Any]:
     """The template in use under the names of `TrainSettings`, and what to call it."""
     return {
-        "chat_template": desk.template,
+        "chat_template": state.template,
         # Both are variables that the template reads, and a run has one place for them.
         "chat_template_kwargs": {**(options.get("special_tokens") or {}), **(options.get("template_kwargs") or {})},
         "chat_template_clock": options.get("clock") or "",
-        "label": name_of(desk, language),
+        "label": name_of(state, language),
     }
 
 

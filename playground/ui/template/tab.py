@@ -23,8 +23,8 @@ from playground.ui.template.share_link import link_to, share_link, state_of
 from playground.ui.template.source import (
     FILE,
     RENEW,
-    Desk,
     TemplateSource,
+    TemplateState,
     for_training,
     name_of,
     wish,
@@ -114,7 +114,7 @@ class TemplateTab:
         for group, breaks in ((self.samples, False), (self.breakers, True)):
             group.select(self._starter(breaks), None, [self.conversation, self.inputs], **QUICK)
         self.conversation.tools(self.take_tools, self.inputs, self.inputs, **QUICK)
-        source.original.click(self.to_original, source.desk, source.wish, **QUEUED)
+        source.original.click(self.to_original, source.state, source.wish, **QUEUED)
         source.upload.upload(self.read_file, [source.upload, self.inputs], [source.wish, self.inputs], **QUEUED)
         triggers = [
             self.conversation.input,
@@ -135,7 +135,7 @@ class TemplateTab:
     def _read(self, header: Header) -> list[Any]:
         source = self.source
         return [
-            self.conversation, source.template, source.source, self.inputs, header.model, source.wish, source.desk,
+            self.conversation, source.template, source.source, self.inputs, header.model, source.wish, source.state,
             self.shown, self.compare.open, self.python_open, self.compare.news,
         ]  # fmt: skip
 
@@ -143,13 +143,13 @@ class TemplateTab:
         source = self.source
         return [
             self.view, source.template, source.source, source.original, source.diff, self.inputs,
-            source.desk, self.shown, self.compare.news,
+            source.state, self.shown, self.compare.news,
         ]  # fmt: skip
 
     def _wire_fixes(self) -> None:
         source = self.source
         setters = [self.conversation, self.inputs, source.wish, self.before_fix, self.undo]
-        self.view.fix(self.apply_fix, [self.conversation, self.inputs, source.desk], setters, **QUEUED)
+        self.view.fix(self.apply_fix, [self.conversation, self.inputs, source.state], setters, **QUEUED)
         self.undo.click(self.undo_fix, self.before_fix, setters, **QUEUED)
 
     def _wire_copies(self, header: Header) -> None:
@@ -159,7 +159,7 @@ class TemplateTab:
         ).then(None, self.python, None, js=_COPY, **PAGE)
         gr.on([compare.news.change], self.renew_python, [self.python_open, self.shown], self.python, **LIVE)
         self.copy_link.click(
-            self.make_link, [self.conversation, self.inputs, header.model, source.desk], self.link, **QUICK
+            self.make_link, [self.conversation, self.inputs, header.model, source.state], self.link, **QUICK
         )
         opened = [self.conversation, self.inputs, source.wish, header.model, header.timer]
         self.link.input(self.open_link, self.link, opened, **QUEUED)
@@ -171,7 +171,7 @@ class TemplateTab:
         """
         return self.to_training.click(
             self.as_row,
-            [self.conversation, self.inputs, self.source.desk, paste, file],
+            [self.conversation, self.inputs, self.source.state, paste, file],
             [paste, file, tabs, self.template_for_training],
             show_progress="hidden",
             **PAGE,
@@ -187,7 +187,7 @@ class TemplateTab:
         options: Options | None,
         model: str | None,
         wished: dict[str, Any],
-        desk: Desk,
+        state: TemplateState,
         shown: dict[str, Any],
         comparing: bool,
         python: bool,
@@ -196,39 +196,39 @@ class TemplateTab:
     ) -> dict[Any, Any]:
         """Everything that follows from what stands in the widgets now. What stays as it was is left out."""
         language = reader_language(request)
-        before, desk = desk, self.source.follow(desk, chosen or "", box or "", model or "", wished)
-        changes = self.source.shown(before, desk, box or "", language)
-        options, update = self._follow_inputs(before, desk, options or {})
+        before, state = state, self.source.follow(state, chosen or "", box or "", model or "", wished)
+        changes = self.source.shown(before, state, box or "", language)
+        options, update = self._follow_inputs(before, state, options or {})
         if update:
             changes[self.inputs] = update
         now = {
-            "messages": messages, "model": desk.model, "template": desk.template, "original": desk.unedited,
-            "options": options, "label": name_of(desk, language),
+            "messages": messages, "model": state.model, "template": state.template, "original": state.unedited,
+            "options": options, "label": name_of(state, language),
         }  # fmt: skip
-        if now == shown and not desk.error:
+        if now == shown and not state.error:
             return changes
-        changes |= self._rendered(now, desk, language)
+        changes |= self._rendered(now, state, language)
         if comparing or python:
             changes[self.compare.news] = news + 1
         return changes
 
-    def _follow_inputs(self, before: Desk, desk: Desk, options: Options) -> tuple[Options, Any]:
+    def _follow_inputs(self, before: TemplateState, state: TemplateState, options: Options) -> tuple[Options, Any]:
         """The form's options, and its update: other controls, and a file's special tokens gone with the file."""
         update: dict[str, Any] = {}
-        if desk.facts is not None and desk.facts is not before.facts:
-            new, old = asked(desk.facts), asked(before.facts or {})
+        if state.facts is not None and state.facts is not before.facts:
+            new, old = asked(state.facts), asked(before.facts or {})
             update = {"asked": new} if new != old else {}
-        left_file = before.base == FILE and desk.base != FILE
+        left_file = before.base == FILE and state.base != FILE
         if left_file and before.file and options.get("special_tokens") == before.file["special_tokens"]:
             options = merged(options, {"special_tokens": None})
             update["value"] = options
         return options, gr.update(**update) if update else None
 
-    def _rendered(self, now: dict[str, Any], desk: Desk, language: str) -> dict[Any, Any]:
+    def _rendered(self, now: dict[str, Any], state: TemplateState, language: str) -> dict[Any, Any]:
         messages = now["messages"]
         try:
-            if desk.error:
-                raise desk.error
+            if state.error:
+                raise state.error
             if not messages:
                 nothing = empty_data(say("Nothing to show yet"), say("Add a turn, or start from an example."), language)
                 return {self.view: nothing, self.shown: {}}
@@ -267,8 +267,8 @@ class TemplateTab:
         tools = pasted._data.get("tools")
         return merged(options or {}, {"tools": tools if isinstance(tools, list) else None})
 
-    def to_original(self, desk: Desk) -> Any:
-        return wish(desk.base or "")
+    def to_original(self, state: TemplateState) -> Any:
+        return wish(state.base or "")
 
     @told
     def read_file(self, upload: str, options: Options | None, request: gr.Request) -> tuple[Any, Any]:
@@ -282,7 +282,7 @@ class TemplateTab:
     # ---- fixes -------------------------------------------------------------------------------------------------
 
     def apply_fix(
-        self, messages: Messages | None, options: Options | None, desk: Desk, chosen: gr.EventData
+        self, messages: Messages | None, options: Options | None, state: TemplateState, chosen: gr.EventData
     ) -> tuple[Any, Any, Any, Any, Any]:
         """Do what a finding offers. It comes back from the browser, so it is checked like anything typed."""
         given = chosen._data.get("action")
@@ -294,17 +294,17 @@ class TemplateTab:
         elif action.get("kind") == "options" and isinstance(action.get("options"), dict):
             put[1], before = merged(options or {}, action["options"]), {"options": options or {}}
         elif action.get("kind") == "template" and isinstance(action.get("template"), str):
-            put[2] = self._wish_of(action["template"], desk)
-            before = {"template": desk.base or "", "source": desk.source if desk.is_edited else None}
+            put[2] = self._wish_of(action["template"], state)
+            before = {"template": state.base or "", "source": state.source if state.is_edited else None}
         if not before:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
         return *put, before, gr.update(visible=True)
 
-    def _wish_of(self, template: str, desk: Desk) -> dict[str, Any]:
+    def _wish_of(self, template: str, state: TemplateState) -> dict[str, Any]:
         """A name is chosen; source is an edit of what is there, so that the difference from it can be seen."""
         if not template or template in self.backend.templates():
             return wish(template)
-        return wish(desk.base or "", template)
+        return wish(state.base or "", template)
 
     def undo_fix(self, before: dict[str, Any]) -> tuple[Any, Any, Any, Any, Any]:
         """Give back what the fix took the place of; what was edited elsewhere meanwhile stays."""
@@ -334,23 +334,25 @@ class TemplateTab:
     def _python(self, shown: dict[str, Any]) -> str:
         return self.backend.reproduction(shown["messages"], shown["model"], shown["template"], shown["options"])
 
-    def make_link(self, messages: Messages | None, options: Options | None, model: str | None, desk: Desk) -> Any:
-        is_own = desk.is_edited or desk.base == FILE
+    def make_link(
+        self, messages: Messages | None, options: Options | None, model: str | None, state: TemplateState
+    ) -> Any:
+        is_own = state.is_edited or state.base == FILE
         return link_to(
             {
                 "messages": messages or [],
                 "options": options or {},
                 "model": model or "",
-                "template": "" if desk.base == FILE else desk.base or "",
-                "source": desk.source if is_own else None,
+                "template": "" if state.base == FILE else state.base or "",
+                "source": state.source if is_own else None,
             }
         )
 
     @told
     def open_link(self, link: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any, Any, Any, Any]:
         """What a link holds was written by anybody: what is not offered here is left out, and said."""
-        state, language = state_of(link), reader_language(request)
-        template, model = state["template"], state["model"]
+        opened, language = state_of(link), reader_language(request)
+        template, model = opened["template"], opened["model"]
         if template and template not in self.backend.templates():
             warn(say("The link's template {name} is not offered here.", name=template[:80]), language)
             template = ""
@@ -361,13 +363,13 @@ class TemplateTab:
             with suppress(PlaygroundError):  # It shows in the model's line.
                 self.backend.fetch_model(model)
         shown = (model, gr.Timer(active=True)) if model else (gr.skip(), gr.skip())
-        return state["messages"], state["options"], wish(template, state["source"]), *shown
+        return opened["messages"], opened["options"], wish(template, opened["source"]), *shown
 
     def as_row(
         self,
         messages: Messages | None,
         options: Options | None,
-        desk: Desk,
+        state: TemplateState,
         pasted: str,
         file: Any,
         request: gr.Request,
@@ -385,5 +387,5 @@ class TemplateTab:
             return gr.skip(), gr.skip(), gr.Tabs(selected="finetune"), gr.skip()
         tools = (options or {}).get("tools")
         row = orjson.dumps({"messages": messages, **({"tools": tools} if tools else {})}).decode()
-        handed = for_training(desk, options or {}, language)
+        handed = for_training(state, options or {}, language)
         return f"{before}\n{row}" if before else row, None, gr.Tabs(selected="finetune"), handed

@@ -13,7 +13,7 @@ from playground.core.errors import InputError
 from playground.core.i18n import Sentence
 from playground.core.settings import TrainSettings
 from playground.ui.history.overlay import DRAWN, Line, overlay
-from playground.ui.history.panel import NOT_HANDED_ON, Desk, with_choice
+from playground.ui.history.panel import NOT_HANDED_ON, HistoryState, with_choice
 from playground.ui.history.side_by_side import (
     Side,
     comparable,
@@ -314,7 +314,7 @@ class Page:
     def __init__(self):
         self.backend = FakeHistory()
         self.parts = build(self.backend)
-        self.history, self.desk, self.number = self.parts.history, Desk(), 0
+        self.history, self.state, self.number = self.parts.history, HistoryState(), 0
         self.stored, self.shown, self.axis = entries(self.backend), {}, "step"
 
     def see(self, updates):
@@ -328,12 +328,12 @@ class Page:
 
     def do(self, name, *given):
         handler = getattr(self.history, name)
-        return self.see(handler(self.desk, self.stored, self.axis, *given, request=REQUEST))
+        return self.see(handler(self.state, self.stored, self.axis, *given, request=REQUEST))
 
     def choose(self, *runs):
         self.number += 1
         pressed = SimpleNamespace(_data={"runs": list(runs), "number": self.number})
-        return self.see(self.history.choose(self.desk, self.stored, self.axis, REQUEST, pressed))
+        return self.see(self.history.choose(self.state, self.stored, self.axis, REQUEST, pressed))
 
     def is_visible(self, part):
         return self.shown[part]["visible"]
@@ -393,18 +393,18 @@ def test_several_runs_are_compared_and_deleted_only(page):
 
 def test_a_choice_of_strangers_or_of_nonsense_is_none(page):
     page.choose("well", "somebody-elses", 5)
-    assert list(page.desk.slots) == ["well"]
+    assert list(page.state.slots) == ["well"]
     for data in ({}, {"runs": "well", "number": 9}, {"runs": ["badly"], "number": "9"}, {"runs": None, "number": 9}):
-        page.see(page.history.choose(page.desk, page.stored, "step", REQUEST, SimpleNamespace(_data=data)))
-    assert list(page.desk.slots) == ["well"]
+        page.see(page.history.choose(page.state, page.stored, "step", REQUEST, SimpleNamespace(_data=data)))
+    assert list(page.state.slots) == ["well"]
 
 
 def test_a_choice_that_comes_late_changes_nothing(page):
     page.choose("well")
     page.choose("well", "badly")
     late = SimpleNamespace(_data={"runs": ["failed"], "number": 1})
-    page.see(page.history.choose(page.desk, page.stored, "step", REQUEST, late))
-    assert list(page.desk.slots) == ["well", "badly"]
+    page.see(page.history.choose(page.state, page.stored, "step", REQUEST, late))
+    assert list(page.state.slots) == ["well", "badly"]
 
 
 def test_an_answer_to_a_choice_is_whole(page):
@@ -427,7 +427,7 @@ def test_a_chosen_run_that_is_deleted_elsewhere_is_chosen_no_more(page):
     page.do("ask")
     del page.backend.runs["well"]
     page.do("look")
-    assert page.desk.slots == {} and not page.desk.asking and not page.is_visible(page.history.acts)
+    assert page.state.slots == {} and not page.state.asking and not page.is_visible(page.history.acts)
     assert "Half the rate" not in page.shown[page.history.table]
 
 
@@ -473,7 +473,7 @@ def test_another_choice_is_asked_about_anew(page):
     page.choose("badly")
     page.do("ask")
     page.choose("badly", "well")
-    assert not page.desk.asking
+    assert not page.state.asking
     page.do("delete_chosen", None, None, "")
     assert {"badly", "well"} <= set(page.backend.runs)
 
@@ -506,7 +506,7 @@ def test_a_running_run_is_not_deleted_and_the_others_are(page):
     page.do("delete_chosen", None, None, "")
     assert "live" in page.backend.runs and "badly" not in page.backend.runs
     assert "1 run was deleted." in page.notice and "Stop it first." in page.notice
-    assert list(page.desk.slots) == ["live"] and "live" in [entry["run"] for entry in page.stored]
+    assert list(page.state.slots) == ["live"] and "live" in [entry["run"] for entry in page.stored]
 
 
 def test_a_run_that_is_gone_already_is_forgotten(page):
@@ -562,9 +562,9 @@ def test_what_is_for_one_run_refuses_another_number_and_runs_that_are_gone(page,
 
 
 def test_only_one_run_can_be_shown_above(page):
-    assert page.history.show_chosen(page.desk) == gr.skip()
+    assert page.history.show_chosen(page.state) == gr.skip()
     page.choose("well")
-    assert page.history.show_chosen(page.desk) == "well"
+    assert page.history.show_chosen(page.state) == "well"
 
 
 def test_a_list_that_changed_elsewhere_is_followed(page):

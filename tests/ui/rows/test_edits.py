@@ -10,7 +10,7 @@ from playground.core.settings import DatasetOptions, TrainSettings
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.rows import options as rows_options
 from playground.ui.rows.edits import KNOWN, edits_for, source_mark, summary, with_edit, without_last
-from playground.ui.rows.state import Desk
+from playground.ui.rows.state import RowsState
 from tests.ui.fake_backend import FakeBackend
 
 TEMPLATE = {
@@ -75,7 +75,7 @@ def asked_of_both(pasted, changes, columns):
     given = [ODD.get(name, widget.value) for name, widget in form.fields.items()]
     formed = [ODD[name] for name in rows_options.FORMED]
     rows = (pasted, None, TEMPLATE, changes, *columns)
-    list(finetune.rows.check(None, 1, Desk(), "org/model", *rows, *formed))
+    list(finetune.rows.check(None, 1, RowsState(), "org/model", *rows, *formed))
     list(finetune.begin(None, "org/model", "", [], "", *rows, *given))
     return next(call[4] for call in backend.asked if call[0] == "check_dataset"), backend.asked[-1][4]
 

@@ -14,7 +14,7 @@ from playground.core.i18n import Sentence
 from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.rows.columns import column_buttons, mapping_of
 from playground.ui.rows.options import FORMED
-from playground.ui.rows.state import Desk
+from playground.ui.rows.state import RowsState
 from playground.ui.rows.table import as_jsonl, as_line
 from playground.ui.widgets.live_work import Superseded, followed
 from tests.ui.fake_backend import FakeBackend
@@ -36,13 +36,13 @@ class Page:
     def __init__(self, tab=None):
         tab = tab or the_tab()
         tab.backend.__init__()
-        self.rows, self.backend, self.desk = tab.rows, tab.backend, Desk()
+        self.rows, self.backend, self.state = tab.rows, tab.backend, RowsState()
         self.changes, self.shown, self.number = {}, {}, 0
 
     def check(self, text="", file=None, columns=("", "", ""), **settings):
         self.number += 1
         formed = [settings.get(name) for name in FORMED]
-        given = (self.number, self.desk, "m", text, file, {}, self.changes, *columns, *formed)
+        given = (self.number, self.state, "m", text, file, {}, self.changes, *columns, *formed)
         for update in self.rows.check(None, *given):
             self.see(update)
         return self.html
@@ -53,7 +53,7 @@ class Page:
         self.shown.update(update)
 
     def press(self, handler, **given):
-        self.changes = handler(self.changes, self.desk, SimpleNamespace(_data=given))
+        self.changes = handler(self.changes, self.state, SimpleNamespace(_data=given))
 
     @property
     def html(self):
@@ -64,7 +64,7 @@ class Page:
         return self.shown[self.rows.browser.list]
 
     def kind(self, code):
-        codes = [kind["code"] for kind in self.desk.report.given["codes"]]
+        codes = [kind["code"] for kind in self.state.report.given["codes"]]
         return {"kind": codes.index(code), "code": code}
 
 
@@ -100,7 +100,7 @@ def test_a_refusal_is_shown_and_forgets_the_rows(page):
     page.check(ROWS)
     page.backend.refuse = InputError(Sentence("No."), None, Sentence("Do <that>."))
     html = page.check(ROWS + ROWS)
-    assert "Do &lt;that&gt;." in html and page.desk.report is None
+    assert "Do &lt;that&gt;." in html and page.state.report is None
     assert "no-list" in page.listed
 
 
@@ -116,9 +116,9 @@ def test_an_edit_for_all_rows_of_a_kind_and_back(page):
     assert "1 change: 2 rows dropped" in page.check(MESSY)
     page.press(page.rows.fix, do="keep", **page.kind("private_data"))
     assert page.changes["edits"][1] == {"do": "keep", "rows": [4], "code": "private_data"}
-    page.changes = page.rows.undo(page.changes, page.desk)
+    page.changes = page.rows.undo(page.changes, page.state)
     assert [edit["do"] for edit in page.changes["edits"]] == ["drop"]
-    assert page.rows.undo_all(page.changes, page.desk) == {}
+    assert page.rows.undo_all(page.changes, page.state) == {}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_edit_for_all_rows_of_a_kind_and_back(page):
 def test_what_the_browser_sends_is_not_trusted(page, given):
     page.check(MESSY)
     for handler in (page.rows.fix, page.rows.browser.fix_row):
-        answer = handler({}, page.desk, SimpleNamespace(_data=given))
+        answer = handler({}, page.state, SimpleNamespace(_data=given))
         assert answer == gr.skip(), "a page that is not up to date changes nothing"
 
 
@@ -149,29 +149,29 @@ def test_edits_go_with_their_rows_and_that_is_said_once(page):
 def test_going_to_a_row_shows_those_with_the_same_finding(page):
     page.check("".join(ROWS for _ in range(12)))
     pressed = SimpleNamespace(_data={**page.kind("duplicate"), "row": 9})
-    page.see(page.rows.browser.go(None, page.desk, pressed))
+    page.see(page.rows.browser.go(None, page.state, pressed))
     assert 'data-goto="9"' in page.listed and 'data-row="9"' in page.listed and 'data-row="1"' not in page.listed
     assert "Only rows with this finding: Copies" in page.shown[page.rows.browser.only]
-    page.see(page.rows.browser.show_all(None, page.desk))
+    page.see(page.rows.browser.show_all(None, page.state))
     assert 'data-row="1"' in page.listed and page.shown[page.rows.browser.only] == ""
 
 
 def test_when_the_last_row_of_a_kind_is_mended_all_rows_are_shown_again(page):
     page.check(ROWS * 3)
-    page.see(page.rows.browser.go(None, page.desk, SimpleNamespace(_data={**page.kind("duplicate"), "row": 2})))
+    page.see(page.rows.browser.go(None, page.state, SimpleNamespace(_data={**page.kind("duplicate"), "row": 2})))
     page.press(page.rows.fix, do="keep", **page.kind("duplicate"))
     page.check(ROWS * 3)
-    assert page.desk.only == {} and 'data-row="1"' in page.listed
+    assert page.state.only == {} and 'data-row="1"' in page.listed
 
 
 def test_search_and_pages(page):
     browser = page.rows.browser
     page.check("".join(f'{{"prompt": "word{number}", "completion": "b"}}\n' for number in range(12)))
-    page.see(browser.forward(None, page.desk))
+    page.see(browser.forward(None, page.state))
     assert "Page 2 of 3" in page.shown[browser.pages] and 'data-row="6"' in page.listed
-    page.see(browser.find(None, page.desk, "word11"))
+    page.see(browser.find(None, page.state, "word11"))
     assert 'data-row="12"' in page.listed and "(1 row)" in page.shown[browser.pages]
-    page.see(browser.find(None, page.desk, "nowhere"))
+    page.see(browser.find(None, page.state, "nowhere"))
     assert "No row has these words." in page.listed
 
 
@@ -182,24 +182,24 @@ def test_an_older_page_is_not_drawn_over_a_newer_one(page):
 
     def overtaken(*given):
         backend.dataset_rows = ask
-        page.see(browser.forward(None, page.desk))
+        page.see(browser.forward(None, page.state))
         return ask(*given)
 
     backend.dataset_rows = overtaken
-    assert list(browser.forward(None, page.desk).values()) == [gr.skip()]
-    assert page.desk.page == 3 and page.desk.shown["page"] == 3
+    assert list(browser.forward(None, page.state).values()) == [gr.skip()]
+    assert page.state.page == 3 and page.state.shown["page"] == 3
 
 
 def test_a_row_is_edited_by_hand(page):
     browser = page.rows.browser
     page.check(MESSY)
-    title, text, _ = browser.open_editor(None, page.desk, SimpleNamespace(_data={"row": 1}))
+    title, text, _ = browser.open_editor(None, page.state, SimpleNamespace(_data={"row": 1}))
     assert "Edit row 1" in title and json.loads(text) == json.loads(ROWS)
-    kept, stays, problem = browser.save_row(None, page.changes, page.desk, '{"prompt":\n')
+    kept, stays, problem = browser.save_row(None, page.changes, page.state, '{"prompt":\n')
     assert kept == stays == gr.skip() and "line 2" in problem
-    assert "JSON object" in browser.save_row(None, page.changes, page.desk, "[1]")[2]
-    assert "no JSON" in browser.save_row(None, page.changes, page.desk, "[" * 100_000)[2]
-    changed, closed, _ = browser.save_row(None, page.changes, page.desk, '{"prompt": "x", "completion": "y"}')
+    assert "JSON object" in browser.save_row(None, page.changes, page.state, "[1]")[2]
+    assert "no JSON" in browser.save_row(None, page.changes, page.state, "[" * 100_000)[2]
+    changed, closed, _ = browser.save_row(None, page.changes, page.state, '{"prompt": "x", "completion": "y"}')
     edit = {"do": "replace", "rows": [1], "code": "", "data": {"prompt": "x", "completion": "y"}}
     assert changed["edits"] == [edit] and closed == ""
 
@@ -207,7 +207,7 @@ def test_a_row_is_edited_by_hand(page):
 def test_a_row_that_cannot_be_read_is_edited_as_its_text(page):
     page.check('{"prompt": "half"\n')
     assert "As it came" in page.listed and "not JSON" in page.listed
-    text = page.rows.browser.open_editor(None, page.desk, SimpleNamespace(_data={"row": 1}))[1]
+    text = page.rows.browser.open_editor(None, page.state, SimpleNamespace(_data={"row": 1}))[1]
     assert text == '{"prompt": "half"'
 
 
@@ -216,7 +216,7 @@ def test_cleaned_rows_move_into_the_cache(page):
     made = []
     clean = page.backend.clean_rows
     page.backend.clean_rows = lambda *given: made.append(clean(*given)) or made[0]
-    path = Path(page.rows.browser.clean(page.desk, None))
+    path = Path(page.rows.browser.clean(page.state, None))
     assert path.name == "rows.jsonl" and "messages" in path.read_text()
     assert path != made[0] and not made[0].parent.exists()
 
@@ -265,29 +265,29 @@ def test_a_table_that_does_not_hold_all_rows_cannot_be_written(page):
 
 def test_rows_of_the_hub_become_the_file(page):
     hub = page.rows.source.hub
-    *_, last = hub.take(None, page.desk, "owner/name", None, "", 4)
+    *_, last = hub.take(None, page.state, "owner/name", None, "", 4)
     assert Path(last[hub.file]).read_text().count("\n") == 4 and not Path(page.backend.hub_path).exists()
     assert last[hub.config]["choices"] == ["default", "other"] and "A note." in last[hub.status]
-    *_, refused = hub.take(None, page.desk, "nothing", None, None, 4)
+    *_, refused = hub.take(None, page.state, "nothing", None, None, 4)
     assert "is not the name" in refused[hub.status] and hub.file not in refused
 
 
 def test_a_cancelled_fetch_changes_nothing(page):
     hub = page.rows.source.hub
-    updates = hub.take(None, page.desk, "owner/name", "", "", 4)
+    updates = hub.take(None, page.state, "owner/name", "", "", 4)
     next(updates)
-    hub.stop_fetching(None, page.desk)
+    hub.stop_fetching(None, page.state)
     assert list(updates) == [{hub.status: gr.skip()}]
 
 
 @pytest.mark.parametrize("how", ["cancelled", "closed"])
 def test_a_fetch_that_says_nothing_ends_when_nobody_waits(page, how):
     hub = page.rows.source.hub
-    updates = hub.take(None, page.desk, "silent/rows", "", "", 4)
+    updates = hub.take(None, page.state, "silent/rows", "", "", 4)
     assert "silent/rows" in next(updates)[hub.status]
     assert next(updates) == {hub.status: gr.skip()}, "it can be ended while nothing comes"
     if how == "cancelled":
-        hub.stop_fetching(None, page.desk)
+        hub.stop_fetching(None, page.state)
     updates.close()
     assert page.backend.hub_cancelled.wait(60)
 
@@ -307,7 +307,7 @@ def test_an_older_check_stops_and_draws_nothing_more(page):
 
     page.backend.check_dataset = slow
     formed = [None for _ in FORMED]
-    older = page.rows.check(None, 1, page.desk, "m", ROWS, None, {}, {}, "", "", "", *formed)
+    older = page.rows.check(None, 1, page.state, "m", ROWS, None, {}, {}, "", "", "", *formed)
     assert page.rows.progress in next(older)
     page.backend.check_dataset, page.number = ask, 1
     newer = threading.Thread(target=page.check, args=(ROWS * 2,))
@@ -316,8 +316,8 @@ def test_an_older_check_stops_and_draws_nothing_more(page):
     assert newer.is_alive(), "Gradio may not have sent what the older one drew last"
     assert list(older) == [{page.rows.progress: gr.skip()}] and stopped.wait(10)
     newer.join(10)
-    assert page.desk.report and page.desk.asked.text == ROWS * 2 and page.desk.drawn.is_set()
-    late = page.rows.check(None, 1, page.desk, "m", ROWS, None, {}, {}, "", "", "", *formed)
+    assert page.state.report and page.state.asked.text == ROWS * 2 and page.state.drawn.is_set()
+    late = page.rows.check(None, 1, page.state, "m", ROWS, None, {}, {}, "", "", "", *formed)
     assert list(late) == [], "one that arrives late is not begun"
 
 

@@ -14,7 +14,7 @@ from playground.core.settings import RenderOptions
 from playground.ui.template.compare import ORIGINAL, SAME, comparison
 from playground.ui.template.controls import VARIABLES_SHOWN, asked, merged
 from playground.ui.template.share_link import link_to, state_of
-from playground.ui.template.source import EDITED, FILE, Desk, as_source, wish
+from playground.ui.template.source import EDITED, FILE, TemplateState, as_source, wish
 from playground.ui.template.tab import TemplateTab
 from tests.ui.fake_backend import CHATML, ZEPHYR, FakeBackend
 
@@ -29,7 +29,7 @@ def one_tab() -> TemplateTab:
         return TemplateTab(FakeBackend())
 
 
-class Desktop:
+class Lab:
     """A tab with what stands in its widgets: each call of `show` puts the answers back, as the browser does."""
 
     def __init__(self) -> None:
@@ -39,9 +39,9 @@ class Desktop:
         self.backend.__init__()
         source = self.tab.source
         self.widgets = {"messages": self.tab.conversation, "chosen": source.template, "box": source.source}
-        self.widgets |= {"options": self.tab.inputs, "wished": source.wish, "desk": source.desk}
+        self.widgets |= {"options": self.tab.inputs, "wished": source.wish, "state": source.state}
         self.widgets |= {"shown": self.tab.shown, "news": self.tab.compare.news}
-        self.values = {"messages": HI, "chosen": "", "box": "", "options": {}, "wished": {}, "desk": Desk()}
+        self.values = {"messages": HI, "chosen": "", "box": "", "options": {}, "wished": {}, "state": TemplateState()}
         self.values |= {"model": "org/model", "shown": {}, "news": 0, "comparing": False, "python": False}
         self.changes: dict = {}
         self.look()
@@ -66,11 +66,11 @@ class Desktop:
         return self.changes.get(self.tab.view)
 
     @property
-    def desk(self):
-        return self.values["desk"]
+    def state(self):
+        return self.values["state"]
 
     def offered(self):
-        return [value for _, value in self.tab.source.choices(self.desk, "en")]
+        return [value for _, value in self.tab.source.choices(self.state, "en")]
 
 
 def is_update(value):
@@ -86,128 +86,128 @@ def event(**data):
 
 
 @pytest.fixture
-def desk():
-    return Desktop()
+def lab():
+    return Lab()
 
 
 # Choosing and editing
 
 
-def test_the_models_own_template_stands_in_the_box_at_first(desk):
-    assert desk.values["box"] == CHATML and desk.rendered == (HI, "org/model", "", {})
-    assert desk.view["text"].startswith("<|im_start|>user\nHi<|im_end|>")
+def test_the_models_own_template_stands_in_the_box_at_first(lab):
+    assert lab.values["box"] == CHATML and lab.rendered == (HI, "org/model", "", {})
+    assert lab.view["text"].startswith("<|im_start|>user\nHi<|im_end|>")
 
 
-def test_nothing_is_rendered_twice(desk):
-    assert desk.look().rendered is None and desk.view is None
-    assert desk.look(options={"add_generation_prompt": True}).rendered is not None
+def test_nothing_is_rendered_twice(lab):
+    assert lab.look().rendered is None and lab.view is None
+    assert lab.look(options={"add_generation_prompt": True}).rendered is not None
 
 
-def test_an_edit_is_rendered_and_the_box_left_alone(desk):
-    desk.look(box=CHATML + "!")
-    assert desk.rendered[2] == CHATML + "!" and desk.view["text"].endswith("!")
-    assert desk.tab.source.source not in desk.changes, "a box that is written back loses what was typed meanwhile"
-    assert desk.values["chosen"] == EDITED
-    assert desk.changes[desk.tab.source.original]["interactive"] is True
-    assert desk.changes[desk.tab.source.diff] == {"original": CHATML, "source": CHATML + "!"}
+def test_an_edit_is_rendered_and_the_box_left_alone(lab):
+    lab.look(box=CHATML + "!")
+    assert lab.rendered[2] == CHATML + "!" and lab.view["text"].endswith("!")
+    assert lab.tab.source.source not in lab.changes, "a box that is written back loses what was typed meanwhile"
+    assert lab.values["chosen"] == EDITED
+    assert lab.changes[lab.tab.source.original]["interactive"] is True
+    assert lab.changes[lab.tab.source.diff] == {"original": CHATML, "source": CHATML + "!"}
 
 
-def test_typing_the_original_again_is_no_edit(desk):
-    desk.look(box=CHATML + "!").look(box=CHATML)
-    assert desk.values["chosen"] == "" and desk.rendered[2] == ""
+def test_typing_the_original_again_is_no_edit(lab):
+    lab.look(box=CHATML + "!").look(box=CHATML)
+    assert lab.values["chosen"] == "" and lab.rendered[2] == ""
 
 
-def test_another_template_puts_edits_by_and_gives_them_back(desk):
-    desk.look(box=CHATML + "!").look(chosen="zephyr")
-    assert desk.values["box"] == ZEPHYR and desk.rendered[2] == "zephyr" and EDITED in desk.offered()
-    desk.look(chosen=EDITED)
-    assert desk.values["box"] == CHATML + "!" and desk.desk.original == CHATML and desk.rendered[2] == CHATML + "!"
+def test_another_template_puts_edits_by_and_gives_them_back(lab):
+    lab.look(box=CHATML + "!").look(chosen="zephyr")
+    assert lab.values["box"] == ZEPHYR and lab.rendered[2] == "zephyr" and EDITED in lab.offered()
+    lab.look(chosen=EDITED)
+    assert lab.values["box"] == CHATML + "!" and lab.state.original == CHATML and lab.rendered[2] == CHATML + "!"
 
 
-def test_back_to_the_original_keeps_the_edits_in_the_list(desk):
-    desk.look(chosen="zephyr").look(box=ZEPHYR + "!")
-    desk.look(wished=desk.tab.to_original(desk.desk))
-    assert desk.values["chosen"] == "zephyr" and desk.values["box"] == ZEPHYR and EDITED in desk.offered()
+def test_back_to_the_original_keeps_the_edits_in_the_list(lab):
+    lab.look(chosen="zephyr").look(box=ZEPHYR + "!")
+    lab.look(wished=lab.tab.to_original(lab.state))
+    assert lab.values["chosen"] == "zephyr" and lab.values["box"] == ZEPHYR and EDITED in lab.offered()
 
 
-def test_jinja_that_does_not_compile_keeps_the_view_and_the_controls(desk):
-    desk.look(chosen="zephyr").look(box=ZEPHYR + "\n{% if %}")
-    assert desk.view["state"] == "refused" and "Line 5" in " ".join(desk.view["refusal"])
-    assert desk.rendered is None
-    assert [one["name"] for one in desk.desk.facts["variables"]] == ["enable_thinking"]
-    assert desk.look(box=ZEPHYR).view["state"] == "shown", "what was shown before the mistake is shown again"
+def test_jinja_that_does_not_compile_keeps_the_view_and_the_controls(lab):
+    lab.look(chosen="zephyr").look(box=ZEPHYR + "\n{% if %}")
+    assert lab.view["state"] == "refused" and "Line 5" in " ".join(lab.view["refusal"])
+    assert lab.rendered is None
+    assert [one["name"] for one in lab.state.facts["variables"]] == ["enable_thinking"]
+    assert lab.look(box=ZEPHYR).view["state"] == "shown", "what was shown before the mistake is shown again"
 
 
 @pytest.mark.parametrize("typed", ["", "chatml", "hello"])
-def test_what_is_typed_is_source_and_never_a_name(desk, typed):
-    desk.look(box=typed)
-    assert desk.rendered[2] == typed + "\n" and desk.view["text"] == typed
+def test_what_is_typed_is_source_and_never_a_name(lab, typed):
+    lab.look(box=typed)
+    assert lab.rendered[2] == typed + "\n" and lab.view["text"] == typed
 
 
 def test_a_model_without_a_template_can_be_given_one():
-    desk = Desktop()
-    desk.backend.refuse = REFUSED
-    desk.look(model="org/base")
-    assert desk.view["state"] == "refused" and desk.values["box"] == ""
-    desk.backend.refuse = None
-    assert desk.look(box="{{ 'x' }}").view["text"] == "x"
+    lab = Lab()
+    lab.backend.refuse = REFUSED
+    lab.look(model="org/base")
+    assert lab.view["state"] == "refused" and lab.values["box"] == ""
+    lab.backend.refuse = None
+    assert lab.look(box="{{ 'x' }}").view["text"] == "x"
 
 
 def test_a_refusal_is_tried_again_when_the_model_is_there():
-    desk = Desktop()
-    desk.backend.refuse = REFUSED
-    desk.look(model="org/other")
-    desk.backend.refuse = None
-    assert desk.look().view["state"] == "shown" and desk.values["box"] == CHATML
+    lab = Lab()
+    lab.backend.refuse = REFUSED
+    lab.look(model="org/other")
+    lab.backend.refuse = None
+    assert lab.look().view["state"] == "shown" and lab.values["box"] == CHATML
 
 
-def test_edits_survive_another_model(desk):
-    desk.look(box=CHATML + "!").look(model="org/other")
-    assert desk.rendered[1:3] == ("org/other", CHATML + "!") and desk.values["chosen"] == EDITED
+def test_edits_survive_another_model(lab):
+    lab.look(box=CHATML + "!").look(model="org/other")
+    assert lab.rendered[1:3] == ("org/other", CHATML + "!") and lab.values["chosen"] == EDITED
 
 
-def test_windows_line_ends_are_no_edit_and_reach_the_template(desk, tmp_path):
+def test_windows_line_ends_are_no_edit_and_reach_the_template(lab, tmp_path):
     path = tmp_path / "t.jinja"
     path.write_bytes(b"a\r\nb{{ eos_token }}")
-    wanted, options = desk.tab.read_file(str(path), {"clock": "2026-01-01T00:00"}, None)
+    wanted, options = lab.tab.read_file(str(path), {"clock": "2026-01-01T00:00"}, None)
     wanted["file"]["source"] = "a\r\nb{{ eos_token }}"  # What reads the file is the backend's; it keeps line ends.
-    desk.look(wished=wanted, options=options)
+    lab.look(wished=wanted, options=options)
     assert options == {"clock": "2026-01-01T00:00", "special_tokens": {"eos_token": "<END>"}}
-    assert desk.values["chosen"] == FILE and desk.values["box"] == "a\nb{{ eos_token }}"
-    assert desk.rendered[2] == "a\r\nb{{ eos_token }}"
-    desk.look(chosen="zephyr")
-    assert desk.rendered[3] == {"clock": "2026-01-01T00:00"}, "a file's special tokens leave with it"
-    assert FILE in desk.offered()
+    assert lab.values["chosen"] == FILE and lab.values["box"] == "a\nb{{ eos_token }}"
+    assert lab.rendered[2] == "a\r\nb{{ eos_token }}"
+    lab.look(chosen="zephyr")
+    assert lab.rendered[3] == {"clock": "2026-01-01T00:00"}, "a file's special tokens leave with it"
+    assert FILE in lab.offered()
 
 
-def test_a_file_that_cannot_be_read_is_told_and_changes_nothing(desk):
-    desk.backend.read_template_file = lambda path: (_ for _ in ()).throw(REFUSED)
+def test_a_file_that_cannot_be_read_is_told_and_changes_nothing(lab):
+    lab.backend.read_template_file = lambda path: (_ for _ in ()).throw(REFUSED)
     with pytest.raises(gr.Error, match="No. Do <that>."):
-        desk.tab.read_file("x", {}, None)
+        lab.tab.read_file("x", {}, None)
 
 
-def test_an_empty_conversation_says_what_to_do(desk):
-    assert "Add a turn" in desk.look(messages=[]).view["empty"][1]
+def test_an_empty_conversation_says_what_to_do(lab):
+    assert "Add a turn" in lab.look(messages=[]).view["empty"][1]
 
 
-def test_a_refused_conversation_says_why_and_is_asked_again(desk):
-    desk.backend.refuse = REFUSED
-    desk.look(options={"tools": []})
-    assert desk.view["refusal"][-1] == "Do <that>." and desk.values["shown"] == {}
-    desk.backend.refuse = None
-    assert desk.look(options={}).view["state"] == "shown"
+def test_a_refused_conversation_says_why_and_is_asked_again(lab):
+    lab.backend.refuse = REFUSED
+    lab.look(options={"tools": []})
+    assert lab.view["refusal"][-1] == "Do <that>." and lab.values["shown"] == {}
+    lab.backend.refuse = None
+    assert lab.look(options={}).view["state"] == "shown"
 
 
 # Inputs
 
 
-def test_the_form_follows_the_variables_of_the_source(desk):
-    assert desk.tab.inputs in desk.changes
-    desk.look(chosen="zephyr")
-    assert [one["name"] for one in desk.changes[desk.tab.inputs]["asked"]["variables"]] == ["enable_thinking"]
-    desk.look(box=ZEPHYR + "{{ place }}")
-    assert [one["name"] for one in desk.changes[desk.tab.inputs]["asked"]["variables"]] == ["enable_thinking", "place"]
-    assert desk.tab.inputs not in desk.look(box=ZEPHYR + "{{ place }}.").changes
+def test_the_form_follows_the_variables_of_the_source(lab):
+    assert lab.tab.inputs in lab.changes
+    lab.look(chosen="zephyr")
+    assert [one["name"] for one in lab.changes[lab.tab.inputs]["asked"]["variables"]] == ["enable_thinking"]
+    lab.look(box=ZEPHYR + "{{ place }}")
+    assert [one["name"] for one in lab.changes[lab.tab.inputs]["asked"]["variables"]] == ["enable_thinking", "place"]
+    assert lab.tab.inputs not in lab.look(box=ZEPHYR + "{{ place }}.").changes
 
 
 def test_a_template_cannot_flood_the_form():
@@ -227,15 +227,15 @@ def test_changes_of_inputs_leave_what_the_options_allow(changes, after):
     assert together == after and RenderOptions.from_dict(together)
 
 
-def test_a_sample_brings_its_tools_and_drops_what_was_set(desk):
-    messages, options = desk.tab.start_from(1, False)
+def test_a_sample_brings_its_tools_and_drops_what_was_set(lab):
+    messages, options = lab.tab.start_from(1, False)
     assert messages[0]["content"] == "Hi there"
     assert options == {"add_generation_prompt": True, "tools": [{"type": "function", "function": {"name": "look"}}]}
-    assert desk.tab.start_from(0, True)[0][0]["content"] == ""
+    assert lab.tab.start_from(0, True)[0][0]["content"] == ""
 
 
-def test_tools_of_a_pasted_row_become_an_input(desk):
-    assert desk.tab.take_tools({"clock": "x"}, event(tools=[{"a": 1}])) == {"clock": "x", "tools": [{"a": 1}]}
+def test_tools_of_a_pasted_row_become_an_input(lab):
+    assert lab.tab.take_tools({"clock": "x"}, event(tools=[{"a": 1}])) == {"clock": "x", "tools": [{"a": 1}]}
 
 
 # Fixes
@@ -250,76 +250,74 @@ def test_tools_of_a_pasted_row_become_an_input(desk):
         ({"kind": "template", "template": CHATML + "!"}, HI, {}, CHATML + "!"),
     ],
 )
-def test_a_fix_is_applied_and_can_be_undone(desk, action, messages, options, template):
-    put = desk.tab.apply_fix(HI, {}, desk.desk, event(action=action))
+def test_a_fix_is_applied_and_can_be_undone(lab, action, messages, options, template):
+    put = lab.tab.apply_fix(HI, {}, lab.state, event(action=action))
     assert put[4]["visible"] is True
-    set_values(desk, put)
-    assert desk.rendered == (messages, "org/model", template, options)
-    put = desk.tab.undo_fix(put[3])
+    set_values(lab, put)
+    assert lab.rendered == (messages, "org/model", template, options)
+    put = lab.tab.undo_fix(put[3])
     assert put[4]["visible"] is False
-    set_values(desk, put)
-    assert desk.rendered == (HI, "org/model", "", {})
+    set_values(lab, put)
+    assert lab.rendered == (HI, "org/model", "", {})
 
 
-def set_values(desk, put):
+def set_values(lab, put):
     names = ("messages", "options", "wished")
-    desk.look(**{name: value for name, value in zip(names, put[:3], strict=True) if not is_skip(value)})
+    lab.look(**{name: value for name, value in zip(names, put[:3], strict=True) if not is_skip(value)})
 
 
-def test_undoing_leaves_what_was_edited_elsewhere(desk):
-    put = desk.tab.apply_fix(HI, {}, desk.desk, event(action={"kind": "options", "options": {"clock": "2026-01-01"}}))
-    set_values(desk, put)
-    desk.look(messages=HI[:1])
-    set_values(desk, desk.tab.undo_fix(put[3]))
-    assert desk.rendered == (HI[:1], "org/model", "", {})
+def test_undoing_leaves_what_was_edited_elsewhere(lab):
+    put = lab.tab.apply_fix(HI, {}, lab.state, event(action={"kind": "options", "options": {"clock": "2026-01-01"}}))
+    set_values(lab, put)
+    lab.look(messages=HI[:1])
+    set_values(lab, lab.tab.undo_fix(put[3]))
+    assert lab.rendered == (HI[:1], "org/model", "", {})
 
 
-def test_undoing_gives_edits_back(desk):
-    desk.look(box=CHATML + "!")
-    put = desk.tab.apply_fix(HI, {}, desk.desk, event(action={"kind": "template", "template": "zephyr"}))
-    set_values(desk, put)
-    assert desk.values["box"] == ZEPHYR
-    set_values(desk, desk.tab.undo_fix(put[3]))
-    assert desk.values["box"] == CHATML + "!" and desk.desk.original == CHATML
+def test_undoing_gives_edits_back(lab):
+    lab.look(box=CHATML + "!")
+    put = lab.tab.apply_fix(HI, {}, lab.state, event(action={"kind": "template", "template": "zephyr"}))
+    set_values(lab, put)
+    assert lab.values["box"] == ZEPHYR
+    set_values(lab, lab.tab.undo_fix(put[3]))
+    assert lab.values["box"] == CHATML + "!" and lab.state.original == CHATML
 
 
-def test_source_from_a_fix_is_an_edit_of_what_was_chosen(desk):
-    desk.look(chosen="zephyr")
-    set_values(
-        desk, desk.tab.apply_fix(HI, {}, desk.desk, event(action={"kind": "template", "template": ZEPHYR + "!"}))
-    )
-    assert desk.values["chosen"] == EDITED and (desk.desk.base, desk.desk.original) == ("zephyr", ZEPHYR)
+def test_source_from_a_fix_is_an_edit_of_what_was_chosen(lab):
+    lab.look(chosen="zephyr")
+    set_values(lab, lab.tab.apply_fix(HI, {}, lab.state, event(action={"kind": "template", "template": ZEPHYR + "!"})))
+    assert lab.values["chosen"] == EDITED and (lab.state.base, lab.state.original) == ("zephyr", ZEPHYR)
 
 
 @pytest.mark.parametrize("action", [None, {}, {"kind": "conversation", "messages": "x"}, {"kind": "shell"}])
-def test_an_action_that_is_none_does_nothing(desk, action):
-    assert all(is_skip(value) for value in desk.tab.apply_fix(HI, {}, desk.desk, event(action=action)))
+def test_an_action_that_is_none_does_nothing(lab, action):
+    assert all(is_skip(value) for value in lab.tab.apply_fix(HI, {}, lab.state, event(action=action)))
 
 
 # Side by side
 
 
-def test_nothing_is_compared_while_it_is_closed(desk):
-    assert is_skip(desk.tab.compare.compare(False, desk.values["shown"], "chatml", SAME, None))
-    assert desk.tab.compare.news not in desk.look(box=CHATML + "!").changes
-    assert desk.look(box=CHATML, comparing=True).values["news"] == 1
+def test_nothing_is_compared_while_it_is_closed(lab):
+    assert is_skip(lab.tab.compare.compare(False, lab.values["shown"], "chatml", SAME, None))
+    assert lab.tab.compare.news not in lab.look(box=CHATML + "!").changes
+    assert lab.look(box=CHATML, comparing=True).values["news"] == 1
 
 
-def test_both_sides_get_the_conversation_and_inputs(desk):
-    desk.look(box=CHATML + "!", options={"clock": "2026-01-01"})
-    desk.backend.asked.clear()
-    told = desk.tab.compare.compare(True, desk.values["shown"], ORIGINAL, "org/other", None)
+def test_both_sides_get_the_conversation_and_inputs(lab):
+    lab.look(box=CHATML + "!", options={"clock": "2026-01-01"})
+    lab.backend.asked.clear()
+    told = lab.tab.compare.compare(True, lab.values["shown"], ORIGINAL, "org/other", None)
     one, other = {"model": "org/model", "template": CHATML + "!"}, {"model": "org/other", "template": ""}
-    assert desk.backend.asked == [("compare_templates", HI, [one, other], {"clock": "2026-01-01"})]
+    assert lab.backend.asked == [("compare_templates", HI, [one, other], {"clock": "2026-01-01"})]
     assert "Edited here · org/model" in told and "Before the edits · org/other" in told
 
 
-def test_equal_sides_and_refusals_are_said(desk):
-    compare = desk.tab.compare.compare
-    assert "Both sides are the same" in compare(True, desk.values["shown"], SAME, SAME, None)
+def test_equal_sides_and_refusals_are_said(lab):
+    compare = lab.tab.compare.compare
+    assert "Both sides are the same" in compare(True, lab.values["shown"], SAME, SAME, None)
     assert "Nothing to compare yet" in compare(True, {}, SAME, SAME, None)
-    desk.backend.compare_templates = lambda *given: (_ for _ in ()).throw(REFUSED)
-    assert "Do &lt;that&gt;." in compare(True, desk.values["shown"], "zephyr", SAME, None)
+    lab.backend.compare_templates = lambda *given: (_ for _ in ()).throw(REFUSED)
+    assert "Do &lt;that&gt;." in compare(True, lab.values["shown"], "zephyr", SAME, None)
 
 
 def test_a_comparison_shows_figures_and_marks_what_differs():
@@ -342,39 +340,39 @@ def test_equal_texts_say_so():
 # Python, links, training
 
 
-def test_python_is_written_and_stays_true_while_it_is_shown(desk):
-    code, panel, is_open = desk.tab.write_python(desk.values["shown"], None)
+def test_python_is_written_and_stays_true_while_it_is_shown(lab):
+    code, panel, is_open = lab.tab.write_python(lab.values["shown"], None)
     assert "apply_chat_template" in code and panel["visible"] is True and is_open
-    assert desk.look(options={"clock": "2026-02-03"}, python=True).values["news"] == 1
-    assert "2026-02-03" in desk.tab.renew_python(True, desk.values["shown"])
-    assert is_skip(desk.tab.renew_python(False, desk.values["shown"]))
+    assert lab.look(options={"clock": "2026-02-03"}, python=True).values["news"] == 1
+    assert "2026-02-03" in lab.tab.renew_python(True, lab.values["shown"])
+    assert is_skip(lab.tab.renew_python(False, lab.values["shown"]))
 
 
 def opened(link):
     return {"open": orjson.loads(orjson.dumps(link["make"]))}
 
 
-def test_a_link_brings_everything_back(desk):
-    desk.look(chosen="zephyr").look(box=ZEPHYR + "!", options={"add_generation_prompt": True})
-    link = desk.tab.make_link(HI, {"add_generation_prompt": True}, "org/model", desk.desk)
-    messages, options, wished, model, timer = desk.tab.open_link(opened(link), None)
-    other = Desktop()
+def test_a_link_brings_everything_back(lab):
+    lab.look(chosen="zephyr").look(box=ZEPHYR + "!", options={"add_generation_prompt": True})
+    link = lab.tab.make_link(HI, {"add_generation_prompt": True}, "org/model", lab.state)
+    messages, options, wished, model, timer = lab.tab.open_link(opened(link), None)
+    other = Lab()
     other.look(messages=messages, options=options, wished=wished, model=model)
     assert other.rendered == (HI, "org/model", ZEPHYR + "!", {"add_generation_prompt": True})
-    assert other.desk.original == ZEPHYR and timer.active is True
+    assert other.state.original == ZEPHYR and timer.active is True
 
 
-def test_a_link_to_a_files_template_holds_its_source(desk):
+def test_a_link_to_a_files_template_holds_its_source(lab):
     file = {"source": "{{ 1 }}", "special_tokens": {}, "name": "t.jinja"}
-    desk.look(wished=wish(FILE, file=file))
-    assert desk.tab.make_link(HI, {}, "m", desk.desk)["make"]["source"] == "{{ 1 }}"
+    lab.look(wished=wish(FILE, file=file))
+    assert lab.tab.make_link(HI, {}, "m", lab.state)["make"]["source"] == "{{ 1 }}"
 
 
-def test_a_link_cannot_bring_another_model_or_template(desk):
+def test_a_link_cannot_bring_another_model_or_template(lab):
     state = {"messages": HI, "model": "evil/model", "template": "/etc/passwd"}
-    messages, _, wished, model, _ = desk.tab.open_link({"open": state}, None)
+    messages, _, wished, model, _ = lab.tab.open_link({"open": state}, None)
     assert messages == HI and wished["template"] == "" and is_skip(model)
-    assert ("fetch_model", "evil/model") not in desk.backend.asked
+    assert ("fetch_model", "evil/model") not in lab.backend.asked
 
 
 @pytest.mark.parametrize(
@@ -385,21 +383,21 @@ def test_a_link_cannot_bring_another_model_or_template(desk):
         {"messages": [], "model": 1},
     ],
 )  # fmt: skip
-def test_a_link_that_holds_something_else_opens_nothing(desk, state):
+def test_a_link_that_holds_something_else_opens_nothing(lab, state):
     with pytest.raises(InputError):
         state_of({"open": state})
     with pytest.raises(gr.Error):
-        desk.tab.open_link({"open": state}, None)
+        lab.tab.open_link({"open": state}, None)
 
 
 def test_the_same_link_can_be_asked_for_twice():
     assert link_to({})["at"] != link_to({})["at"]
 
 
-def test_a_row_takes_its_tools_and_the_template_along(desk):
-    desk.look(box=CHATML + "!")
+def test_a_row_takes_its_tools_and_the_template_along(lab):
+    lab.look(box=CHATML + "!")
     options = {"tools": [{"a": 1}], "template_kwargs": {"enable_thinking": False}, "clock": "2026-01-01"}
-    pasted, file, _, handed = desk.tab.as_row(HI, options, desk.desk, "{}\n\n", None, None)
+    pasted, file, _, handed = lab.tab.as_row(HI, options, lab.state, "{}\n\n", None, None)
     row = orjson.loads(pasted.splitlines()[1])
     assert row == {"messages": HI, "tools": [{"a": 1}]} and file is None and pasted.startswith("{}\n{")
     assert handed == {
@@ -408,12 +406,12 @@ def test_a_row_takes_its_tools_and_the_template_along(desk):
         "chat_template_clock": "2026-01-01",
         "label": "Edited here",
     }
-    row = orjson.loads(desk.tab.as_row(HI, {}, Desktop().desk, "", None, None)[0])
+    row = orjson.loads(lab.tab.as_row(HI, {}, Lab().state, "", None, None)[0])
     assert row == {"messages": HI}
 
 
-def test_rows_in_a_json_list_are_left_alone(desk):
-    pasted, file, _, handed = desk.tab.as_row(HI, {}, desk.desk, "[{}]", "f", None)
+def test_rows_in_a_json_list_are_left_alone(lab):
+    pasted, file, _, handed = lab.tab.as_row(HI, {}, lab.state, "[{}]", "f", None)
     assert is_skip(pasted) and is_skip(file) and is_skip(handed)
 
 
