@@ -1,4 +1,4 @@
-"""The part of the backend that has to do with rows: checking, paging, taking them away, fetching them from the Hub.
+"""Rows: checking, paging, taking them away, fetching them from the Hub.
 
 Values in and out are JSON-like, text for people is `Sentence`s, a refusal is a `PlaygroundError`; see backend.py.
 """
@@ -7,30 +7,46 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from playground.core.settings import DatasetOptions, Limits
+from playground.data.examples import BUNDLED, bundled
 from playground.data.hub import DEFAULT_ROWS
 from playground.data.source import read_source
+from playground.server.model_service import ModelService
 from playground.server.processes.hub_client import fetch_rows
 from playground.server.sandbox.pool import Sandbox
 
 
-class DatasetDesk(ABC):
-    """What a person can do with rows before they are trained on. Models are the Backend's business."""
+class DatasetService:
+    """What a person can do with rows before they are trained on."""
 
-    home: Path
-    limits: Limits
-    _sandbox: Sandbox
+    def __init__(self, models: ModelService, sandbox: Sandbox, limits: Limits, home: Path) -> None:
+        """`home`: where files are written that somebody takes away."""
+        self._models, self._sandbox, self._limits, self._home = models, sandbox, limits, home
 
-    @abstractmethod
-    def _tokenizer_folder(self, model: str) -> str:
-        """The folder with its tokenizer, fetched first where need be."""
+    def examples(self) -> list[dict[str, Any]]:
+        """[{name, title: Sentence, teaches: Sentence, language, rows: int, ask: [str, ...], system: str}]."""
+        return [
+            {
+                "name": dataset.name,
+                "title": dataset.title,
+                "teaches": dataset.teaches,
+                "language": dataset.language,
+                "rows": dataset.text().count("\n"),
+                "ask": list(dataset.ask),
+                "system": dataset.system,
+            }
+            for dataset in BUNDLED
+        ]
 
-    def check_dataset(
+    def example_text(self, name: str) -> str:
+        """The JSONL of a bundled example dataset."""
+        return bundled(name).text()
+
+    def check(
         self,
         text: str = "",
         file: str = "",
@@ -45,11 +61,11 @@ class DatasetDesk(ABC):
         is stopped.
         """
         checked = DatasetOptions.from_dict(options or {})
-        source = read_source(text, file, self.limits)
-        found: dict[str, Any] = self._on_rows("check_dataset", model, source, checked, self.limits, tell=tell)
+        source = read_source(text, file, self._limits)
+        found: dict[str, Any] = self._on_rows("check_dataset", model, source, checked, self._limits, tell=tell)
         return found
 
-    def dataset_rows(
+    def rows(
         self,
         text: str = "",
         file: str = "",
@@ -64,29 +80,27 @@ class DatasetDesk(ABC):
         {page, pages, total, rows: see pages.page}.
         """
         checked = DatasetOptions.from_dict(options or {})
-        source = read_source(text, file, self.limits)
+        source = read_source(text, file, self._limits)
         found: dict[str, Any] = self._on_rows(
-            "dataset_rows", model, source, checked, self.limits, page, per_page, query, rows
+            "dataset_rows", model, source, checked, self._limits, page, per_page, query, rows
         )
         return found
 
-    def clean_rows(
-        self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None
-    ) -> Path:
+    def clean(self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None) -> Path:
         """A JSON Lines file with the usable rows, as messages, everything done to them that was asked for. Read again,
         they are the same rows. Whoever asked moves it away.
         """
         checked = DatasetOptions.from_dict(options or {})
-        source = read_source(text, file, self.limits)
-        path = Path(tempfile.mkdtemp(prefix="rows-", dir=self.home)) / "rows.jsonl"
+        source = read_source(text, file, self._limits)
+        path = Path(tempfile.mkdtemp(prefix="rows-", dir=self._home)) / "rows.jsonl"
         try:
-            self._on_rows("clean_rows", model, source, checked, str(path), self.limits)
+            self._on_rows("clean_rows", model, source, checked, str(path), self._limits)
         except BaseException:
             shutil.rmtree(path.parent)
             raise
         return path
 
-    def hub_rows(
+    def from_hub(
         self,
         name: str,
         config: str = "",
@@ -106,13 +120,13 @@ class DatasetDesk(ABC):
             config,
             split,
             count,
-            self.home,
-            self.limits,
+            self._home,
+            self._limits,
             lambda line, fraction: tell({"line": line, "fraction": fraction}),
             is_cancelled=is_cancelled,
         )
 
     def _on_rows(self, job: str, model: str, *arguments: Any, tell: Callable[[Any], None] = lambda news: None) -> Any:
         return self._sandbox.run(
-            job, self._tokenizer_folder(model), *arguments, seconds=self.limits.dataset_s, tell=tell
+            job, self._models.tokenizer(model), *arguments, seconds=self._limits.dataset_s, tell=tell
         )

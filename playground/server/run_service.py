@@ -1,5 +1,4 @@
-"""The part of the backend that has to do with runs beside starting them: what one will take, whether it is needed, how
-it stands, going on, names, reports.
+"""Runs: what one will take, whether it is needed, starting it, how it stands, going on, names, reports, taking it away.
 
 Values in and out are JSON-like, text for people is `Sentence`s, a refusal is a `PlaygroundError`; see backend.py.
 """
@@ -8,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
+import shutil
+import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,14 +25,18 @@ from playground.core.settings.presets import PRESETS
 from playground.data.source import Source, read_source
 from playground.models.shape import ModelShape
 from playground.runs import diagnosis, memory
+from playground.runs import export as exporting
 from playground.runs.plan import Plan, Speed, Work, make_plan, sentence
-from playground.runs.store import FINISHED, SPEEDS, Progress, RunStore
+from playground.runs.store import FINISHED, SPEEDS, Progress, RunFolder
 from playground.runs.throughput import SpeedBook, speed_key
+from playground.server.model_service import ModelService
 from playground.server.need import need
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.run_queue import RunQueue
 from playground.server.sandbox.pool import Sandbox
 
+_SHAPE = ("r", "lora_alpha", "use_rslora", "target_modules")
+"""Settings that belong to an adapter for good."""
 _TITLE = 80
 """Longest name of a run, in characters."""
 _LENGTHS_KEPT = 8
@@ -51,31 +55,39 @@ class RunReport:
     folder: Path
 
 
-class TrainingDesk(ABC):
-    """What a person can do with runs. Models and rows are the Backend's business."""
+class RunService:
+    """What a person can do with runs."""
 
-    home: Path
-    limits: Limits
-    _sandbox: Sandbox
-    _store: RunStore
-    _queue: RunQueue
-    _chat: ChatClient
-
-    def __init__(self) -> None:
+    def __init__(
+        self, models: ModelService, sandbox: Sandbox, queue: RunQueue, chat: ChatClient, limits: Limits, home: Path
+    ) -> None:
+        """`home`: where the measured speeds are kept; runs are where the queue's store has them."""
+        self._models, self._sandbox, self._queue, self._chat = models, sandbox, queue, chat
+        self._limits, self._home, self._store = limits, home, queue.store
         self._lengths: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._lengths_lock = Lock()
 
-    @abstractmethod
-    def _name(self, model: str) -> str:
-        """The model's name, "" being the default."""
+    def folder(self, run: str) -> RunFolder:
+        """Raises NotFoundError where there is no such run."""
+        return self._store.open(run)
 
-    @abstractmethod
-    def _tokenizer_folder(self, model: str) -> str:
-        """The folder with its tokenizer, fetched first where need be."""
-
-    @abstractmethod
-    def _base_of(self, run: str, model: str) -> tuple[dict[str, Any], Path | None]:
+    def base_of(self, run: str, model: str) -> tuple[dict[str, Any], Path | None]:
         """The base model to ask, as the chat process takes it, and the run's adapter folder or None."""
+        if not run:
+            folder = self._models.folder(model)
+            return {"folder": str(folder), "quantization": "auto"}, None
+        run_folder = self._store.open(run)
+        if not run_folder.has_adapter():
+            raise InputError(
+                say("The run has no adapter yet."),
+                say("It has one after its first look at the held-out rows, and when it is finished."),
+                say("Wait a little, then ask again."),
+            )
+        asked = run_folder.settings()
+        base = {"folder": asked["model_folder"], "quantization": asked["settings"]["quantization"]}
+        if not asked["settings"].get("bnb_4bit_use_double_quant", True):
+            base["double_quant"] = False
+        return base, run_folder.adapter
 
     # --- Before a run ---
 
@@ -93,11 +105,11 @@ class TrainingDesk(ABC):
         [{setting, value, message: Sentence, changes}], line: Sentence} or None where the model's size cannot be told}
         """
         asked = TrainSettings.from_dict(settings or {})
-        source = read_source(text, file, self.limits)
-        folder = self._tokenizer_folder(model)
+        source = read_source(text, file, self._limits)
+        folder = self._models.tokenizer(model)
         found = self._row_lengths(folder, source, asked)
         work = Work(found["train"], found["held_out"], found["scored_tokens"], found["probes"])
-        speed = self._speed(self._name(model), asked)
+        speed = self._speed(self._models.name(model), asked)
         plan = make_plan(asked, work, speed)
         return {
             "plan": plan.to_dict(),
@@ -116,9 +128,9 @@ class TrainingDesk(ABC):
     ) -> dict[str, Any]:
         """What the base already does with the held-out rows, see need.need."""
         asked = TrainSettings.from_dict(settings or {})
-        source = read_source(text, file, self.limits)
-        base, _ = self._base_of("", model)
-        return need(self._sandbox.run, self._chat, base, source, asked, self.limits, tell)
+        source = read_source(text, file, self._limits)
+        base, _ = self.base_of("", model)
+        return need(self._sandbox.run, self._chat, base, source, asked, self._limits, tell)
 
     def _row_lengths(self, folder: str, source: Source, asked: TrainSettings) -> dict[str, Any]:
         """{train: [tokens of each row], held_out, scored_tokens, probes}."""
@@ -142,7 +154,7 @@ class TrainingDesk(ABC):
                 self._lengths.move_to_end(key)
                 return self._lengths[key]
         found: dict[str, Any] = self._sandbox.run(
-            "row_lengths", folder, source, asked, self.limits, seconds=self.limits.dataset_s
+            "row_lengths", folder, source, asked, self._limits, seconds=self._limits.dataset_s
         )
         with self._lengths_lock:
             self._lengths[key] = found
@@ -156,7 +168,7 @@ class TrainingDesk(ABC):
             return None
         quantised = asked.quantization != "none" and device["quantised"]
         kind = ("fp4" if asked.quantization == "fp4" else "nf4") if quantised else "none"
-        return SpeedBook(self.home / SPEEDS).get(speed_key(model, kind, device, asked))
+        return SpeedBook(self._home / SPEEDS).get(speed_key(model, kind, device, asked))
 
     def _memory(self, folder: Path, asked: TrainSettings, plan: Plan, longest: int) -> dict[str, Any] | None:
         device = self._chat.device
@@ -178,9 +190,66 @@ class TrainingDesk(ABC):
             "line": memory.memory_line(needed, device["free"], device["kind"]),
         }
 
+    def train(
+        self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Queue a run: {run (unguessable id), state, position}. `settings` are settings.TrainSettings' fields."""
+        checked = TrainSettings.from_dict(settings or {})
+        source = read_source(text, file, self._limits)
+        name = self._models.name(model)
+        self._queue.check_room()
+        earlier = self._earlier(checked.start_from, name)
+        if earlier is not None:
+            # The adapter that is trained further has its shape already.
+            checked = replace(checked, **{key: earlier.settings()["settings"][key] for key in _SHAPE})
+        model_folder = str(self._models.folder(model))
+        takes = self._takes(text, file, model, checked)
+
+        def fill(folder: Path) -> dict[str, Any]:
+            counts = self._sandbox.run(
+                "write_rows", model_folder, source, checked, str(folder), self._limits, seconds=self._limits.dataset_s
+            )
+            counts.pop("findings")
+            if earlier is not None:
+                shutil.copytree(earlier.adapter, folder / "start")
+            return {
+                "settings": checked.to_dict(),
+                "model": name,
+                "model_folder": model_folder,
+                "counts": counts,
+                "memory": takes,
+                "created": time.time(),
+            }
+
+        folder = self._store.create(fill)
+        self._queue.submit(folder)
+        return {"run": folder.id, "state": "queued", "position": self._queue.position(folder)[0]}
+
+    def _earlier(self, run: str, model: str) -> RunFolder | None:
+        """The run whose adapter is trained further, or None. Raises InputError where that cannot be."""
+        if not run:
+            return None
+        folder = self._store.open(run)
+        if not folder.has_adapter() or folder.settings()["model"] != model:
+            raise InputError(
+                say("That run cannot be trained further here."),
+                say("It needs an adapter, and the model that it was trained on ({model}).", model=model),
+                say("Choose another run, or that model."),
+            )
+        return folder
+
+    def _takes(self, text: str, file: str, model: str, asked: TrainSettings) -> dict[str, Any]:
+        """The memory that was expected, to hold against what was used: {total, available, device} or {}."""
+        try:
+            found = self.estimate(text, file, model, asked.to_dict())["memory"]
+        except PlaygroundError:
+            return {}  # Whatever is wrong with the rows is said where they are written.
+        device = self._chat.device.get("kind", "cpu")
+        return {"total": found["total"], "available": found["available"], "device": device} if found else {}
+
     # --- While it goes and afterwards ---
 
-    def run(self, run: str) -> dict[str, Any]:
+    def get(self, run: str) -> dict[str, Any]:
         """How a run stands. Cheap, for polling every second.
 
         {run, state: queued|running|done|stopped|failed, position: int (0 when running), wait_s: float or None, step,
@@ -287,7 +356,7 @@ class TrainingDesk(ABC):
         rows = (folder.path / "rows.jsonl").read_bytes()
         lines = rows.splitlines()
         return RunReport(
-            run={**(folder.report() or {}), **self.run(run)},
+            run={**(folder.report() or {}), **self.get(run)},
             rows={
                 "fingerprint": hashlib.sha256(rows).hexdigest(),
                 "train_rows": len(lines) - folder.settings()["counts"]["held_out_rows"],
@@ -295,6 +364,10 @@ class TrainingDesk(ABC):
             },
             folder=folder.path,
         )
+
+    def export(self, run: str, kind: str = "adapter") -> Path:
+        """A file to take away: kind adapter (zip of safetensors and model card) or card (Markdown)."""
+        return exporting.export(self._store.open(run), kind)
 
 
 def readings(progress: Progress, asked: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The part of the backend that renders: conversations, templates and what can be said about them, all in the sandbox.
+"""What renders: conversations, templates and what can be said about them, all in the sandbox.
 
 Values in and out are JSON-like, text for people is `Sentence`s, a refusal is a `PlaygroundError`; see backend.py.
 """
@@ -6,7 +6,6 @@ Values in and out are JSON-like, text for people is `Sentence`s, a refusal is a 
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,19 @@ from typing import Any
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions
+from playground.server.model_service import ModelService
 from playground.server.sandbox.pool import Sandbox
 from playground.templates.catalogue import gallery
 from playground.templates.samples import samples
 
 
-class TemplateLab(ABC):
-    """What a person can do with chat templates. Models are the Backend's business."""
+class TemplateService:
+    """What a person can do with chat templates."""
 
-    limits: Limits
-    _sandbox: Sandbox
+    def __init__(self, models: ModelService, sandbox: Sandbox, limits: Limits) -> None:
+        self._models, self._sandbox, self._limits = models, sandbox, limits
 
-    @abstractmethod
-    def _name(self, model: str) -> str:
-        """The model's name; "" is the default model."""
-
-    @abstractmethod
-    def _tokenizer_folder(self, model: str) -> str:
-        """The folder with its tokenizer, fetched first where need be."""
-
-    def templates(self) -> list[str]:
+    def names(self) -> list[str]:
         """Catalogue names of chat templates."""
         return list(gallery())
 
@@ -56,22 +48,22 @@ class TemplateLab(ABC):
         checked = RenderOptions.from_dict(options or {})
         folder = self._rendering_folder(conversation, model, template)
         preview: dict[str, Any] = self._sandbox.run(
-            "preview", folder, conversation, template, checked, self.limits, seconds=self.limits.preview_s
+            "preview", folder, conversation, template, checked, self._limits, seconds=self._limits.preview_s
         )
         return preview
 
     def _rendering_folder(self, conversation: Any, model: str, template: Any) -> str:
         """The tokenizer's folder, "" for text alone. Raises for what cannot be rendered before anything is sent."""
         size = len(json.dumps(conversation, default=str))
-        if size > self.limits.conversation_chars:
+        if size > self._limits.conversation_chars:
             raise LimitError(
                 say("The conversation has {size} characters.", size=size),
-                say("The limit here is {limit}.", limit=self.limits.conversation_chars),
+                say("The limit here is {limit}.", limit=self._limits.conversation_chars),
                 say("Shorten it."),
             )
         if not isinstance(template, str):
             raise InputError(say("The template is not text."), say("It is a name from the list, or Jinja source."))
-        return "" if template and not model else self._tokenizer_folder(model)
+        return "" if template and not model else self._models.tokenizer(model)
 
     def template(self, model: str = "", template: str = "") -> dict[str, Any]:
         """A chat template and everything that it reads.
@@ -82,17 +74,17 @@ class TemplateLab(ABC):
         Raises InputError for Jinja that does not compile, naming the line.
         """
         folder = self._rendering_folder([], model, template)
-        seconds = self.limits.preview_s
-        found: dict[str, Any] = self._sandbox.run("template", folder, template, self.limits, seconds=seconds)
+        seconds = self._limits.preview_s
+        found: dict[str, Any] = self._sandbox.run("template", folder, template, self._limits, seconds=seconds)
         return found
 
-    def read_template_file(self, path: str) -> dict[str, Any]:
+    def read_file(self, path: str) -> dict[str, Any]:
         """The template in a .jinja file or a tokenizer_config.json: {source, name, special_tokens, note}."""
         size = Path(path).stat().st_size
-        if size > self.limits.upload_bytes:
+        if size > self._limits.upload_bytes:
             raise LimitError(
                 say("The file has {size} MB.", size=f"{size / 1e6:.1f}"),
-                say("The limit here is {limit} MB.", limit=f"{self.limits.upload_bytes / 1e6:.1f}"),
+                say("The limit here is {limit} MB.", limit=f"{self._limits.upload_bytes / 1e6:.1f}"),
                 say("A chat template is a few kilobytes: take it out of the file."),
             )
         found: dict[str, Any] = self._sandbox.run(
@@ -100,12 +92,12 @@ class TemplateLab(ABC):
             "",
             Path(path).read_bytes(),
             Path(path).name,
-            self.limits,
-            seconds=self.limits.preview_s,
+            self._limits,
+            seconds=self._limits.preview_s,
         )
         return found
 
-    def compare_templates(
+    def compare(
         self, conversation: list[dict[str, Any]], sides: list[dict[str, str]], options: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Two templates or models on one conversation. `sides` are two of {model, template}.
@@ -117,9 +109,9 @@ class TemplateLab(ABC):
         asked = [self._side(conversation, side["model"], side["template"]) for side in sides]
         first = next((place for _, place, _ in asked if isinstance(place, str)), "")
         # Another model's tokenizer may have to be loaded on the way.
-        seconds = 3 * self.limits.preview_s
+        seconds = 3 * self._limits.preview_s
         found: dict[str, Any] = self._sandbox.run(
-            "compare_templates", first, conversation, asked, checked, self.limits, seconds=seconds
+            "compare_templates", first, conversation, asked, checked, self._limits, seconds=seconds
         )
         return found
 
@@ -130,7 +122,7 @@ class TemplateLab(ABC):
         except PlaygroundError as problem:
             return label, problem, template
 
-    def reproduction(
+    def reproduce(
         self,
         conversation: list[dict[str, Any]],
         model: str = "",
@@ -140,12 +132,12 @@ class TemplateLab(ABC):
         """A Python script that renders the same with plain transformers."""
         checked = RenderOptions.from_dict(options or {})
         folder = self._rendering_folder(conversation, model, template)
-        name = "" if template and not model else self._name(model)
+        name = "" if template and not model else self._models.name(model)
         script: str = self._sandbox.run(
-            "reproduction", folder, conversation, name, template, checked, self.limits, seconds=self.limits.preview_s
+            "reproduction", folder, conversation, name, template, checked, self._limits, seconds=self._limits.preview_s
         )
         return script
 
-    def sample_conversations(self) -> list[dict[str, Any]]:
+    def samples(self) -> list[dict[str, Any]]:
         """[{name, title: Sentence, about: Sentence, messages, tools, options, breaks: bool}]."""
         return [asdict(sample) for sample in samples()]

@@ -47,7 +47,7 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             {text, tokens: [{id, text, role, trained, special, message, start, end}], mask, spans, findings: [{code, severity, message, fix, why, evidence, action}]}.
         """  # noqa: E501  Gradio reads one line an argument.
         with _Told(request) as told:
-            return told.say(backend.preview(conversation, model, template, options))
+            return told.say(backend.templates.preview(conversation, model, template, options))
 
     def check_dataset(
         text: str = "",
@@ -68,7 +68,7 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             {format, rows, usable_rows, tokens, trained_tokens, truncated_rows, findings: [{row, code, severity, message, fix, why, edits}], codes, shapes, columns, lengths, padding, split, epochs, preview}.
         """  # noqa: E501
         with _Told(request) as told:
-            return told.say(backend.check_dataset(text, _uploaded(file), model, options))
+            return told.say(backend.datasets.check(text, _uploaded(file), model, options))
 
     return [preview, check_dataset]
 
@@ -93,7 +93,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             {run, state, position}. The run's id is the right to see it: keep it.
         """  # noqa: E501
         with _Told(request) as told:
-            return told.say(backend.train(text, _uploaded(file), model, settings))
+            return told.say(backend.runs.train(text, _uploaded(file), model, settings))
 
     def run(run: str, request: gr.Request = None) -> dict[str, Any]:
         """How a run stands: its state, its place in the queue, its curve and its verdict.
@@ -105,7 +105,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             {state, position, step, steps, eta_s, metrics: [{step, loss, eval_loss, learning_rate, grad_norm, tokens, tokens_per_s}], verdict, error}.
         """  # noqa: E501
         with _Told(request) as told:
-            return told.say(backend.run(run))
+            return told.say(backend.runs.get(run))
 
     def stop(run: str, request: gr.Request = None) -> dict[str, Any]:
         """Ask a run to end after the step in hand. What it has learned so far is kept.
@@ -117,7 +117,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             {state}.
         """
         with _Told(request) as told:
-            return told.say(backend.stop(run))
+            return told.say(backend.runs.stop(run))
 
     def reply(
         messages: list[dict[str, Any]],
@@ -136,7 +136,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             {base: {text, tokens, tokens_per_s, first_s, ended}, tuned: the same or null}.
         """
         with _Told(request) as told:
-            for answer in backend.reply(messages, run, sampling):
+            for answer in backend.chat.reply(messages, run, sampling):
                 yield told.say(answer)
 
     def export(run: str, kind: str = "adapter", request: gr.Request = None) -> gr.FileData:
@@ -150,7 +150,7 @@ def _run_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             The file.
         """
         with _Told(request):
-            path = backend.export(run, kind)
+            path = backend.runs.export(run, kind)
             # Gradio serves files from its own cache, each under a name that nobody can guess.
             return gr.FileData(path=save_file_to_cache(path, get_upload_folder()), orig_name=path.name)
 

@@ -129,7 +129,7 @@ class FinetuneTab:
         system: str | None,
         *given: Any,
     ) -> tuple[str, str, dict[str, Any]]:
-        """(text, file, settings) as `Backend.train` and `Backend.estimate` take them; `given`: the form's widgets."""
+        """(text, file, settings) as `RunService.train` and `estimate` take them; `given`: the form's widgets."""
         added = rows_settings(pasted, file, template, changes, (user, assistant, system))
         settings = {**self.settings.values(given), **added}
         if earlier:
@@ -143,7 +143,7 @@ class FinetuneTab:
         if not text.strip() and not file:
             return no_estimate(language)
         try:
-            return estimate_view(self.backend.estimate(text, file, model or "", settings), language)
+            return estimate_view(self.backend.runs.estimate(text, file, model or "", settings), language)
         except PlaygroundError as error:
             return refusal(error, language)
 
@@ -155,7 +155,7 @@ class FinetuneTab:
         text, file, settings = self.asked(*given)
         yield waiting(say("Reading the rows and putting the run in the queue."), language), gr.skip(), gr.skip()
         try:
-            queued = self.backend.train(text, file, model or "", settings)
+            queued = self.backend.runs.train(text, file, model or "", settings)
         except PlaygroundError as error:
             yield refusal(error, language), gr.skip(), gr.skip()
             return

@@ -76,7 +76,7 @@ def check(backend: Backend, text: str) -> dict[str, Any]:
 
     def somebody_else() -> None:
         while not over.wait(0.25):
-            others.append(milliseconds(lambda: backend.preview(HELLO, DEFAULT)))
+            others.append(milliseconds(lambda: backend.templates.preview(HELLO, DEFAULT)))
             memory.append(memory_of_workers())
 
     def tell(news: dict[str, Any]) -> None:
@@ -87,7 +87,7 @@ def check(backend: Backend, text: str) -> dict[str, Any]:
     other = threading.Thread(target=somebody_else)
     other.start()
     begin = time.perf_counter()
-    found = backend.check_dataset(text, tell=tell)
+    found = backend.datasets.check(text, tell=tell)
     seconds = time.perf_counter() - begin
     over.set()
     other.join()
@@ -123,7 +123,7 @@ def main() -> None:
             settle(backend)
             alone = direct(tokenizer, made[:DIRECT_ROWS])
             checks = [check(backend, as_lines(made[:count])) for count in SIZES]
-            page = min(milliseconds(lambda: backend.dataset_rows(as_lines(made), page=5_000)) for _ in range(2))
+            page = min(milliseconds(lambda: backend.datasets.rows(as_lines(made), page=5_000)) for _ in range(2))
         finally:
             backend.close()
     print(f"\n{'rows':>8}{'MB':>7}{'first, s':>10}{'all, s':>8}{'ms a row':>10}{'silence, s':>12}", end="")

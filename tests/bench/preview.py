@@ -86,7 +86,7 @@ def side_by_side(backend: Backend, tokenizer: Any, source: str, messages: list[d
         for kind, template in (("same template", source), ("just edited", f"{source}{{# {number} #}}")):
             sides = {
                 f"direct, {kind}": lambda template=template: direct(tokenizer, messages, template),
-                f"preview, {kind}": lambda template=template: backend.preview(messages, DEFAULT, template),
+                f"preview, {kind}": lambda template=template: backend.templates.preview(messages, DEFAULT, template),
             }
             for side, call in sides.items():
                 taken = milliseconds(call)
@@ -105,7 +105,7 @@ def under_attack(backend: Backend, attackers: int, messages: list[dict[str, str]
             if over.is_set():
                 return
             with suppress(PlaygroundError):
-                backend.preview(messages, DEFAULT, HOSTILE[number % len(HOSTILE)])
+                backend.templates.preview(messages, DEFAULT, HOSTILE[number % len(HOSTILE)])
             next(refused)
 
     threads = [threading.Thread(target=attack, args=[first]) for first in range(attackers)]
@@ -116,7 +116,7 @@ def under_attack(backend: Backend, attackers: int, messages: list[dict[str, str]
     until = time.monotonic() + ATTACK_S
     while time.monotonic() < until:
         try:
-            times.append(milliseconds(lambda: backend.preview(messages, DEFAULT, TEMPLATE)))
+            times.append(milliseconds(lambda: backend.templates.preview(messages, DEFAULT, TEMPLATE)))
         except PlaygroundError:
             turned_away += 1
         time.sleep(0.1)
@@ -129,7 +129,7 @@ def under_attack(backend: Backend, attackers: int, messages: list[dict[str, str]
 
 def settle(backend: Backend) -> None:
     """Wait until the models are loaded and the next run's process is warm: nothing else shall run meanwhile."""
-    while backend.model_status()["state"] not in ("ready", "failed"):
+    while backend.models.status()["state"] not in ("ready", "failed"):
         time.sleep(0.5)
     quiet = 0
     for _ in range(60):

@@ -39,17 +39,17 @@ def follow(backend: Backend, example: Example, stop_at: int = 0) -> dict[str, An
     """Start a run and wait for its end. `stop_at`: the step at which Stop is pressed."""
     name, settings = example
     text = bundled(name).text()
-    before = backend.estimate(text, settings=settings)
+    before = backend.runs.estimate(text, settings=settings)
     pressed = time.perf_counter()
-    run = backend.train(text, settings=settings)["run"]
+    run = backend.runs.train(text, settings=settings)["run"]
     first = stopped = None
     while True:
         time.sleep(_POLL_S)
-        state, now = backend.run(run), time.perf_counter()
+        state, now = backend.runs.get(run), time.perf_counter()
         if first is None and state["step"]:
             first = now - pressed
         if stop_at and stopped is None and state["step"] >= stop_at:
-            backend.stop(run)
+            backend.runs.stop(run)
             stopped = now
         if state["state"] in ("done", "stopped", "failed"):
             break

@@ -54,7 +54,7 @@ def begin_anew(page: Page, backend: FakeHistory) -> None:
     every = page.locator("#run-history input[data-all]")
     set_to = "(box, wanted) => { if (box.checked !== wanted) box.click(); }"  # A phone has no room for this box.
     every.evaluate(set_to, True)
-    expect(page.locator("#run-history tr.is-chosen")).to_have_count(len(backend.runs))
+    expect(page.locator("#run-history tr.is-chosen")).to_have_count(len(backend.stories))
     page.locator('#history-axis input[value="step"]').check()
     every.evaluate(set_to, False)
     expect(page.locator("#run-history tr.is-chosen")).to_have_count(0)
@@ -109,7 +109,7 @@ def test_boxes_that_are_clicked_quickly_are_all_chosen(history: Open) -> None:
 def test_boxes_that_are_clicked_while_the_server_is_slow_are_all_chosen(history: Open, backend: FakeHistory) -> None:
     page = history()
     backend.awake.clear()
-    for run in backend.runs:
+    for run in backend.stories:
         with page.expect_request(lambda request, run=run: f'"{run}"' in (request.post_data or "")):
             page.click(f'#run-history input[data-run="{run}"]')
     backend.awake.set()
@@ -163,7 +163,7 @@ def test_a_name_is_given_and_shown_everywhere(history: Open, backend: FakeHistor
     page.keyboard.press("Escape")
     page.reload()
     expect(page.locator("#run-history")).to_contain_text("Too <b>long</b>")
-    assert backend.runs["badly"]["title"] == "Too <b>long</b>"
+    assert backend.stories["badly"]["title"] == "Too <b>long</b>"
 
 
 def test_deleting_asks_and_is_remembered(history: Open, kept_pages: KeptPages, backend: FakeHistory) -> None:
@@ -182,7 +182,7 @@ def test_deleting_asks_and_is_remembered(history: Open, kept_pages: KeptPages, b
     expect(page.locator('#run-history input[data-run="live"]')).to_be_checked()
     page.reload()
     expect(page.locator("#run-history tbody tr")).to_have_count(5)
-    backend.runs["badly"] = some_runs()["badly"]
+    backend.stories["badly"] = some_runs()["badly"]
     page.reload()  # Not only the server forgot it.
     expect(page.locator("#run-history tbody tr")).to_have_count(5)
     kept_pages.close()  # The browser remembers it.
@@ -214,7 +214,7 @@ def test_settings_resuming_and_showing_reach_their_places(history: Open, backend
 
 def test_a_run_that_goes_on_is_followed(history: Open, backend: FakeHistory) -> None:
     page = history()
-    backend.runs["live"]["step"] = 31
+    backend.stories["live"]["step"] = 31
     expect(page.locator("#run-history")).to_contain_text("31 / 48 steps")
 
 
@@ -231,7 +231,7 @@ def test_two_tabs_keep_one_list(history: Open, kept_pages: KeptPages, backend: F
     second.click("#history-delete")
     second.click("#history-sure")
     expect(first.locator("#run-history tbody tr")).to_have_count(4)
-    backend.runs.update({run: some_runs()[run] for run in ("badly", "well")})
+    backend.stories.update({run: some_runs()[run] for run in ("badly", "well")})
     first.reload()  # What the second tab wrote last did not bring back what the first had taken away.
     expect(first.locator("#run-history tbody tr")).to_have_count(4)
     kept_pages.close()
@@ -246,7 +246,7 @@ def test_a_tab_that_opens_while_another_writes_keeps_its_list(
     first.click("#history-delete")
     first.click("#history-sure")
     expect(first.locator("#run-history tbody tr")).to_have_count(5)
-    backend.runs["badly"] = some_runs()["badly"]
+    backend.stories["badly"] = some_runs()["badly"]
     second = first.context.new_page()  # It read the list before that, and listens only now.
     second.add_init_script(f"Storage.prototype.getItem = (key) => key === 'sft-test-runs' ? {json.dumps(read)} : null;")
     second.goto(first.url)
@@ -266,7 +266,7 @@ def test_names_are_words_and_nothing_else(history: Open) -> None:
 
 def test_an_empty_history_says_so(history: Open, backend: FakeHistory) -> None:
     page = history()
-    backend.runs = {}
+    backend.stories = {}
     look_again(page)
     expect(page.locator("#run-history")).to_contain_text("No runs yet")
 

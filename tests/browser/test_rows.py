@@ -36,9 +36,9 @@ class HeldBackend(FakeBackend):
         super().__init__()
         self.release, self.stopped = threading.Event(), threading.Event()
 
-    def check_dataset(self, text: str = "", *given: Any) -> dict[str, Any]:
+    def check(self, text: str = "", *given: Any) -> dict[str, Any]:
         tell = given[-1]
-        report = super().check_dataset(text, *given)
+        report = super().check(text, *given)
         if "slow" in text:
             try:
                 while not self.release.wait(0.05):

@@ -44,7 +44,7 @@ def watch(kept_pages: KeptPages, address: str, backend: FakeBackend) -> Watch:
             page.fill("#paste textarea", '{"prompt": "a", "completion": "b"}')
             page.wait_for_selector("#check-counts")
         backend.next_run = f"run {next(NUMBERS)}"
-        backend.runs[backend.next_run] = a_story(moment, run=backend.next_run, title=backend.next_run)
+        backend.stories[backend.next_run] = a_story(moment, run=backend.next_run, title=backend.next_run)
         page.click("#start")
         expect(page.locator("#my-runs input")).to_have_value(re.compile(backend.next_run + r"\b"))
         page.wait_for_selector(".run-state")
@@ -56,7 +56,7 @@ def watch(kept_pages: KeptPages, address: str, backend: FakeBackend) -> Watch:
 def goes_on(backend: FakeBackend, **news: Any) -> None:
     """The run that is watched comes so far."""
     run = backend.next_run
-    backend.runs[run] = a_story("midway", run=run, title=run, **news)
+    backend.stories[run] = a_story("midway", run=run, title=run, **news)
 
 
 def value(page: Page, name: str) -> str:

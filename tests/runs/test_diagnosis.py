@@ -180,7 +180,7 @@ def curve(
     rate: Callable[[int], float] = lambda step: 1e-3,
     norm: Callable[[int], float] = lambda step: 1.5,
 ) -> list[dict[str, Any]]:
-    """Rows as Backend.run has them; losses vary by `spread`, the same way each time."""
+    """Rows as RunService.get has them; losses vary by `spread`, the same way each time."""
     noise = random.Random(1)
     rows: list[dict[str, Any]] = [{"step": step, "loss": None, "eval_loss": None} for step in range(steps + 1)]
     for step in range(1, steps + 1):

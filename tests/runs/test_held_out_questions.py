@@ -40,7 +40,7 @@ def talk(*contents, tools=None):
 
 
 class Made:
-    """A run's folder as `Backend.train` leaves it, and what is asked of it."""
+    """A run's folder as `RunService.train` leaves it, and what is asked of it."""
 
     def __init__(self, base, folder):
         self.base, self.folder = str(base), folder

@@ -13,6 +13,7 @@ from playground.core.errors import InputError, LimitError
 from playground.core.settings import Limits
 from playground.data.examples import BUNDLED, bundled
 from playground.server.backend import Backend
+from playground.server.dataset_service import DatasetService
 
 pytest_plugins = ["tests.tiny"]
 
@@ -51,7 +52,7 @@ def test_faults_are_named_and_mended_one_by_one_and_undone(backend):
     edits: list = []
 
     def check():
-        return backend.check_dataset(FAULTS, options={"edits": edits, "held_out": 0})
+        return backend.datasets.check(FAULTS, options={"edits": edits, "held_out": 0})
 
     first = found = check()
     assert found["usable_rows"] == 4
@@ -71,7 +72,7 @@ def test_faults_are_named_and_mended_one_by_one_and_undone(backend):
             found = check()
         assert code not in kinds(found), code
     assert (found["rows"], found["usable_rows"], found["dropped_rows"]) == (6, 4, 2)
-    shown = backend.dataset_rows(FAULTS, options={"edits": edits}, per_page=10)["rows"]
+    shown = backend.datasets.rows(FAULTS, options={"edits": edits}, per_page=10)["rows"]
     assert [row["row"] for row in shown] == [1, 4, 5, 6]
     assert "[email]" in shown[-1]["messages"][-1]["content"]
     edits.clear()
@@ -80,14 +81,14 @@ def test_faults_are_named_and_mended_one_by_one_and_undone(backend):
 
 def test_cleaned_rows_are_taken_away_and_come_back_the_same(backend):
     options = {"edits": [{"do": "drop", "rows": [2, 3]}, {"do": "repair_json", "rows": [4]}], "held_out": 0}
-    path = backend.clean_rows(FAULTS, options=options)
-    again = backend.check_dataset(file=str(path), options={"held_out": 0})
+    path = backend.datasets.clean(FAULTS, options=options)
+    again = backend.datasets.check(file=str(path), options={"held_out": 0})
     assert (again["rows"], again["usable_rows"]) == (3, 3)
-    before = backend.dataset_rows(FAULTS, options=options, per_page=10)["rows"]
-    after = backend.dataset_rows(file=str(path), per_page=10)["rows"]
+    before = backend.datasets.rows(FAULTS, options=options, per_page=10)["rows"]
+    after = backend.datasets.rows(file=str(path), per_page=10)["rows"]
     wanted = [row for row in before if row["finding"] is None]
     assert [row["tokens"] for row in after] == [row["tokens"] for row in wanted]
-    second = backend.clean_rows(file=str(path), options={"held_out": 0})
+    second = backend.datasets.clean(file=str(path), options={"held_out": 0})
     assert second.read_bytes() == path.read_bytes()
     for made in (path, second):
         shutil.rmtree(made.parent)
@@ -96,7 +97,7 @@ def test_cleaned_rows_are_taken_away_and_come_back_the_same(backend):
 def test_a_refused_request_leaves_no_file_behind(backend):
     before = set(backend.home.iterdir())
     with pytest.raises(InputError):
-        backend.clean_rows("{}", options={"mapping": {"user": "{nothing"}})
+        backend.datasets.clean("{}", options={"mapping": {"user": "{nothing"}})
     assert set(backend.home.iterdir()) == before
 
 
@@ -105,34 +106,27 @@ def test_a_spreadsheets_columns_are_mapped(backend, tmp_path):
     with path.open("w", newline="", encoding="cp932") as file:
         writer = csv.writer(file)
         writer.writerows([["都市", "国"], ["京都", "日本"], ["ローマ", "イタリア"], ["パリ", "フランス\n共和国"]])
-    found = backend.check_dataset(file=str(path))
+    found = backend.datasets.check(file=str(path))
     assert (found["usable_rows"], found["format"]) == (0, "unknown")
     assert [column["name"] for column in found["columns"]] == ["都市", "国"]
     assert found["source"]["file_format"] == "csv"
     mapping = {"user": "{都市}はどこの国？", "assistant": "国"}
-    mapped = backend.check_dataset(file=str(path), options={"mapping": mapping})
+    mapped = backend.datasets.check(file=str(path), options={"mapping": mapping})
     assert (mapped["usable_rows"], mapped["format"]) == (3, "mapped")
-    shown = backend.dataset_rows(file=str(path), options={"mapping": mapping}, query="パリ")
+    shown = backend.datasets.rows(file=str(path), options={"mapping": mapping}, query="パリ")
     assert [message["content"] for message in shown["rows"][0]["messages"]] == ["パリはどこの国？", "フランス\n共和国"]
 
 
 def test_too_much_is_refused_with_the_limit(backend):
     with pytest.raises(LimitError, match="limit here is 1.0 MB"):
-        backend.check_dataset("x" * 1_000_001)
+        backend.datasets.check("x" * 1_000_001)
+    short = DatasetService(backend.models, backend._sandbox, Limits(rows=3), backend.home)
     with pytest.raises(LimitError, match="limit here is 3 rows|More than 3 rows"):
-        short = Limits(rows=3)
-        Backend.check_dataset(_with(backend, short), FAULTS)
-
-
-def _with(backend, limits):
-    """The same desk under other limits."""
-    other = object.__new__(Backend)
-    other.__dict__ = {**backend.__dict__, "limits": limits}
-    return other
+        short.check(FAULTS)
 
 
 @pytest.mark.parametrize("name", [dataset.name for dataset in BUNDLED])
 def test_the_linter_has_nothing_to_say_against_our_own_examples(backend, name):
-    found = backend.check_dataset(bundled(name).text(), options={"max_length": 8192})
+    found = backend.datasets.check(bundled(name).text(), options={"max_length": 8192})
     told = {kind["code"]: json.dumps(kind["rows"]) for kind in found["codes"] if kind["severity"] != "info"}
     assert told == {}

@@ -54,7 +54,7 @@ def checkpoint(folder: RunFolder) -> None:
 
 
 def test_a_run_tells_all_that_its_folder_holds(backend: Backend) -> None:
-    now = backend.run(a_run(backend).id)
+    now = backend.runs.get(a_run(backend).id)
     assert (now["state"], now["steps"], now["best_step"], now["memory"]["peak"]) == ("done", 4, 4, 10**9)
     assert now["plan"]["bound_by"] == "steps"
     assert now["readings"] and {"code", "severity", "message", "why", "advice", "change", "step"} == set(
@@ -65,30 +65,30 @@ def test_a_run_tells_all_that_its_folder_holds(backend: Backend) -> None:
 
 def test_a_name_is_kept_and_can_be_taken_away(backend: Backend) -> None:
     run = a_run(backend).id
-    backend.rename(run, "  My   <first> run ")
-    assert backend.run(run)["title"] == "My <first> run"
-    backend.rename(run, "")
-    assert backend.run(run)["title"] == ""
+    backend.runs.rename(run, "  My   <first> run ")
+    assert backend.runs.get(run)["title"] == "My <first> run"
+    backend.runs.rename(run, "")
+    assert backend.runs.get(run)["title"] == ""
     with pytest.raises(InputError, match="81 characters"):
-        backend.rename(run, "x" * 81)
+        backend.runs.rename(run, "x" * 81)
 
 
 def test_a_run_that_goes_cannot_be_deleted_and_one_that_ended_is_gone(backend: Backend) -> None:
     going = a_run(backend, "queued")
     with pytest.raises(InputError, match="still going.*Stop it first"):
-        backend.delete(going.id)
+        backend.runs.delete(going.id)
     assert going.path.is_dir()
     ended = a_run(backend)
-    backend.delete(ended.id)
+    backend.runs.delete(ended.id)
     assert not ended.path.exists()
     with pytest.raises(NotFoundError):
-        backend.run(ended.id)
+        backend.runs.get(ended.id)
     assert [folder.id for folder in backend._store.all()] == [going.id]
 
 
 @pytest.mark.parametrize("run", ["../../etc", "", "A" * 22])
 def test_no_other_string_reaches_a_folder(run: str, backend: Backend) -> None:
-    for call in (backend.run, backend.log, backend.delete, backend.resume, backend.report):
+    for call in (backend.runs.get, backend.runs.log, backend.runs.delete, backend.runs.resume, backend.runs.report):
         with pytest.raises(NotFoundError):
             call(run)  # type: ignore[operator]
 
@@ -96,17 +96,17 @@ def test_no_other_string_reaches_a_folder(run: str, backend: Backend) -> None:
 def test_only_a_run_with_a_checkpoint_goes_on(backend: Backend) -> None:
     for state in ("done", "stopped", "failed"):
         with pytest.raises(InputError, match="cannot go on"):
-            backend.resume(a_run(backend, state).id)
+            backend.runs.resume(a_run(backend, state).id)
     stopped = a_run(backend, "stopped")
     checkpoint(stopped)
     stopped.ask_to_stop()
-    assert backend.run(stopped.id)["can_resume"]
-    assert backend.resume(stopped.id) == {"run": stopped.id, "state": "queued", "position": 1}
+    assert backend.runs.get(stopped.id)["can_resume"]
+    assert backend.runs.resume(stopped.id) == {"run": stopped.id, "state": "queued", "position": 1}
     assert not stopped.is_asked_to_stop()
-    now = backend.run(stopped.id)
+    now = backend.runs.get(stopped.id)
     assert now["state"] == "queued" and now["verdict"] == {} and not now["can_resume"]
     with pytest.raises(InputError, match="cannot go on"):
-        backend.resume(stopped.id)
+        backend.runs.resume(stopped.id)
 
 
 def test_what_comes_again_is_shown_once(backend: Backend) -> None:
@@ -114,22 +114,22 @@ def test_what_comes_again_is_shown_once(backend: Backend) -> None:
     folder.append("restart", step=2)
     for step in (3, 4, 5):
         folder.append("step", step=step, loss=0.5, grad_norm=1.0, learning_rate=1e-3)
-    metrics = backend.run(folder.id)["metrics"]
+    metrics = backend.runs.get(folder.id)["metrics"]
     assert [row["step"] for row in metrics] == [1, 2, 3, 4, 5]
     assert [row["loss"] for row in metrics][2:] == [0.5, 0.5, 0.5]
 
 
 def test_the_end_of_the_log_is_shown(backend: Backend) -> None:
     folder = a_run(backend, "failed")
-    assert backend.log(folder.id) == ""
+    assert backend.runs.log(folder.id) == ""
     (folder.path / "log.txt").write_bytes(b"x" * 30_000 + b"\xff the end")
-    said = backend.log(folder.id)
+    said = backend.runs.log(folder.id)
     assert said.endswith("the end") and len(said) <= 20_000
 
 
 def test_a_report_has_the_run_its_rows_and_where_it_lies(backend: Backend) -> None:
     folder = a_run(backend)
-    report = backend.report(folder.id)
+    report = backend.runs.report(folder.id)
     assert report.folder == folder.path and report.run["run"] == folder.id
     lines = (folder.path / "rows.jsonl").read_bytes()
     assert report.rows["fingerprint"] == hashlib.sha256(lines).hexdigest()
@@ -139,16 +139,16 @@ def test_a_report_has_the_run_its_rows_and_where_it_lies(backend: Backend) -> No
 
 def test_an_estimate_says_steps_before_the_speed_is_known_and_time_afterwards(backend: Backend) -> None:
     asked = {"num_train_epochs": 2, "held_out": 0.25}
-    first = backend.estimate(few_rows(8), model="tiny", settings=asked)
+    first = backend.runs.estimate(few_rows(8), model="tiny", settings=asked)
     assert not first["measured"] and first["plan"]["seconds"] is None
     assert first["plan"]["steps"] == 4 and first["memory"] is None
     backend._chat.device = DEVICE
     key = speed_key("tiny", "nf4", DEVICE, TrainSettings())
     SpeedBook(backend.home / SPEEDS).learn(key, Speed(1.0, 0.0, 0.0, 0.0, 2.0))
-    then = backend.estimate(few_rows(8), model="tiny", settings=asked)
+    then = backend.runs.estimate(few_rows(8), model="tiny", settings=asked)
     assert then["measured"] and then["plan"]["seconds"] == pytest.approx(6.0)
     assert then["memory"]["fits"] and then["memory"]["total"] == sum(part["bytes"] for part in then["memory"]["parts"])
-    slower = backend.estimate(few_rows(8), model="tiny", settings={**asked, "time_budget_s": 5})
+    slower = backend.runs.estimate(few_rows(8), model="tiny", settings={**asked, "time_budget_s": 5})
     assert slower["plan"]["steps"] < 4 and slower["plan"]["bound_by"] == "time"
 
 
@@ -159,13 +159,13 @@ def test_rows_are_rendered_once_for_settings_that_do_not_change_them(
     run = backend._sandbox.run
     monkeypatch.setattr(backend._sandbox, "run", lambda job, *a, **k: (jobs.append(job), run(job, *a, **k))[1])
     for settings in ({}, {"learning_rate": 1e-4}, {"num_train_epochs": 3}, {"r": 8}, {"max_length": 600}):
-        backend.estimate(few_rows(8), model="tiny", settings=settings)
+        backend.runs.estimate(few_rows(8), model="tiny", settings=settings)
     assert jobs == ["row_lengths", "row_lengths"]
 
 
 def test_an_adapter_is_trained_further_on_its_own_model_alone(backend: Backend) -> None:
     for earlier, said in ((a_run(backend).id, "cannot be trained further"), ("A" * 22, "no such run")):
         with pytest.raises((InputError, NotFoundError), match=said):
-            backend.train(few_rows(8), settings={"start_from": earlier})
+            backend.runs.train(few_rows(8), settings={"start_from": earlier})
     with pytest.raises(InputError, match="the id of a run"):
-        backend.train(few_rows(8), settings={"start_from": "../x"})
+        backend.runs.train(few_rows(8), settings={"start_from": "../x"})

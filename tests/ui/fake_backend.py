@@ -39,7 +39,7 @@ TOKENS = [
 
 
 def a_run(**given: Any) -> dict[str, Any]:
-    """A run as `Backend.run` describes it, halfway through."""
+    """A run as `RunService.get` describes it, halfway through."""
     metrics = [
         {"step": 0, "loss": None, "eval_loss": 3.0, "tokens_per_s": None},
         {"step": 1, "loss": 2.5, "eval_loss": None, "tokens_per_s": 200.0},
@@ -86,7 +86,7 @@ def answer(text: str = "", ended: str = "") -> dict[str, Any]:
 
 
 def a_sample(name: str, title: str, messages: list[dict[str, Any]], **given: Any) -> dict[str, Any]:
-    """A conversation to start from, as `Backend.sample_conversations` has them."""
+    """A conversation to start from, as `TemplateService.samples` has them."""
     sample = {"name": name, "title": Sentence(title), "about": Sentence(title), "messages": messages}
     return {**sample, "tools": None, "options": {}, "breaks": False, **given}
 
@@ -103,7 +103,9 @@ class FakeBackend(FakeRows):
     """Keeps what it was asked in `asked`; `refuse` makes the next call fail."""
 
     def __init__(self) -> None:
-        self.runs = {"abc": a_run()}
+        # One object stands for all services; none has a method of another's name.
+        self.models = self.templates = self.datasets = self.runs = self.chat = self
+        self.stories = {"abc": a_run()}
         self.next_run = "abc"
         """The run that `train` starts."""
         self.asked: list[tuple[Any, ...]] = []
@@ -112,17 +114,17 @@ class FakeBackend(FakeRows):
         self.findings: list[dict[str, Any]] = []
         self.closed = 0
 
-    def models(self) -> list[dict[str, Any]]:
+    def catalogue(self) -> list[dict[str, Any]]:
         facts = {"family": "f", "parameters": 134_515_008, "download": 269_000_000, "licence": "Apache-2.0"}
         return [{"name": "org/model", **facts, "gated": False, "default": True}]
 
-    def model_status(self, model: str = "") -> dict[str, Any]:
+    def status(self, model: str = "") -> dict[str, Any]:
         return {"name": model, "state": "ready", "fraction": None, "line": Sentence("On the CPU."), "error": None}
 
-    def fetch_model(self, model: str = "") -> None:
+    def fetch(self, model: str = "") -> None:
         self.asked.append(("fetch_model", model))
 
-    def templates(self) -> list[str]:
+    def names(self) -> list[str]:
         return ["chatml", "zephyr"]
 
     def examples(self) -> list[dict[str, Any]]:
@@ -204,12 +206,12 @@ class FakeBackend(FakeRows):
     def kind(self, name: str) -> str:
         return "boolean" if name.startswith("enable") else "json" if name.endswith("s") else "text"
 
-    def read_template_file(self, path: str) -> dict[str, Any]:
+    def read_file(self, path: str) -> dict[str, Any]:
         self._note("read_template_file", path)
         source = Path(path).read_text(encoding="utf-8")
         return {"source": source, "special_tokens": {"eos_token": "<END>"}, "name": Path(path).name}
 
-    def compare_templates(
+    def compare(
         self, conversation: list[dict[str, Any]], sides: list[dict[str, str]], options: dict[str, Any]
     ) -> dict[str, Any]:
         self._note("compare_templates", conversation, sides, options)
@@ -231,13 +233,11 @@ class FakeBackend(FakeRows):
             diff = [{"op": "delete", "text": texts[0]}, {"op": "insert", "text": texts[1]}]
         return {"sides": figures, "diff": diff}
 
-    def reproduction(
-        self, conversation: list[dict[str, Any]], model: str, template: str, options: dict[str, Any]
-    ) -> str:
+    def reproduce(self, conversation: list[dict[str, Any]], model: str, template: str, options: dict[str, Any]) -> str:
         self._note("reproduction", conversation, model, template, options)
         return f"messages = {conversation!r}\nprint(tokenizer.apply_chat_template(messages, **{options!r}))\n"
 
-    def sample_conversations(self) -> list[dict[str, Any]]:
+    def samples(self) -> list[dict[str, Any]]:
         question = {"role": "user", "content": "Hi there"}
         answer = {"role": "assistant", "content": "Arr matey"}
         tools = [{"type": "function", "function": {"name": "look"}}]
@@ -251,10 +251,10 @@ class FakeBackend(FakeRows):
         self._note("train", *given)
         return {"run": self.next_run, "state": "queued", "position": 1}
 
-    def run(self, run: str) -> dict[str, Any]:
-        if run not in self.runs:
+    def get(self, run: str) -> dict[str, Any]:
+        if run not in self.stories:
             raise NotFoundError(Sentence("There is no run {run}.", run=run))
-        return self.runs[run]
+        return self.stories[run]
 
     def stop(self, run: str) -> dict[str, Any]:
         return {"state": "running"}
@@ -285,7 +285,7 @@ class FakeBackend(FakeRows):
 
     def resume(self, run: str) -> dict[str, Any]:
         self._note("resume", run)
-        self.runs[run] = {**self.runs[run], "state": "queued", "position": 1, "can_resume": False}
+        self.stories[run] = {**self.stories[run], "state": "queued", "position": 1, "can_resume": False}
         return {"run": run, "state": "queued", "position": 1}
 
     def log(self, run: str) -> str:
@@ -294,16 +294,16 @@ class FakeBackend(FakeRows):
 
     def report(self, run: str) -> RunReport:
         self._note("report", run)
-        return RunReport(self.run(run), {}, Path(tempfile.mkdtemp()))
+        return RunReport(self.get(run), {}, Path(tempfile.mkdtemp()))
 
     def rename(self, run: str, title: str) -> dict[str, Any]:
         self._note("rename", run, title)
-        self.runs[run] = {**self.run(run), "title": title}
+        self.stories[run] = {**self.get(run), "title": title}
         return {}
 
     def delete(self, run: str) -> dict[str, Any]:
         self._note("delete", run)
-        self.runs.pop(run, None)
+        self.stories.pop(run, None)
         return {}
 
     def export(self, run: str, kind: str = "adapter") -> str:

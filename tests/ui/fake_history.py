@@ -75,7 +75,7 @@ def some_runs() -> dict[str, dict[str, Any]]:
 
 def entries(backend: FakeHistory) -> list[dict[str, Any]]:
     """What a browser that started all of them keeps."""
-    runs = list(backend.runs)
+    runs = list(backend.stories)
     return [
         {"run": run, "number": len(runs) - place, "example": "pirate" if place % 2 else "", "file": ""}
         for place, run in enumerate(runs)
@@ -87,34 +87,34 @@ class FakeHistory(FakeBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runs = some_runs()
+        self.stories = some_runs()
         self.found: dict[str, Any] = NEED
         self.hold: threading.Event | None = None
         self.stopped = threading.Event()
         self.awake = threading.Event()
         self.awake.set()
 
-    def run(self, run: str) -> dict[str, Any]:
+    def get(self, run: str) -> dict[str, Any]:
         assert self.awake.wait(60)
-        return super().run(run)
+        return super().get(run)
 
     def rename(self, run: str, title: str) -> dict[str, Any]:
         self._note("rename", run, title)
-        self.runs[self.run(run)["run"]]["title"] = title
+        self.stories[self.get(run)["run"]]["title"] = title
         return {}
 
     def delete(self, run: str) -> dict[str, Any]:
         self._note("delete", run)
-        if self.run(run)["state"] in ("queued", "running"):
+        if self.get(run)["state"] in ("queued", "running"):
             raise InputError(Sentence("The run is still going."), None, Sentence("Stop it first."))
-        del self.runs[run]
+        del self.stories[run]
         return {}
 
     def resume(self, run: str) -> dict[str, Any]:
         self._note("resume", run)
-        if not self.run(run)["can_resume"]:
+        if not self.get(run)["can_resume"]:
             raise NotFoundError(Sentence("The run has no checkpoint."))
-        self.runs[run].update(state="queued", position=1, can_resume=False)
+        self.stories[run].update(state="queued", position=1, can_resume=False)
         return {"run": run, "state": "queued", "position": 1}
 
     def need(self, text: str, file: str, model: str, settings: dict[str, Any], tell: Any) -> dict[str, Any]:

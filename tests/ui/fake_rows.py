@@ -129,13 +129,13 @@ def finding(code: str, severity: str, row: int | None, message: str, fix: str = 
 
 
 class FakeRows:
-    """check_dataset, dataset_rows, clean_rows and hub_rows. `asked` and `_note` are the fake backend's."""
+    """check, rows, clean and from_hub. `asked` and `_note` are the fake backend's."""
 
     hub_path: str = ""
     """The folder that the last fetch wrote, to see it gone."""
     hub_cancelled: threading.Event
 
-    def check_dataset(
+    def check(
         self,
         text: str = "",
         file: str = "",
@@ -190,7 +190,7 @@ class FakeRows:
             "codes": _codes(found),
         }
 
-    def dataset_rows(
+    def rows(
         self,
         text: str = "",
         file: str = "",
@@ -213,16 +213,14 @@ class FakeRows:
         shown = [row.shown(options["max_length"]) for row in found[(page - 1) * per_page : page * per_page]]
         return {"page": page, "pages": pages, "total": len(found), "rows": shown}
 
-    def clean_rows(
-        self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None
-    ) -> Path:
+    def clean(self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None) -> Path:
         self._note("clean_rows", text, file, model, options)
         path = Path(tempfile.mkdtemp(prefix="fake-rows-")) / "rows.jsonl"
         rows = [row for row in self._rows(text, file, options or {})[0] if row.messages]
         path.write_text("".join(json.dumps({"messages": row.messages}) + "\n" for row in rows), encoding="utf-8")
         return path
 
-    def hub_rows(
+    def from_hub(
         self,
         name: str,
         config: str,

@@ -1,4 +1,4 @@
-"""Runs at several moments, as `Backend.run` describes them, with curves as real runs have them."""
+"""Runs at several moments, as `RunService.get` describes them, with curves as real runs have them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Curves:
 
     @classmethod
     def of(cls, metrics: Sequence[Mapping[str, Any]]) -> Curves:
-        """From the rows of Backend.run. Of a step that was told twice (a resumed run), the later values hold."""
+        """From the rows of RunService.get. Of a step that was told twice (a resumed run), the later values hold."""
         merged: dict[int, dict[str, float]] = {}
         for row in metrics:
             step = _finite(row.get("step"))

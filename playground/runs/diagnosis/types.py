@@ -70,7 +70,7 @@ class Context:
     cut_by_budget: bool = False
     """Whether fewer steps were planned, or made, than asked for because of the time."""
     scales: Mapping[str, Any] = field(default_factory=dict)
-    """As Backend.run has them; {} where they were not measured."""
+    """As RunService.get has them; {} where they were not measured."""
     not_finite_at: int | None = None
     """Step whose loss was no number, where that ended the run before its row was written."""
 

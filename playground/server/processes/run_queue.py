@@ -29,7 +29,7 @@ class RunQueue:
     """First come, first served."""
 
     def __init__(self, store: RunStore, limits: Limits, log: Path) -> None:
-        self._store = store
+        self.store = store
         self._limits = limits
         self._log = log
         self._changed = threading.Condition()
@@ -44,8 +44,8 @@ class RunQueue:
 
     def start(self) -> None:
         """Take up what an earlier life of the app left behind, then serve the queue."""
-        for folder in self._store.all():
-            progress = self._store.progress(folder)
+        for folder in self.store.all():
+            progress = self.store.progress(folder)
             if progress.state == "queued":
                 self._waiting.append(folder)
             elif progress.state == "running":
@@ -101,7 +101,7 @@ class RunQueue:
                 self._waiting.remove(waiting)
                 folder.append("state", state="stopped")
                 return
-        if self._store.progress(folder).state not in FINISHED:
+        if self.store.progress(folder).state not in FINISHED:
             folder.ask_to_stop()
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class RunQueue:
             child.terminate(patience_s=20.0 if child is self._running else 0.5)
 
     def _time_left(self, folder: RunFolder) -> float:
-        progress = self._store.progress(folder)
+        progress = self.store.progress(folder)
         if progress.eta_s is not None:
             return progress.eta_s
         budget = float(folder.settings()["settings"]["time_budget_s"]) or 600.0
@@ -150,14 +150,14 @@ class RunQueue:
     def _train(self, folder: RunFolder, child: Child) -> None:
         child.send({"folder": str(folder.path)})
         child.wait()
-        if self._store.progress(folder).state not in FINISHED:
+        if self.store.progress(folder).state not in FINISHED:
             _fail(folder)
 
     def _wait_for_orphan(self, folder: RunFolder) -> None:
-        pid = self._store.progress(folder).pid
+        pid = self.store.progress(folder).pid
         while pid is not None and _is_train_process(pid) and not self._closing:
             time.sleep(0.5)
-        if not self._closing and self._store.progress(folder).state not in FINISHED:
+        if not self._closing and self.store.progress(folder).state not in FINISHED:
             _fail(folder)
 
 

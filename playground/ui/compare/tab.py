@@ -183,12 +183,12 @@ class CompareTab:
         example = self._example(run, stored)
         offered = buttons([Choice(question) for question in example.get("ask", [])])
         # Only what an example put there is replaced, never what a person wrote.
-        ours = {"", *(each.get("system", "") for each in self.backend.examples())}
+        ours = {"", *(each.get("system", "") for each in self.backend.datasets.examples())}
         prompt = example.get("system", "") if (system or "") in ours else gr.skip()
         if not run:
             return "", offered, prompt
         try:
-            return facts(self.backend.run(run), language), offered, prompt
+            return facts(self.backend.runs.get(run), language), offered, prompt
         except PlaygroundError as error:
             return refusal(error, language), "", gr.skip()
 
@@ -196,7 +196,7 @@ class CompareTab:
         """The bundled example that a run of this browser was trained on; {} for any other run."""
         entry = next((entry for entry in remembered(stored) if entry["run"] == run), None)
         name = entry["example"] if entry else ""
-        return next((example for example in self.backend.examples() if example["name"] == name), {})
+        return next((example for example in self.backend.datasets.examples() if example["name"] == name), {})
 
     def take_question(self, run: str | None, stored: Any, chosen: gr.SelectData) -> Any:
         asked = self._example(run, stored).get("ask", [])
@@ -249,7 +249,7 @@ class CompareTab:
         yield _Update(pending, earlier(before, language), stopper=stop, error="", buttons=_buttons(busy=True))
         try:
             asked = [{"role": "user", "content": message}]
-            with closing(self.backend.reply(asked, run or "", _sampling(given), model or "")) as answers:
+            with closing(self.backend.chat.reply(asked, run or "", _sampling(given), model or "")) as answers:
                 for reply in answers:
                     if stop.is_set():
                         reply = cancelled(reply)

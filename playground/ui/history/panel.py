@@ -246,7 +246,7 @@ class History:
 
     def _exists(self, run: Any) -> bool:
         try:
-            self.backend.run(str(run))
+            self.backend.runs.get(str(run))
         except NotFoundError:
             return False
         except PlaygroundError:
@@ -275,7 +275,7 @@ class History:
     ) -> Updates:
         language = reader_language(request)
         try:
-            self.backend.rename(self._one(state), " ".join((name or "").split()))
+            self.backend.runs.rename(self._one(state), " ".join((name or "").split()))
         except PlaygroundError as error:
             return {**self.look(state, stored, axis, request), self.notice: refusal(error, language)}
         listed = self.listed(stored)
@@ -300,7 +300,7 @@ class History:
         gone, refused = [], []
         for run in list(state.slots):
             try:
-                self.backend.delete(run)
+                self.backend.runs.delete(run)
                 gone.append(run)
             except NotFoundError:
                 gone.append(run)
@@ -324,7 +324,7 @@ class History:
         """The run goes on from its checkpoint, and the run panel watches it."""
         try:
             run = self._one(state)
-            self.backend.resume(run)
+            self.backend.runs.resume(run)
         except PlaygroundError as error:
             return {**self.look(state, stored, axis, request), self.notice: refusal(error, reader_language(request))}
         return {**self.look(state, stored, axis, request), self.notice: "", self.panel.chosen: run}
@@ -357,7 +357,7 @@ class History:
 
     def _named(self, state: HistoryState, stored: Any, language: str) -> tuple[dict[str, Any], str]:
         """The chosen run and what this browser calls it. Raises NotFoundError where it is gone."""
-        run = self.backend.run(self._one(state))
+        run = self.backend.runs.get(self._one(state))
         entry = next((entry for entry in remembered(stored) if entry["run"] == run["run"]), None)
         if entry is None:
             return run, run.get("title") or say("an earlier run").to(language)

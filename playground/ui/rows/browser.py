@@ -139,7 +139,7 @@ class RowsBrowser:
         state.looked += 1
         number = state.looked
         try:
-            answer = self.backend.dataset_rows(
+            answer = self.backend.datasets.rows(
                 *state.asked.arguments(), state.page, PER_PAGE, state.query, state.only.get("rows")
             )
         except PlaygroundError as error:
@@ -251,7 +251,7 @@ class RowsBrowser:
         """The file moves into Gradio's cache, which is cleared in time; the folder that it was made in goes."""
         if state.asked is None:
             return gr.skip()
-        path = self.backend.clean_rows(*state.asked.arguments())
+        path = self.backend.datasets.clean(*state.asked.arguments())
         try:
             return gr.processing_utils.save_file_to_cache(path, cache_dir=self.link.GRADIO_CACHE)
         finally:

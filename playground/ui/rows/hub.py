@@ -82,7 +82,7 @@ class HubRows:
 
         def work(tell: Any) -> dict[str, Any]:
             what = ((name or "").strip(), str(config or ""), str(split or ""), wanted)
-            return self.backend.hub_rows(*what, tell, is_cancelled)
+            return self.backend.datasets.from_hub(*what, tell, is_cancelled)
 
         yield {
             self.status: _progress(say("Asking the Hugging Face Hub for {name}.", name=name or ""), None, language),

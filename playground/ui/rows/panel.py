@@ -242,7 +242,7 @@ class RowsPanel:
 
     def _work(self, state: RowsState, number: int, asked: Asked) -> Iterator[tuple[str, Any]]:
         return followed(
-            lambda tell: self.backend.check_dataset(*asked.arguments(), tell), lambda: state.newest == number
+            lambda tell: self.backend.datasets.check(*asked.arguments(), tell), lambda: state.newest == number
         )
 
     def _news(self, state: RowsState, item: dict[str, Any], language: str) -> Updates:

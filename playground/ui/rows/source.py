@@ -80,14 +80,14 @@ class RowsSource:
                     localise(example["teaches"], language),
                     say("{rows} rows", rows=example["rows"]).to(language),
                 )
-                for example in self.backend.examples()
+                for example in self.backend.datasets.examples()
             ]
         )
 
     @told
     def take_example(self, chosen: gr.SelectData, request: gr.Request) -> tuple[str, None, str, Any]:
-        name = self.backend.examples()[int(chosen.index)]["name"]
-        return self.backend.example_text(name), None, name, gr.Tabs(selected="given")
+        name = self.backend.datasets.examples()[int(chosen.index)]["name"]
+        return self.backend.datasets.example_text(name), None, name, gr.Tabs(selected="given")
 
     def lock_box(self, file: str | None) -> Any:
         # With both there would be two sets of rows; the box keeps its text for when the file is removed.
@@ -95,9 +95,9 @@ class RowsSource:
 
     def example_with(self, text: str) -> str:
         """The name of the example that this text is, "" where it is none."""
-        for example in self.backend.examples():
+        for example in self.backend.datasets.examples():
             try:
-                if self.backend.example_text(example["name"]).strip() == text.strip():
+                if self.backend.datasets.example_text(example["name"]).strip() == text.strip():
                     return str(example["name"])
             except PlaygroundError:
                 continue
@@ -108,7 +108,7 @@ class RowsSource:
         if file:
             return "", Path(file).name
         try:
-            same = bool(example) and self.backend.example_text(example).strip() == (pasted or "").strip()
+            same = bool(example) and self.backend.datasets.example_text(example).strip() == (pasted or "").strip()
         except PlaygroundError:
             same = False
         return (example if same else ""), ""

@@ -25,7 +25,7 @@ class Asked:
 
 @dataclass
 class Report:
-    """`Backend.check_dataset`'s answer, with a row's findings at hand."""
+    """`DatasetService.check`'s answer, with a row's findings at hand."""
 
     given: dict[str, Any]
 

@@ -65,7 +65,7 @@ class RowsTable:
         if not (pasted or "").strip():
             return gr.update(value=_value([], language), interactive=True), ""
         try:
-            answer = self.backend.dataset_rows(pasted or "", "", "", {}, 1, ROWS_SHOWN)
+            answer = self.backend.datasets.rows(pasted or "", "", "", {}, 1, ROWS_SHOWN)
         except PlaygroundError as error:
             return gr.update(value=_value([], language), interactive=False), refusal(error, language)
         lines = [line for line in map(as_line, answer["rows"]) if line]

@@ -1,5 +1,5 @@
 """What a run will take, before it starts: how long, how much memory, what to change. Pure functions of
-`Backend.estimate`'s answer.
+`RunService.estimate`'s answer.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, dict[str,
     found = []
     for entry in entries:
         try:
-            found.append((entry, backend.run(entry["run"])))
+            found.append((entry, backend.runs.get(entry["run"])))
         except PlaygroundError:
             continue
     return found
@@ -86,7 +86,7 @@ def numbered(entry: Entry, run: dict[str, Any], titles: Mapping[str, Sentence], 
 
 
 def example_titles(backend: Backend) -> dict[str, Sentence]:
-    return {example["name"]: example["title"] for example in backend.examples()}
+    return {example["name"]: example["title"] for example in backend.datasets.examples()}
 
 
 def run_choices(

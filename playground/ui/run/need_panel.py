@@ -19,7 +19,7 @@ from playground.ui.widgets.live_work import followed
 from playground.ui.widgets.markup import callout, refusal
 
 Asked = tuple[str, str, str, dict[str, Any]]
-"""(text, file, model, settings), as `Backend.need` takes them."""
+"""(text, file, model, settings), as `RunService.need` takes them."""
 
 
 @dataclass
@@ -94,7 +94,7 @@ class NeedPanel:
             return
 
         def work(tell: Callable[[Any], None]) -> dict[str, Any]:
-            return self.backend.need(text, file, model, settings, tell)
+            return self.backend.runs.need(text, file, model, settings, tell)
 
         for kind, item in followed(work, lambda: looks.newest == number):
             if kind == "news":

@@ -16,7 +16,7 @@ _TEXT = 1_500
 
 
 def need_view(found: dict[str, Any], language: str) -> str:
-    """`found`: what `Backend.need` gives."""
+    """`found`: what `RunService.need` gives."""
     rows = say("1 held-out row was looked at.") if found["rows"] == 1 else None
     looked = rows or say("{rows} held-out rows were looked at.", rows=f"{found['rows']:,}")
     notes = [localise(note, language) for note in found.get("notes") or []]

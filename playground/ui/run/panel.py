@@ -181,7 +181,7 @@ class RunPanel:
         if not run:
             return self._nothing(no_run(language))
         try:
-            now = self.backend.run(run)
+            now = self.backend.runs.get(run)
         except PlaygroundError as error:
             return self._nothing(refusal(error, language))
         news: dict[str, Any] = {"run": run, "turn": [now["state"], now["has_adapter"], now.get("can_resume")]}
@@ -224,7 +224,7 @@ class RunPanel:
         return {self.chosen: chosen, self._compared: compared}
 
     def offered(self, stored: Any, language: str) -> list[tuple[str, str]]:
-        titles = {example["name"]: example["title"] for example in self.backend.examples()}
+        titles = {example["name"]: example["title"] for example in self.backend.datasets.examples()}
         return run_choices(known(self.backend, remembered(stored)), titles, language)
 
     def find_again(self, stored: Any, request: gr.Request) -> tuple[Any, Any, Any]:
@@ -233,7 +233,7 @@ class RunPanel:
         if not offered:
             return gr.skip(), gr.skip(), gr.skip()
         newest = offered[0][1]
-        going = self.backend.run(newest)["state"] in ACTIVE
+        going = self.backend.runs.get(newest)["state"] in ACTIVE
         return (
             gr.update(choices=offered, value=newest, visible=True),
             gr.update(choices=offered),
@@ -245,23 +245,23 @@ class RunPanel:
     @told
     def ask_to_stop(self, run: str | None, request: gr.Request) -> Any:
         if run:
-            self.backend.stop(run)
+            self.backend.runs.stop(run)
         # The step in hand still ends; until the state turns there is nothing more to press.
         return gr.update(interactive=False)
 
     @told
     def ask_to_resume(self, run: str | None, request: gr.Request) -> Any:
         if run:
-            self.backend.resume(run)
+            self.backend.runs.resume(run)
         return gr.update(interactive=False)
 
     @told
     def make_adapter(self, run: str | None, request: gr.Request) -> Any:
-        return str(self.backend.export(run or "", "adapter"))
+        return str(self.backend.runs.export(run or "", "adapter"))
 
     @told
     def make_report(self, run: str | None, request: gr.Request) -> Any:
-        report, language = self.backend.report(run or ""), reader_language(request)
+        report, language = self.backend.runs.report(run or ""), reader_language(request)
         page = report.folder / f"report-{language}.html"
         page.write_text(report_html(report.run, report.rows, language), encoding="utf-8")
         return str(page)
@@ -272,7 +272,7 @@ class RunPanel:
         if not run:
             return ""
         try:
-            text = self.backend.log(run)
+            text = self.backend.runs.log(run)
         except PlaygroundError as error:
             return refusal(error, language)
         if not text.strip():
@@ -283,7 +283,7 @@ class RunPanel:
     def want(self, run: str | None, wanted: dict[str, Any], request: gr.Request, pressed: gr.EventData) -> Any:
         """The settings of the reading that was pressed. What a reading sets is the server's to say."""
         try:
-            change = change_of(self.backend.run(run or ""), str(pressed._data.get("code")))
+            change = change_of(self.backend.runs.get(run or ""), str(pressed._data.get("code")))
         except PlaygroundError:
             change = {}
         return change or wanted, wanted_words(change, reader_language(request))

@@ -39,7 +39,7 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 def report_html(run: dict[str, Any], rows: dict[str, Any] | None, language: str) -> str:
     """The whole file.
 
-    `run`: as `Backend.run` gives it; of report.json it also reads versions {package: version}, device, dtype and
+    `run`: as `RunService.get` gives it; of report.json it also reads versions {package: version}, device, dtype and
     quantization where they are there. `rows`: None, or {name (what they were called), fingerprint (SHA-256 of
     rows.jsonl), train_rows, samples [[{role, content}]] (a few training rows)}, each key optional.
     """

@@ -38,7 +38,7 @@ class TemplateCompare:
                         (label("The same template"), SAME),
                         (label("The template before it was edited"), ORIGINAL),
                         (label("The model's own"), ""),
-                        *((name, name) for name in backend.templates()),
+                        *((name, name) for name in backend.templates.names()),
                     ],
                     value=self._another(),
                     label=label("Template on the other side"),
@@ -48,7 +48,10 @@ class TemplateCompare:
                     min_width=220,
                 )
                 self.model = gr.Dropdown(
-                    [(label("The same model"), SAME), *((one["name"], one["name"]) for one in backend.models())],
+                    [
+                        (label("The same model"), SAME),
+                        *((one["name"], one["name"]) for one in backend.models.catalogue()),
+                    ],
                     value=SAME,
                     label=label("Model on the other side"),
                     info=label("Another model cuts the same text into other tokens."),
@@ -59,7 +62,7 @@ class TemplateCompare:
             self.view = gr.HTML("", elem_id="compare-view", js_on_load=None, apply_default_css=False)
 
     def _another(self) -> str:
-        names = self.backend.templates()
+        names = self.backend.templates.names()
         return "chatml" if "chatml" in names else names[0] if names else SAME
 
     def wire(self, shown: gr.State) -> None:
@@ -90,7 +93,7 @@ class TemplateCompare:
             same = say("Both sides are the same. Choose another template or another model.")
             return callout("info", same.to(language))
         try:
-            found = self.backend.compare_templates(shown["messages"], [one, other], shown["options"])
+            found = self.backend.templates.compare(shown["messages"], [one, other], shown["options"])
         except PlaygroundError as error:
             return refusal(error, language)
         named = {SAME: shown["label"], ORIGINAL: say("Before the edits").to(language)}

@@ -51,7 +51,7 @@ def template_inputs(elem_id: str) -> gr.HTML:
 
 
 def asked(facts: dict[str, Any]) -> dict[str, Any]:
-    """What the form has to draw for a template, from `Backend.template`'s answer."""
+    """What the form has to draw for a template, from `TemplateService.template`'s answer."""
     return {
         "variables": facts.get("variables", [])[:VARIABLES_SHOWN],
         "special_tokens": facts.get("special_tokens", {}),

@@ -42,7 +42,7 @@ class TemplateState:
     file: dict[str, Any] | None = None
     """What `Backend.read_template_file` read last."""
     facts: dict[str, Any] | None = None
-    """`Backend.template`'s answer for the newest source that compiled."""
+    """`TemplateService.template`'s answer for the newest source that compiled."""
     error: PlaygroundError | None = None
     """Why the newest source could not be read."""
     wish: int = 0
@@ -150,7 +150,7 @@ class TemplateSource:
             offered.append((label("Edited here"), EDITED))
         if state.file:
             offered.append((say("File: {name}", name=state.file["name"]).to(language), FILE))
-        return [*offered, *((name, name) for name in self.backend.templates())]
+        return [*offered, *((name, name) for name in self.backend.templates.names())]
 
     def follow(self, state: TemplateState, chosen: str, box: str, model: str, wished: dict[str, Any]) -> TemplateState:
         """The state after what was done last: wished, chosen, another model, typed, or nothing of these."""
@@ -173,7 +173,7 @@ class TemplateSource:
 
     def _open(self, state: TemplateState, base: str, source: str | None = None) -> TemplateState:
         try:
-            facts = self.backend.template(state.model, replace(state, base=base).unedited)
+            facts = self.backend.templates.template(state.model, replace(state, base=base).unedited)
         except PlaygroundError as error:
             # A model without a template of its own: whatever is written into the box is an edit of nothing.
             return replace(state, base=base, original="", source=unix(source or ""), error=error)
@@ -186,7 +186,7 @@ class TemplateSource:
     def _look(self, state: TemplateState) -> TemplateState:
         """With what the source reads; while it does not compile, what it read before."""
         try:
-            return replace(state, facts=self.backend.template(state.model, state.template), error=None)
+            return replace(state, facts=self.backend.templates.template(state.model, state.template), error=None)
         except PlaygroundError as error:
             return replace(state, error=error)
 

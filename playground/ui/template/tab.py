@@ -232,7 +232,7 @@ class TemplateTab:
             if not messages:
                 nothing = empty_data(say("Nothing to show yet"), say("Add a turn, or start from an example."), language)
                 return {self.view: nothing, self.shown: {}}
-            preview = self.backend.preview(messages, now["model"], now["template"], now["options"])
+            preview = self.backend.templates.preview(messages, now["model"], now["template"], now["options"])
         except PlaygroundError as error:
             return {self.view: refusal_data(error, language, error.findings), self.shown: {}}
         return {self.view: view_data(preview, language, messages), self.shown: now}
@@ -240,7 +240,7 @@ class TemplateTab:
     # ---- examples, files, tools --------------------------------------------------------------------------------
 
     def _samples(self, breaks: bool) -> list[dict[str, Any]]:
-        return [sample for sample in self.backend.sample_conversations() if sample["breaks"] == breaks]
+        return [sample for sample in self.backend.templates.samples() if sample["breaks"] == breaks]
 
     def offer(self, request: gr.Request) -> tuple[str, str]:
         language = reader_language(request)
@@ -273,7 +273,7 @@ class TemplateTab:
     @told
     def read_file(self, upload: str, options: Options | None, request: gr.Request) -> tuple[Any, Any]:
         """A template's file brings the special tokens that it was written for."""
-        found = self.backend.read_template_file(upload)
+        found = self.backend.templates.read_file(upload)
         tokens = found["special_tokens"]
         if found.get("note"):
             warn(found["note"], reader_language(request))
@@ -302,7 +302,7 @@ class TemplateTab:
 
     def _wish_of(self, template: str, state: TemplateState) -> dict[str, Any]:
         """A name is chosen; source is an edit of what is there, so that the difference from it can be seen."""
-        if not template or template in self.backend.templates():
+        if not template or template in self.backend.templates.names():
             return wish(template)
         return wish(state.base or "", template)
 
@@ -332,7 +332,7 @@ class TemplateTab:
             return gr.skip()  # The button says why.
 
     def _python(self, shown: dict[str, Any]) -> str:
-        return self.backend.reproduction(shown["messages"], shown["model"], shown["template"], shown["options"])
+        return self.backend.templates.reproduce(shown["messages"], shown["model"], shown["template"], shown["options"])
 
     def make_link(
         self, messages: Messages | None, options: Options | None, model: str | None, state: TemplateState
@@ -353,15 +353,15 @@ class TemplateTab:
         """What a link holds was written by anybody: what is not offered here is left out, and said."""
         opened, language = state_of(link), reader_language(request)
         template, model = opened["template"], opened["model"]
-        if template and template not in self.backend.templates():
+        if template and template not in self.backend.templates.names():
             warn(say("The link's template {name} is not offered here.", name=template[:80]), language)
             template = ""
-        if model and model not in [entry["name"] for entry in self.backend.models()]:
+        if model and model not in [entry["name"] for entry in self.backend.models.catalogue()]:
             warn(say("The link's model {name} is not offered here.", name=model[:80]), language)
             model = ""
         if model:
             with suppress(PlaygroundError):  # It shows in the model's line.
-                self.backend.fetch_model(model)
+                self.backend.models.fetch(model)
         shown = (model, gr.Timer(active=True)) if model else (gr.skip(), gr.skip())
         return opened["messages"], opened["options"], wish(template, opened["source"]), *shown
 

@@ -41,7 +41,7 @@ def token_view(elem_id: str = "template-view") -> gr.HTML:
 
 
 def view_data(preview: dict[str, Any], language: str, messages: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """What the views draw, from `Backend.preview`'s answer.
+    """What the views draw, from `TemplateService.preview`'s answer.
 
     `messages` are those of the conversation: one that left no token in the text still gets its row. Columns are
     strings of numbers, since Gradio copies and compares every value that it passes on, and strings are quick:

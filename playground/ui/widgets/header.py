@@ -41,7 +41,7 @@ class Header:
                     apply_default_css=False,
                 )
             with gr.Column(scale=5, min_width=300, elem_id="model-panel"):
-                models = backend.models()
+                models = backend.models.catalogue()
                 default = next((entry["name"] for entry in models if entry["default"]), None)
                 self.model = gr.Dropdown(
                     [(entry["name"], entry["name"]) for entry in models],
@@ -66,21 +66,23 @@ class Header:
 
     def named_models(self, request: gr.Request) -> Any:
         language = reader_language(request)
-        return gr.update(choices=[(choice_name(entry, language), entry["name"]) for entry in self.backend.models()])
+        return gr.update(
+            choices=[(choice_name(entry, language), entry["name"]) for entry in self.backend.models.catalogue()]
+        )
 
     def fetch(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
         """A model was chosen: have it brought here while its tokens are looked at. A failure shows in its line."""
         with suppress(PlaygroundError):
-            self.backend.fetch_model(model or "")
+            self.backend.models.fetch(model or "")
         return self.look(model, ready, request)
 
     def look(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
         language = reader_language(request)
         try:
-            status = self.backend.model_status(model or "")
+            status = self.backend.models.status(model or "")
         except PlaygroundError as error:
             status = {"state": "failed", "fraction": None, "line": "", "error": error}
-        entry = next((entry for entry in self.backend.models() if entry["name"] == model), None)
+        entry = next((entry for entry in self.backend.models.catalogue() if entry["name"] == model), None)
         moving = status["state"] in ("waiting", "fetching", "loading")
         now_ready = (model or "") if status["state"] == "ready" else ""
         return (

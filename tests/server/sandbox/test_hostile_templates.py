@@ -137,7 +137,7 @@ def backend(tiny_folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(backend):
     """What the innocent preview gives in peace."""
-    return backend.preview(TALK, "tiny")
+    return backend.templates.preview(TALK, "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -148,13 +148,13 @@ def ends(backend, expected):
 
     def somebody_else():
         while not over.is_set():
-            others.append(backend.preview(TALK, "tiny"))
+            others.append(backend.templates.preview(TALK, "tiny"))
             time.sleep(0.02)
 
     def attack(name):
         begin = time.monotonic()
         try:
-            came = backend.preview(TALK, "tiny", ALL[name])
+            came = backend.templates.preview(TALK, "tiny", ALL[name])
         except Exception as problem:
             came = problem
         return time.monotonic() - begin, came
@@ -207,5 +207,5 @@ def test_nobody_else_got_anything_but_the_right_answer(ends, expected):
 
 
 def test_what_is_left_afterwards_works_as_before(backend, ends, expected):
-    assert [backend.preview(TALK, "tiny") for _ in range(8)] == [expected] * 8
-    assert backend.preview(TALK, "tiny", "{{ messages[0].content }}")["text"] == "Hello there"
+    assert [backend.templates.preview(TALK, "tiny") for _ in range(8)] == [expected] * 8
+    assert backend.templates.preview(TALK, "tiny", "{{ messages[0].content }}")["text"] == "Hello there"

@@ -77,9 +77,9 @@ def test_the_chosen_are_ticked_and_wear_their_colour():
 
 def test_an_error_cannot_become_html():
     backend = FakeHistory()
-    backend.runs["failed"]["error"] = InputError(Sentence("{what}", what=HOSTILE))
+    backend.stories["failed"]["error"] = InputError(Sentence("{what}", what=HOSTILE))
     assert "<img" not in table(backend)
-    assert "<img" not in verdict_sides([Side("one", 0, backend.runs["failed"])], "en")
+    assert "<img" not in verdict_sides([Side("one", 0, backend.stories["failed"])], "en")
 
 
 def test_names_cannot_become_html():
@@ -97,7 +97,7 @@ def test_a_run_that_lacks_all_that_may_lack_has_a_row():
 @pytest.mark.parametrize("created", [None, "x", 1e300, float("nan")])
 def test_a_time_that_is_none_is_left_out(created):
     backend = FakeHistory()
-    backend.runs = {"well": story("well", "well", created=created)}
+    backend.stories = {"well": story("well", "well", created=created)}
     assert "<time" not in table(backend)
 
 
@@ -361,13 +361,13 @@ def test_a_look_without_news_sends_nothing(page):
 
 
 def test_news_of_a_run_are_sent(page):
-    page.backend.runs["live"]["step"] = 26
+    page.backend.stories["live"]["step"] = 26
     assert set(page.do("look")) == {page.history.question, page.history.table}
 
 
 def test_no_run_going_no_polling(page):
     for run in ("live", "waits"):
-        del page.backend.runs[run]
+        del page.backend.stories[run]
     assert page.do("look")[page.history.timer]["active"] is False
 
 
@@ -415,9 +415,9 @@ def test_an_answer_to_a_choice_is_whole(page):
 
 def test_more_runs_than_colours(page):
     for number in range(10):
-        page.backend.runs[f"r{number}"] = story("well", f"r{number}")
+        page.backend.stories[f"r{number}"] = story("well", f"r{number}")
     page.stored = entries(page.backend)
-    page.choose(*page.backend.runs)
+    page.choose(*page.backend.stories)
     assert "16 runs are chosen; 6 of them" in page.shown[page.history.note]
     assert page.shown[page.history.curves].count("run-key ") == DRAWN
 
@@ -425,7 +425,7 @@ def test_more_runs_than_colours(page):
 def test_a_chosen_run_that_is_deleted_elsewhere_is_chosen_no_more(page):
     page.choose("well")
     page.do("ask")
-    del page.backend.runs["well"]
+    del page.backend.stories["well"]
     page.do("look")
     assert page.state.slots == {} and not page.state.asking and not page.is_visible(page.history.acts)
     assert "Half the rate" not in page.shown[page.history.table]
@@ -459,14 +459,14 @@ def test_a_refused_name_says_why(page):
 def test_deleting_asks_once_more(page):
     page.choose("badly")
     page.do("delete_chosen", None, None, "")
-    assert "badly" in page.backend.runs, "nobody was asked"
+    assert "badly" in page.backend.stories, "nobody was asked"
     page.do("ask")
     assert "Delete “4. Your rows” for good?" in page.shown[page.history.question]
     assert page.is_visible(page.history.confirm) and not page.is_visible(page.history.delete)
     page.do("leave")
     assert not page.is_visible(page.history.confirm) and page.shown[page.history.question] == ""
     page.do("delete_chosen", None, None, "")
-    assert "badly" in page.backend.runs
+    assert "badly" in page.backend.stories
 
 
 def test_another_choice_is_asked_about_anew(page):
@@ -475,7 +475,7 @@ def test_another_choice_is_asked_about_anew(page):
     page.choose("badly", "well")
     assert not page.state.asking
     page.do("delete_chosen", None, None, "")
-    assert {"badly", "well"} <= set(page.backend.runs)
+    assert {"badly", "well"} <= set(page.backend.stories)
 
 
 def test_deleted_runs_are_forgotten_everywhere(page):
@@ -483,7 +483,7 @@ def test_deleted_runs_are_forgotten_everywhere(page):
     page.do("ask")
     assert "Delete 2 runs for good?" in page.shown[page.history.question]
     page.do("delete_chosen", "well", "badly", "well")
-    assert {"badly", "well"}.isdisjoint(page.backend.runs)
+    assert {"badly", "well"}.isdisjoint(page.backend.stories)
     assert [entry["run"] for entry in page.stored] == ["live", "stopped", "failed", "waits"]
     assert [entry["number"] for entry in page.stored] == [6, 3, 2, 1]
     assert "2 runs were deleted." in page.notice
@@ -494,7 +494,7 @@ def test_deleted_runs_are_forgotten_everywhere(page):
 def test_what_shows_other_runs_goes_on_showing_them(page):
     page.choose("badly")
     page.do("ask")
-    page.backend.runs["pasted"] = story("well", "pasted")
+    page.backend.stories["pasted"] = story("well", "pasted")
     page.do("delete_chosen", "live", "pasted", "well")
     assert "value" not in page.shown[page.parts.panel.chosen] and "value" not in page.shown[page.parts.compared]
     assert page.parts.start.run not in page.shown
@@ -504,7 +504,7 @@ def test_a_running_run_is_not_deleted_and_the_others_are(page):
     page.choose("live", "badly")
     page.do("ask")
     page.do("delete_chosen", None, None, "")
-    assert "live" in page.backend.runs and "badly" not in page.backend.runs
+    assert "live" in page.backend.stories and "badly" not in page.backend.stories
     assert "1 run was deleted." in page.notice and "Stop it first." in page.notice
     assert list(page.state.slots) == ["live"] and "live" in [entry["run"] for entry in page.stored]
 
@@ -512,7 +512,7 @@ def test_a_running_run_is_not_deleted_and_the_others_are(page):
 def test_a_run_that_is_gone_already_is_forgotten(page):
     page.choose("badly")
     page.do("ask")
-    del page.backend.runs["badly"]
+    del page.backend.stories["badly"]
     page.do("delete_chosen", None, None, "")
     assert "badly" not in [entry["run"] for entry in page.stored]
 
@@ -555,7 +555,7 @@ def test_what_is_for_one_run_refuses_another_number_and_runs_that_are_gone(page,
     page.do(name)
     assert "Choose one run." in page.notice
     page.choose("stopped")
-    del page.backend.runs["stopped"]
+    del page.backend.stories["stopped"]
     page.do(name)
     assert "There is no run stopped." in page.notice
     assert page.parts.start.run not in page.shown and page.shown.get(page.history.wanted, {}) == {}

@@ -178,14 +178,14 @@ def test_search_and_pages(page):
 def test_an_older_page_is_not_drawn_over_a_newer_one(page):
     page.check(ROWS * 12)
     browser, backend = page.rows.browser, page.backend
-    ask = backend.dataset_rows
+    ask = backend.rows
 
     def overtaken(*given):
-        backend.dataset_rows = ask
+        backend.rows = ask
         page.see(browser.forward(None, page.state))
         return ask(*given)
 
-    backend.dataset_rows = overtaken
+    backend.rows = overtaken
     assert list(browser.forward(None, page.state).values()) == [gr.skip()]
     assert page.state.page == 3 and page.state.shown["page"] == 3
 
@@ -214,8 +214,8 @@ def test_a_row_that_cannot_be_read_is_edited_as_its_text(page):
 def test_cleaned_rows_move_into_the_cache(page):
     page.check(ROWS)
     made = []
-    clean = page.backend.clean_rows
-    page.backend.clean_rows = lambda *given: made.append(clean(*given)) or made[0]
+    clean = page.backend.clean
+    page.backend.clean = lambda *given: made.append(clean(*given)) or made[0]
     path = Path(page.rows.browser.clean(page.state, None))
     assert path.name == "rows.jsonl" and "messages" in path.read_text()
     assert path != made[0] and not made[0].parent.exists()
@@ -294,7 +294,7 @@ def test_a_fetch_that_says_nothing_ends_when_nobody_waits(page, how):
 
 def test_an_older_check_stops_and_draws_nothing_more(page):
     begun, stopped = threading.Event(), threading.Event()
-    ask = page.backend.check_dataset
+    ask = page.backend.check
 
     def slow(*given):
         begun.set()
@@ -305,11 +305,11 @@ def test_an_older_check_stops_and_draws_nothing_more(page):
             stopped.set()
             raise
 
-    page.backend.check_dataset = slow
+    page.backend.check = slow
     formed = [None for _ in FORMED]
     older = page.rows.check(None, 1, page.state, "m", ROWS, None, {}, {}, "", "", "", *formed)
     assert page.rows.progress in next(older)
-    page.backend.check_dataset, page.number = ask, 1
+    page.backend.check, page.number = ask, 1
     newer = threading.Thread(target=page.check, args=(ROWS * 2,))
     newer.start()
     newer.join(0.5)

@@ -32,7 +32,7 @@ def panel(made):
 
 
 def show(panel, moment, seen=None, **given):
-    panel.backend.runs["abc"] = a_story(moment, **given)
+    panel.backend.stories["abc"] = a_story(moment, **given)
     return panel.look("abc", seen or {}, [PRIVATE], None)
 
 
@@ -158,9 +158,9 @@ def test_the_report_is_made_in_the_readers_language(panel):
 
 
 def test_a_reload_finds_the_newest_run_and_shows_it_while_it_goes(panel):
-    panel.backend.runs["abc"] = a_story("midway")
+    panel.backend.stories["abc"] = a_story("midway")
     chosen, _, tabs = panel.find_again([PRIVATE], None)
     assert chosen["value"] == "abc" and tabs.selected == "finetune"
-    panel.backend.runs["abc"] = a_story("well")
+    panel.backend.stories["abc"] = a_story("well")
     assert len(panel.find_again([PRIVATE], None)[2]) == 1
     assert len(panel.find_again([], None)[0]) == 1

@@ -181,7 +181,7 @@ def test_windows_line_ends_are_no_edit_and_reach_the_template(lab, tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_told_and_changes_nothing(lab):
-    lab.backend.read_template_file = lambda path: (_ for _ in ()).throw(REFUSED)
+    lab.backend.read_file = lambda path: (_ for _ in ()).throw(REFUSED)
     with pytest.raises(gr.Error, match="No. Do <that>."):
         lab.tab.read_file("x", {}, None)
 
@@ -316,7 +316,7 @@ def test_equal_sides_and_refusals_are_said(lab):
     compare = lab.tab.compare.compare
     assert "Both sides are the same" in compare(True, lab.values["shown"], SAME, SAME, None)
     assert "Nothing to compare yet" in compare(True, {}, SAME, SAME, None)
-    lab.backend.compare_templates = lambda *given: (_ for _ in ()).throw(REFUSED)
+    lab.backend.compare = lambda *given: (_ for _ in ()).throw(REFUSED)
     assert "Do &lt;that&gt;." in compare(True, lab.values["shown"], "zephyr", SAME, None)
 
 

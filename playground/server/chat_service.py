@@ -1,0 +1,75 @@
+"""Answers of base and tuned, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from playground.core.errors import LimitError
+from playground.core.i18n import say
+from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
+from playground.server.processes.chat_client import ChatClient
+from playground.server.run_service import RunService
+from playground.server.sandbox.pool import Sandbox
+
+_NOTHING_YET = {"text": "", "tokens": 0, "tokens_per_s": 0.0, "first_s": 0.0, "ended": ""}
+
+
+class ChatService:
+    """What a person can do with a model that answers."""
+
+    def __init__(self, runs: RunService, chat: ChatClient, sandbox: Sandbox, limits: Limits) -> None:
+        self._runs, self._chat, self._sandbox, self._limits = runs, chat, sandbox, limits
+
+    def reply(
+        self, messages: list[dict[str, Any]], run: str = "", sampling: dict[str, Any] | None = None, model: str = ""
+    ) -> Generator[dict[str, Any], None, None]:
+        """Stream base and tuned answers, at most ten updates a second.
+
+        {base: {text, tokens, tokens_per_s, first_s, ended: ""|"stop"|"length"|"cancelled"}, tuned: the same or None,
+        waiting: Sentence or None (why nothing comes yet)}
+
+        `sampling` are settings.Sampling's fields. `model` counts only without a run. Closing the generator cancels.
+        """
+        drawn = Sampling.from_dict(sampling or {})
+        if drawn.max_new_tokens > self._limits.new_tokens:
+            raise LimitError(
+                say("{count} new tokens were asked for.", count=drawn.max_new_tokens),
+                say("The limit here is {limit}.", limit=self._limits.new_tokens),
+            )
+        base, adapter = self._runs.base_of(run, model)
+        if drawn.system:
+            messages = [{"role": "system", "content": drawn.system}, *(messages or [])]
+        template, options = self._template_of(run)
+        prompt = self._sandbox.run(
+            "chat_prompt", base["folder"], messages, template, options, self._limits, seconds=self._limits.preview_s
+        )
+        asked = {"prompt": prompt["ids"], "stop": prompt["stop"], "sampling": asdict(drawn)}
+        rows = [{**asked, "adapter": None}]
+        if adapter is not None:
+            rows.append({**asked, "adapter": str(adapter)})
+        if self._chat.state != "ready" or self._chat.base != base:
+            yield {
+                "base": _NOTHING_YET,
+                "tuned": _NOTHING_YET if adapter else None,
+                "waiting": say("Loading the model."),
+            }
+        with closing(self._chat.reply(base, rows)) as answers:
+            said = {"base": _NOTHING_YET, "tuned": _NOTHING_YET if adapter else None}
+            for answer in answers:
+                if answer["rows"] is not None:
+                    base_side, tuned_side = [*answer["rows"], None][:2]
+                    said = {"base": base_side, "tuned": tuned_side}
+                    yield {**said, "waiting": None}
+                else:
+                    yield {**said, "waiting": say("Waiting for the model.")}
+
+    def _template_of(self, run: str) -> tuple[str, RenderOptions]:
+        """The template that the run's rows were rendered with, and its variables: its chat prompts are too."""
+        if not run:
+            return "", RenderOptions()
+        folder = self._runs.folder(run)
+        settings = TrainSettings.from_dict(folder.settings()["settings"])
+        return folder.template(), settings.dataset_options().render_options(None)
