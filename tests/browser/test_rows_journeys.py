@@ -86,8 +86,10 @@ def test_messy_rows_are_mended_by_clicks_and_every_click_is_undone(
     page.fill("#rows-search textarea, #rows-search input", "[email]")
     expect(page.locator("#check-preview > li")).to_have_count(1)
     expect(page.locator("#check-preview")).not_to_contain_text("aya.sato")
-    for back in (14, 15, 14, 13)[-len(mended) :]:
+    for left, back in list(zip((3, 2, 1, 0), (14, 15, 14, 13), strict=True))[-len(mended) :]:
         page.click('#rows-changes button[data-event="undo"]')
+        changes = page.locator("#rows-changes .changes-words")  # The first number in it is how many there are.
+        expect(changes).to_have_text(re.compile(rf"^\D*{left}\b")) if left else expect(changes).to_have_count(0)
         usable(page, back)
     expect(kind(page, "private_data")).to_be_visible()
     expect(page.locator("#paste textarea")).to_have_value(MESSY)
