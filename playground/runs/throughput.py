@@ -36,7 +36,7 @@ _NAMES = [field.name for field in fields(Speed)]
 
 def speed_key(model: str, quantization: str, device: dict[str, Any], settings: TrainSettings) -> str:
     """Everything that a speed depends on, beside the rows: one line. `device`: dtype_bytes, name and cores, as
-    device_facts has them.
+    devices.device_facts has them.
     """
     modules = ",".join(sorted({name.strip() for name in settings.target_modules.split(",")}))
     parts = [

@@ -49,7 +49,7 @@ class RunReport:
     """What a report of a run is written from, and where the run lies."""
 
     run: dict[str, Any]
-    """As `run` gives it, with versions {package: version}, device, dtype and quantization where they are known."""
+    """As `get` gives it, with versions {package: version}, device, dtype and quantization where they are known."""
     rows: dict[str, Any]
     """{fingerprint (SHA-256 of rows.jsonl), train_rows, samples [[{role, content}]] (a few training rows)}"""
     folder: Path
@@ -100,7 +100,7 @@ class RunService:
     ) -> dict[str, Any]:
         """What a run with these rows and settings will take, before it is started.
 
-        {plan: planning.Plan's fields, measured: whether this machine's speed with the model is known, line: Sentence,
+        {plan: plan.Plan's fields, measured: whether this machine's speed with the model is known, line: Sentence,
         memory: {parts: [{name: Sentence, bytes}], total, available: bytes or None, fits: bool or None, advice:
         [{setting, value, message: Sentence, changes}], line: Sentence} or None where the model's size cannot be told}
         """
@@ -253,11 +253,11 @@ class RunService:
         """How a run stands. Cheap, for polling every second.
 
         {run, state: queued|running|done|stopped|failed, position: int (0 when running), wait_s: float or None, step,
-        steps, eta_s: float or None, metrics: [a row a step with runs.METRICS' names, None where there is no value;
-        eval_loss also stands at step 0], phase: Sentence (what happens now), notes: [Sentence], plan: planning.Plan's
+        steps, eta_s: float or None, metrics: [a row a step with store.METRICS' names, None where there is no value;
+        eval_loss also stands at step 0], phase: Sentence (what happens now), notes: [Sentence], plan: plan.Plan's
         fields or {}, probes: [{prompt, expected, source}], answers: [{step, answers: [{text, ended}]}], scales: {} or
-        {before, after, change} (training/scales.py), readings: [curve_reading.Reading as a dict], verdict: {} or
-        training/verdict.py's, memory: {peak, estimated, available, device} or {}, best_step, can_resume, error:
+        {before, after, change} (training/scales.py), readings: [diagnosis.Reading as a dict], verdict: {} or
+        runs/verdict.py's, memory: {peak, estimated, available, device} or {}, best_step, can_resume, error:
         PlaygroundError or None, settings, model, title, start_from, rows, held_out_rows, trained_tokens, has_adapter,
         created, started, ended: epoch seconds}
         """

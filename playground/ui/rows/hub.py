@@ -9,16 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from playground.core.i18n import Sentence, localise, say
+from playground.core.i18n import localise, say
 from playground.data.hub import DEFAULT_ROWS
 from playground.server.backend import Backend
 from playground.ui.rows.state import RowsState
 from playground.ui.widgets.events import QUICK, STREAM
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.live_work import followed
-from playground.ui.widgets.markup import callout, escape, icon, refusal
-
-_UNKNOWN = '<div class="bar is-unknown"><span></span></div>'
+from playground.ui.widgets.markup import callout, progress, refusal
 
 
 class HubRows:
@@ -85,7 +83,7 @@ class HubRows:
             return self.backend.datasets.from_hub(*what, tell, is_cancelled)
 
         yield {
-            self.status: _progress(say("Asking the Hugging Face Hub for {name}.", name=name or ""), None, language),
+            self.status: progress(say("Asking the Hugging Face Hub for {name}.", name=name or "").to(language), None),
             self.fetch: gr.update(interactive=False),
             self.cancel: gr.update(visible=True),
         }
@@ -105,7 +103,7 @@ class HubRows:
                 seconds = int(item)
                 yield {self.status: gr.skip()}  # Gradio ends a generator only where it yields.
             elif kind == "news":
-                yield {self.status: _progress(item["line"], item["fraction"], language)}
+                yield {self.status: progress(localise(item["line"], language), item["fraction"])}
             elif kind == "refused":
                 yield {self.status: refusal(item, language), **ready}
             elif kind == "done":
@@ -134,12 +132,3 @@ class HubRows:
             self.split: gr.update(choices=found["splits"], value=found["split"]),
             self.file: kept,
         }
-
-
-def _progress(line: Sentence, fraction: float | None, language: str) -> str:
-    """What happens now, and how much is here; None where nothing is known of that."""
-    bar = _UNKNOWN
-    if fraction is not None:
-        bar = f'<div class="bar"><span style="width:{100 * fraction:.0f}%"></span></div>'
-    said = escape(localise(line, language))
-    return f'<div class="waiting-rows" role="status"><p>{icon("running")}<span>{said}</span></p>{bar}</div>'

@@ -28,7 +28,7 @@ from playground.ui.widgets.events import PAGE, QUEUED, STREAM
 from playground.ui.widgets.header import Header
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.live_work import followed
-from playground.ui.widgets.markup import escape, icon, refusal
+from playground.ui.widgets.markup import progress, refusal
 
 _SHOWN_AFTER_S = 0.4
 """Seconds of work after which it is said how far it is; before, the answer is nearly there."""
@@ -232,9 +232,10 @@ class RowsPanel:
             yield {self.kept.rest: kept}
         for kind, item in self._work(state, number, asked):
             if kind == "waiting" and item >= _SHOWN_AFTER_S and is_new:
-                yield {self.progress: _progress(None, None, language)}
+                yield {self.progress: _progress(None, language)}
             elif kind == "news":
-                yield self._news(state, item, language) if is_new else {self.progress: _bar(item, language)}
+                so_far = {self.progress: _progress(item.get("fraction"), language)}
+                yield self._news(state, item, language) if is_new else so_far
             elif kind == "refused":
                 yield self._refused(state, item, language)
             elif kind == "done":
@@ -247,7 +248,7 @@ class RowsPanel:
 
     def _news(self, state: RowsState, item: dict[str, Any], language: str) -> Updates:
         early = self.browser.early(item["preview"], state, language) if item.get("preview") else {}
-        return {self.progress: _bar(item, language), **early}
+        return {self.progress: _progress(item.get("fraction"), language), **early}
 
     def _refused(self, state: RowsState, error: PlaygroundError, language: str) -> Updates:
         state.asked = state.report = state.shown = None
@@ -303,18 +304,8 @@ class RowsPanel:
         return {}
 
 
-def _bar(news: dict[str, Any], language: str) -> str:
-    return _progress(news.get("fraction"), news.get("rows"), language)
-
-
-def _progress(fraction: float | None, rows: int | None, language: str) -> str:
-    if fraction is None:
-        line, bar = say("Reading the rows"), '<div class="bar is-unknown"><span></span></div>'
-    else:
-        percent = f"{100 * fraction:.0f}"
-        line = say("Looking through the rows: {percent} %", percent=percent)
-        bar = f'<div class="bar"><span style="width:{percent}%"></span></div>'
-    return (
-        f'<div class="waiting-rows" role="status"><p>{icon("running")}<span>{escape(line.to(language))}</span></p>'
-        f"{bar}</div>"
-    )
+def _progress(fraction: float | None, language: str) -> str:
+    line = say("Reading the rows")
+    if fraction is not None:
+        line = say("Looking through the rows: {percent} %", percent=f"{100 * fraction:.0f}")
+    return progress(line.to(language), fraction)

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from playground.core.i18n import Sentence, localise, say
 from playground.ui.widgets.chart import ticks
-from playground.ui.widgets.markup import callout, escape, icon
+from playground.ui.widgets.markup import callout, escape, icon, progress
 
 _MARKS = {"known": "done", "examples": "info", "both": "done", "tuning": "done", "untried": "info", "broken": "error"}
 _TEXT = 1_500
@@ -136,12 +136,4 @@ def _cut(text: str) -> str:
 
 def need_progress(fraction: float | None, line: str, language: str) -> str:
     """How far it is. `fraction` None: it has only begun."""
-    share = 0.0 if fraction is None or not math.isfinite(fraction) else min(max(fraction, 0.0), 1.0) * 100
-    name = escape(say("Progress of the look at the base").to(language))
-    bar = (
-        f'<div class="bar is-unknown" role="progressbar" aria-label="{name}"><span></span></div>'
-        if fraction is None
-        else f'<div class="bar" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share:.0f}"><span style="width:{share:.0f}%"></span></div>'
-    )
-    return f'<div class="waiting-rows"><p role="status">{icon("running")}<span>{escape(line)}</span></p>{bar}</div>'
+    return progress(line, fraction, say("Progress of the look at the base").to(language))

@@ -9,7 +9,7 @@ from playground.core.i18n import localise, say
 from playground.ui.run.my_runs import ACTIVE, state_word
 from playground.ui.run.plan import planned
 from playground.ui.run.verdict import verdict_view
-from playground.ui.widgets.markup import empty, escape, icon, refusal, stat
+from playground.ui.widgets.markup import bar, empty, escape, icon, refusal, stat
 
 _MARKS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}
 
@@ -55,14 +55,8 @@ def _queue(run: dict[str, Any], language: str) -> str:
 
 
 def _progress(run: dict[str, Any], language: str) -> str:
-    name = escape(say("Progress of the run").to(language))
-    if run["state"] == "queued" or not run["step"] or not run["steps"]:
-        return f'<div class="bar is-unknown" role="progressbar" aria-label="{name}"><span></span></div>'
-    percent = min(100.0, 100 * run["step"] / run["steps"])
-    return (
-        f'<div class="bar" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{percent:.0f}"><span style="width:{percent:.1f}%"></span></div>'
-    )
+    is_known = run["state"] != "queued" and run["step"] and run["steps"]
+    return bar(run["step"] / run["steps"] if is_known else None, say("Progress of the run").to(language))
 
 
 def figures(run: dict[str, Any], language: str) -> str:

@@ -13,7 +13,7 @@ from playground.core.i18n import localise, say
 from playground.server.backend import Backend
 from playground.ui.widgets.events import QUICK
 from playground.ui.widgets.i18n import label, reader_language
-from playground.ui.widgets.markup import escape, icon
+from playground.ui.widgets.markup import bar, escape, icon
 
 POLL_S = 1.0
 """Seconds between two looks at a model that is on its way."""
@@ -111,11 +111,12 @@ def model_line(status: dict[str, Any], entry: dict[str, Any] | None, language: s
     marks = {"waiting": "queued", "ready": "done", "failed": "error"}
     line = status["error"].to(language) if status.get("error") else localise(status["line"], language)
     facts = model_facts(entry, language) if entry else []
-    bar = _bar(status.get("fraction"), language) if state in ("waiting", "fetching", "loading") else ""
+    on_its_way = state in ("waiting", "fetching", "loading")
+    how_far = bar(status.get("fraction"), say("Progress of the model").to(language)) if on_its_way else ""
     word = words.get(state, words["waiting"]).to(language)
     return (
         f'<div class="model-state is-{escape(state)}" role="status">{icon(marks.get(state, "running"))}'
-        f"<p><strong>{escape(word)}</strong> {escape(line or '')}</p></div>{bar}"
+        f"<p><strong>{escape(word)}</strong> {escape(line or '')}</p></div>{how_far}"
         f'<p class="model-facts">{escape(" · ".join(facts))}</p>'
     )
 
@@ -128,14 +129,3 @@ def model_facts(entry: dict[str, Any], language: str) -> list[str]:
     if entry["gated"]:
         facts.append(say("gated: needs an accepted licence on huggingface.co and a token").to(language))
     return facts
-
-
-def _bar(fraction: float | None, language: str) -> str:
-    name = escape(say("Progress of the model").to(language))
-    if fraction is None:
-        return f'<div class="bar is-unknown" role="progressbar" aria-label="{name}"><span></span></div>'
-    percent = max(0.0, min(1.0, fraction)) * 100
-    return (
-        f'<div class="bar" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{percent:.0f}"><span style="width:{percent:.1f}%"></span></div>'
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import Any
 
 from playground.core.errors import PlaygroundError
@@ -49,6 +50,24 @@ def refusal(error: PlaygroundError, language: str) -> str:
 def waiting(sentence: Sentence, language: str) -> str:
     """Something takes a moment."""
     return f'<p class="waiting-line" role="status">{icon("running")}<span>{escape(sentence.to(language))}</span></p>'
+
+
+def bar(fraction: float | None, name: str = "") -> str:
+    """How far something is; None where that is not known. `name` is what screen readers call it; "" for a bar beside
+    words that say the same.
+    """
+    role = f' role="progressbar" aria-label="{escape(name)}"' if name else ""
+    if fraction is None:
+        return f'<div class="bar is-unknown"{role}><span></span></div>'
+    percent = 100 * min(max(fraction, 0.0), 1.0) if math.isfinite(fraction) else 0.0
+    values = f' aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent:.0f}"' if name else ""
+    return f'<div class="bar"{role}{values}><span style="width:{percent:.1f}%"></span></div>'
+
+
+def progress(line: str, fraction: float | None, name: str = "") -> str:
+    """What happens now, in the reader's language, and how far it is, see `bar`."""
+    said = f'<p role="status">{icon("running")}<span>{escape(line)}</span></p>'
+    return f'<div class="waiting-rows">{said}{bar(fraction, name)}</div>'
 
 
 def empty(title: Sentence, what_next: Sentence, language: str) -> str:

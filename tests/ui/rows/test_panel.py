@@ -265,7 +265,8 @@ def test_a_table_that_does_not_hold_all_rows_cannot_be_written(page):
 
 def test_rows_of_the_hub_become_the_file(page):
     hub = page.rows.source.hub
-    *_, last = hub.take(None, page.state, "owner/name", None, "", 4)
+    *told, last = hub.take(None, page.state, "owner/name", None, "", 4)
+    assert any("Reading rows: 2 of 4." in update[hub.status] for update in told)
     assert Path(last[hub.file]).read_text().count("\n") == 4 and not Path(page.backend.hub_path).exists()
     assert last[hub.config]["choices"] == ["default", "other"] and "A note." in last[hub.status]
     *_, refused = hub.take(None, page.state, "nothing", None, None, 4)
