@@ -10,6 +10,7 @@ from playground.core.figures import fixed, signed
 from playground.core.i18n import Sentence, say
 from playground.ui.history.overlay import DRAWN, swatch
 from playground.ui.run.my_runs import Entry, numbered, state_word, title
+from playground.ui.run.scales import has_bounds
 from playground.ui.widgets.chart import series
 from playground.ui.widgets.markup import empty, escape, icon
 
@@ -196,7 +197,7 @@ def _none() -> str:
 
 def span_of(change: dict[str, float | None]) -> str:
     """ "" where it cannot be told, as from a single row."""
-    if change["low"] is None or change["high"] is None:
+    if not has_bounds(change):
         return ""
     return f"({signed(change['low'])} … {signed(change['high'])})"
 
