@@ -16,7 +16,7 @@ from playground.ui.rows.options import rows_settings
 from playground.ui.rows.panel import RowsPanel
 from playground.ui.rows.persistence import KeptRows
 from playground.ui.run.estimate import estimate_view, no_estimate
-from playground.ui.run.my_runs import remembered, with_run
+from playground.ui.run.my_runs import TELL_OTHERS, remembered, with_run
 from playground.ui.run.need_panel import NeedPanel
 from playground.ui.run.panel import RunPanel
 from playground.ui.run.start_from import StartFrom
@@ -85,7 +85,7 @@ class FinetuneTab:
             trigger_mode="once",
             **STREAM,
         )
-        begun = self.run.look_after(started)
+        begun = self.run.look_after(started.then(None, runs, None, js=TELL_OTHERS, **PAGE))
         begun.then(None, None, None, js=_SHOW_RUN, **PAGE)
         self.history.look_after(begun)
         # The run that was begun has its adapter; the one after it begins a new one, unless that is asked for again.

@@ -247,11 +247,15 @@ def test_a_tab_that_opens_while_another_writes_keeps_its_list(
     first.click("#history-sure")
     expect(first.locator("#run-history tbody tr")).to_have_count(5)
     backend.stories["badly"] = some_runs()["badly"]
+    listen = "heard = []; new BroadcastChannel('sft-playground-runs').onmessage = ({ data }) => heard.push(data)"
+    first.evaluate(f"() => {{ {listen}; }}")
     second = first.context.new_page()  # It read the list before that, and listens only now.
     second.add_init_script(f"Storage.prototype.getItem = (key) => key === 'sft-test-runs' ? {json.dumps(read)} : null;")
     second.goto(first.url)
     expect(second.locator("#run-history tbody tr")).to_have_count(5)
     expect(second.locator('input[data-run="badly"]')).to_have_count(0)
+    heard = first.evaluate("heard")
+    assert heard[0] == {"asks": True} and "badly" not in str(heard), "it tells nothing that it has only read"
     kept_pages.close()
 
 

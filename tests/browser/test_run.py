@@ -100,6 +100,17 @@ def test_the_keyboard_walks_through_the_steps_while_the_run_goes_on(watch, backe
     expect(page.locator(".at-step output")).to_have_text("30")
 
 
+def test_a_run_that_was_started_shows_in_another_tab(watch, backend) -> None:
+    first = watch("midway")
+    second = first.context.new_page()
+    second.goto(first.url)
+    second.click("#tab-finetune-button")
+    expect(second.locator("#run-history")).to_contain_text(backend.next_run)
+    watch("midway")
+    expect(second.locator("#run-history")).to_contain_text(backend.next_run)
+    second.close()
+
+
 def test_a_value_stands_under_its_name_when_more_is_measured_later(watch, backend) -> None:
     page = watch("midway")
     goes_on(backend, metrics=[{**row, "eval_loss": None} for row in curve(5)], step=5)

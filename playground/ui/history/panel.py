@@ -15,7 +15,17 @@ from playground.server.backend import Backend
 from playground.ui.history.overlay import DRAWN
 from playground.ui.history.side_by_side import Side, curves, note, question, settings_sides, verdict_sides
 from playground.ui.history.table import Listed, runs_table
-from playground.ui.run.my_runs import ACTIVE, example_titles, known, numbered, remembered, run_choices, title, without
+from playground.ui.run.my_runs import (
+    ACTIVE,
+    TELL_OTHERS,
+    example_titles,
+    known,
+    numbered,
+    remembered,
+    run_choices,
+    title,
+    without,
+)
 from playground.ui.run.panel import RunPanel
 from playground.ui.run.start_from import StartFrom
 from playground.ui.widgets.elements import heading, html
@@ -159,7 +169,7 @@ class History:
             self.delete_chosen, [*inputs, panel.chosen, compared, start.run], [*offers, runs, start.run, start.line],
             **QUICK,
         )  # fmt: skip
-        panel.look_after(deleted)
+        panel.look_after(deleted.then(None, runs, None, js=TELL_OTHERS, **PAGE))
         resumed = self.resume.click(self.resume_chosen, inputs, offers, **QUICK)
         panel.look_after(resumed.success(None, None, None, js=_SHOW_PANEL, **PAGE))
         shown = self.show.click(self.show_chosen, self.state, panel.chosen, **QUICK)

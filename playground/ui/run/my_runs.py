@@ -10,7 +10,7 @@ import gradio as gr
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, say
 from playground.server.backend import Backend
-from playground.ui.widgets.events import PAGE, QUICK
+from playground.ui.widgets.events import QUICK
 
 KEPT = 20
 """Runs remembered by one browser, newest first."""
@@ -109,17 +109,23 @@ others.onmessage = ({ data }) => {
 document.addEventListener("sft-runs", (event) => others.postMessage({ entries: written = event.detail }));
 others.postMessage({ asks: true });
 """
-_TELL = "(entries) => { document.dispatchEvent(new CustomEvent('sft-runs', { detail: entries })); }"
+TELL_OTHERS = "(entries) => { document.dispatchEvent(new CustomEvent('sft-runs', { detail: entries })); }"
+"""Follows whatever has written the list, with the list. Not its every change: a tab that opens has only read it, and
+that may have been before another one wrote."""
 
 
 class OtherTabs:
-    """Draws nothing. It stands outside the page's tabs, where it listens from the beginning."""
+    """Two tabs of one browser keep one list of runs. Draws nothing; stands outside the page's tabs, listening.
+
+    Gradio reads a gr.BrowserState when a page is opened and never again: a tab that was open all along would write its
+    old list over what another one has added. So each tab tells the others what it has written, and one that opens asks
+    for it: what was written between its reading and its listening would be lost.
+    """
 
     def __init__(self) -> None:
         self.ear = gr.HTML("", html_template="", js_on_load=_SCRIPT, elem_id="other-tabs", apply_default_css=False)
 
     def wire(self, runs: gr.BrowserState) -> None:
-        runs.change(None, runs, None, js=_TELL, **PAGE)
         self.ear.told(self.take_over, runs, runs, **QUICK)
 
     def take_over(self, stored: Any, heard: gr.EventData) -> Any:
