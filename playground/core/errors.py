@@ -13,10 +13,22 @@ Each says what arrived, what was expected and what to do, as sentences that exis
 from __future__ import annotations
 
 import errno
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from playground.core.i18n import Sentence, say, unpack
 from playground.core.i18n import pack as pack_words
+
+if TYPE_CHECKING:
+    from playground.core.findings import FindingDict
+
+
+class PackedError(TypedDict):
+    """An error for a pipe or a run's events."""
+
+    error: str
+    """Name of its class."""
+    parts: list[Any]
+    """What arrived, what was expected, what to do: packed sentences."""
 
 
 class PlaygroundError(Exception):
@@ -27,8 +39,8 @@ class PlaygroundError(Exception):
         self.arrived = arrived
         self.expected = expected
         self.fix = fix
-        self.findings: list[dict[str, Any]] = []
-        """What a closer look found to be the matter, as `Finding.to_dict` gives it; a process passes it on."""
+        self.findings: list[FindingDict] = []
+        """What a closer look found to be the matter; a process passes it on."""
 
     def __str__(self) -> str:
         return self.to("en")
@@ -41,8 +53,7 @@ class PlaygroundError(Exception):
                 said += (" " if said and not said.endswith("。") else "") + part.to(language)
         return said
 
-    def pack(self) -> dict[str, Any]:
-        """JSON-ready, for a pipe or a run's events."""
+    def pack(self) -> PackedError:
         return {"error": type(self).__name__, "parts": pack_words([self.arrived, self.expected, self.fix])}
 
 
@@ -79,6 +90,6 @@ def disk_is_full(problem: BaseException) -> LimitError | None:
     return None
 
 
-def unpack_error(packed: dict[str, Any]) -> PlaygroundError:
+def unpack_error(packed: PackedError) -> PlaygroundError:
     """The error that `PlaygroundError.pack` wrote."""
     return _FAMILY.get(packed["error"], PlaygroundError)(*unpack(packed["parts"]))

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence
+from playground.core.messages import Message
 
 Severity = Literal["error", "warning", "info"]
+
+
+class Action(TypedDict, total=False):
+    """What one click would change: beside its kind, what goes by the same name."""
+
+    kind: Literal["conversation", "options", "template"]
+    messages: list[Message]
+    options: dict[str, Any]
+    template: str
+
+
+class FindingDict(TypedDict):
+    """Finding, as it crosses to the page and the API; sentences are said there, in the reader's language."""
+
+    row: int | None
+    code: str
+    severity: Severity
+    message: Sentence
+    fix: Sentence | None
+    why: Sentence | None
+    evidence: list[list[int]]
+    action: Action | None
+    edits: list[str]
 
 
 @dataclass(frozen=True)
@@ -25,14 +49,12 @@ class Finding:
     """What it does to a run or an answer, in one sentence."""
     evidence: list[tuple[int, int]] = field(default_factory=list)
     """Where it can be seen: stretches of characters of the rendered text."""
-    action: dict[str, Any] | None = None
-    """What one click would change: {kind: conversation, messages}, {kind: options, options} or {kind: template,
-    template}; None where a person has to decide."""
+    action: Action | None = None
+    """None where a person has to decide."""
     edits: list[str] = field(default_factory=list)
     """Edits of the row that answer it, each with one click: see edits.py. "keep" is to leave the row as it is."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The fields by name; sentences stay sentences, to be said in the reader's language."""
+    def to_dict(self) -> FindingDict:
         return {
             "row": self.row,
             "code": self.code,

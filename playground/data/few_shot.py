@@ -10,7 +10,7 @@ server/need.py asks the model and says what it means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions, Limits
 from playground.data.dataset import Prepared, require_trainable
 from playground.data.split import evenly
+from playground.data.types import AskedRow, BaselinePrompts, BaselineRow, ScoredRow
 from playground.templates.renderer import Renderer
 
 MOST_ROWS, WITHOUT_HELD_OUT = 16, 8
@@ -38,24 +39,8 @@ _TRIED = 40
 """Training rows that are tried as examples."""
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A row as tokens, with the labels that are scored; -100 elsewhere."""
-
-    ids: list[int]
-    labels: list[int]
-
-    def to_dict(self) -> dict[str, list[int]]:
-        return {"ids": self.ids, "labels": self.labels}
-
-
-def need_prompts(prepared: Prepared, renderer: Renderer, folder: str, limits: Limits) -> dict[str, Any]:
-    """{rows: [...], examples: how many at most, stop: tokens that end an answer, notes: [Sentence]}; each row {row,
-    plain: {ids, labels}, examples: the same or None}, and with some of them asked: {question, expected, plain: [ids],
-    examples: [ids] or None, room: tokens}.
-
-    Raises InputError where no row can be scored.
-    """
+def baseline_prompts(prepared: Prepared, renderer: Renderer, folder: str, limits: Limits) -> BaselinePrompts:
+    """The prompts, in the order of the rows. Raises InputError where no row can be scored."""
     require_trainable(prepared)
     chosen, notes = _chosen(prepared)
     asking = _Asking(prepared, renderer, context_tokens(folder, limits), chosen)
@@ -128,28 +113,28 @@ class _Asking:
         ]
         self._examples: dict[bytes, list[list[Message]]] = {}
 
-    def rows(self, chosen: list[Conversation]) -> Iterator[dict[str, Any]]:
+    def rows(self, chosen: list[Conversation]) -> Iterator[BaselineRow]:
         tokens = 0
         to_answer = {conversation.row for conversation in evenly(chosen, MOST_ANSWERS)}
         for conversation in chosen:
             plain = self._plain(conversation)
             if plain is None:
                 continue
-            examples = self._fitting_examples(conversation, len(plain.ids))
+            examples = self._fitting_examples(conversation, len(plain["ids"]))
             behind = self._behind(conversation, plain, examples) if examples else None
-            tokens += len(plain.ids) + (len(behind.ids) if behind else 0)
+            tokens += len(plain["ids"]) + (len(behind["ids"]) if behind else 0)
             if tokens > ALL_TOKENS:
                 return
             self.most_used = max(self.most_used, len(examples) if behind else 0)
             asked = self._asked(conversation, examples if behind else []) if conversation.row in to_answer else None
             yield {
                 "row": conversation.row,
-                "plain": plain.to_dict(),
-                "examples": behind.to_dict() if behind else None,
+                "plain": plain,
+                "examples": behind,
                 "asked": asked,
             }
 
-    def _plain(self, conversation: Conversation) -> Scored | None:
+    def _plain(self, conversation: Conversation) -> ScoredRow | None:
         """The row as a run has it, None where its answers cannot be told from the rest or it is too long."""
         ids, supervised = self._tokens(conversation.messages, conversation.tools)
         limit, length = self.options.max_length, len(ids)
@@ -157,9 +142,9 @@ class _Asking:
         labels = [token if counts else -100 for token, counts in zip(ids[kept], supervised[kept], strict=True)]
         if all(label == -100 for label in labels[1:]) or len(labels) > self.context:
             return None
-        return Scored(ids[kept], [-100, *labels[1:]])
+        return {"ids": ids[kept], "labels": [-100, *labels[1:]]}
 
-    def _behind(self, conversation: Conversation, plain: Scored, examples: list[list[Message]]) -> Scored | None:
+    def _behind(self, conversation: Conversation, plain: ScoredRow, examples: list[list[Message]]) -> ScoredRow | None:
         """The row behind examples, with the same tokens scored; None where that cannot be."""
         try:
             ids, supervised = self._tokens(_with_examples(conversation.messages, examples), conversation.tools)
@@ -177,12 +162,12 @@ class _Asking:
             )
             return None
         # What a run would cut off is not scored here either, nor is the first token, which nothing predicts.
-        begin = len(alone) - len(plain.ids) if self.options.truncation_mode == "keep_end" else 0
+        begin = len(alone) - len(plain["ids"]) if self.options.truncation_mode == "keep_end" else 0
         labels = [-100] * len(ids)
         for place, there in zip(places, own, strict=True):
-            if 0 < there - begin < len(plain.ids):
+            if 0 < there - begin < len(plain["ids"]):
                 labels[place] = ids[place]
-        return Scored(ids, labels)
+        return {"ids": ids, "labels": labels}
 
     def _tokens(self, messages: list[Message], tools: list[Any] | None) -> tuple[list[int], list[int]]:
         """Token ids, and for each whether it is part of an answer that is trained on."""
@@ -211,7 +196,7 @@ class _Asking:
                 found, room = found + 1, room - cost
                 yield row.messages[len(system) :]
 
-    def _asked(self, conversation: Conversation, examples: list[list[Message]]) -> dict[str, Any] | None:
+    def _asked(self, conversation: Conversation, examples: list[list[Message]]) -> AskedRow | None:
         """The prompts for the last answer, None where they are none or too long."""
         messages = conversation.messages
         place = max(number for number, message in enumerate(messages) if message["role"] == "assistant")

@@ -17,6 +17,7 @@ from playground.data.dataset import RowReader, Rows, example_of
 from playground.data.report import chips
 from playground.data.source import Parsed, Record
 from playground.data.tokenize import render_rows
+from playground.data.types import RowsPage, ShownRow
 from playground.templates.renderer import Renderer
 
 _BROKEN_SHOWN = 2_000
@@ -31,13 +32,8 @@ def page(
     per_page: int = 5,
     query: str = "",
     rows: list[int] | None = None,
-) -> dict[str, Any]:
-    """{page, pages, total, rows: [...]}: those of the rows with these numbers (None: all) that have `query` in them.
-
-    A row is what `report.chips` makes of it, with its data, or {row, finding, data or text} where it cannot be
-    used.
-    A page past the last is the last.
-    """
+) -> RowsPage:
+    """Those of the rows with these numbers (None: all) that have `query` in them. A page past the last is the last."""
     reader = RowReader(parsed, renderer, options)
     wanted = None if rows is None else set(rows)
     needle = query.strip().casefold()
@@ -85,9 +81,7 @@ def _words(reader: RowReader, entry: Record | str) -> str:
     return "\n".join(texts).casefold()
 
 
-def _row(
-    row: int, entry: Record | str, reader: RowReader, renderer: Renderer, options: DatasetOptions
-) -> dict[str, Any]:
+def _row(row: int, entry: Record | str, reader: RowReader, renderer: Renderer, options: DatasetOptions) -> ShownRow:
     if isinstance(entry, str):
         finding = next((finding for finding in reader.parsed.findings if finding.row == row), None)
         return {
@@ -102,5 +96,5 @@ def _row(
     [tokens] = render_rows([conversation], renderer, options)
     made = example_of(conversation, tokens, options)
     if isinstance(made, Finding):
-        return {"row": row, "finding": made.to_dict(), "messages": conversation.messages}
+        return {"row": row, "finding": made.to_dict(), "messages": conversation.messages, "data": entry.data}
     return {**chips(made, renderer, options), "data": entry.data, "finding": None}

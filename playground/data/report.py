@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from playground.core.findings import Finding
+from playground.core.findings import Finding, Severity
 from playground.core.settings import DatasetOptions
 from playground.data.batch_tokens import Order, padding_share
 from playground.data.dataset import Example, Prepared
 from playground.data.schemas import columns
 from playground.data.source import Parsed
 from playground.data.tokenize import Ids
+from playground.data.types import DatasetReport, FindingKind, Lengths, Padding, RowChip, ShownRow, Summary
 from playground.templates.renderer import Rendered, Renderer
-from playground.templates.token_chips import pieces
+from playground.templates.token_chips import token_chips
 
 _FINDINGS_SHOWN = 200
 _PREVIEW_TOKENS = 600
@@ -24,10 +24,7 @@ _BINS = 24
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
-def summary(prepared: Prepared) -> dict[str, Any]:
-    """The counts: {format, rows, usable_rows, dropped_rows, tokens, trained_tokens, truncated_rows, findings,
-    findings_left_out}.
-    """
+def summary(prepared: Prepared) -> Summary:
     shapes = Counter(example.conversation.shape for example in prepared.examples)
     shown = prepared.findings[:_FINDINGS_SHOWN]
     return {
@@ -43,14 +40,7 @@ def summary(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
-    """Everything about a dataset but its rows:
-
-    summary() and {source: {file_format, encoding}, shapes: [{shape, rows, reason}], columns, mapping, max_length,
-    lengths: {bins: [{start, end, rows}], median, p95, max} or None, padding: {batch, shuffled, grouped} (shares of the
-    tokens of a batch), split: {train, held_out, seed (None where the last rows are held out), held_out_rows: [row,
-    ...]}, epochs: {steps, seen}, codes: [{code, severity, count, rows: [row, ...], message, why, fix, edits}]}
-    """
+def full_report(parsed: Parsed, prepared: Prepared, preview: list[ShownRow]) -> DatasetReport:
     options = prepared.options
     reasons = {example.conversation.shape: example.conversation.reason for example in reversed(prepared.examples)}
     counts = Counter(example.conversation.shape for example in prepared.examples)
@@ -76,12 +66,13 @@ def full_report(parsed: Parsed, prepared: Prepared) -> dict[str, Any]:
             "seen": round(options.seen(len(training)), 2),
         },
         "codes": by_code(prepared.findings),
+        "preview": preview,
     }
 
 
-def by_code(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def by_code(findings: Iterable[Finding]) -> list[FindingKind]:
     """The findings together that are of one kind, gravest first, each with all rows that it stands on."""
-    kinds: dict[tuple[str, str], list[Finding]] = {}
+    kinds: dict[tuple[str, Severity], list[Finding]] = {}
     for finding in findings:
         kinds.setdefault((finding.code, finding.severity), []).append(finding)
     return [
@@ -89,12 +80,15 @@ def by_code(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "code": code,
             "severity": severity,
             "count": len(same),
-            "rows": [finding.row for finding in same if finding.row is not None],
+            "rows": _rows(same),
             "message": same[0].message,
             "why": same[0].why,
             "fix": same[0].fix,
             "edits": [
-                {"do": name, "rows": [finding.row for finding in same if name in finding.edits]}
+                {
+                    "do": name,
+                    "rows": [finding.row for finding in same if finding.row is not None and name in finding.edits],
+                }
                 for name in dict.fromkeys(name for finding in same for name in finding.edits)
             ],
         }
@@ -102,7 +96,11 @@ def by_code(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def _lengths(lengths: Ids, max_length: int) -> dict[str, Any] | None:
+def _rows(findings: Iterable[Finding]) -> list[int]:
+    return [finding.row for finding in findings if finding.row is not None]
+
+
+def _lengths(lengths: Ids, max_length: int) -> Lengths | None:
     """How many rows have how many tokens. The maximum length is an edge between two bins: the cut can be seen."""
     if not len(lengths):
         return None
@@ -128,7 +126,7 @@ def _lengths(lengths: Ids, max_length: int) -> dict[str, Any] | None:
     }
 
 
-def _padding(lengths: list[int], options: DatasetOptions) -> dict[str, Any]:
+def _padding(lengths: list[int], options: DatasetOptions) -> Padding:
     """Share of padding in the batches of one pass: drawn at random, and as a run draws them."""
     batch, accumulation = options.per_device_train_batch_size, options.gradient_accumulation_steps
     used: Order = "grouped" if options.shuffle_dataset else "given"
@@ -139,8 +137,8 @@ def _padding(lengths: list[int], options: DatasetOptions) -> dict[str, Any]:
     }
 
 
-def chips(example: Example, renderer: Renderer, options: DatasetOptions) -> dict[str, Any]:
-    """A row as it is shown: {row, messages, tokens: [as in preview, with cut], left_out, length, kept, trained}.
+def chips(example: Example, renderer: Renderer, options: DatasetOptions) -> ShownRow:
+    """A row as it is shown.
 
     The colours are the mask that is trained on, not one worked out again; the render only says whose words they are.
     """
@@ -151,10 +149,10 @@ def chips(example: Example, renderer: Renderer, options: DatasetOptions) -> dict
     # What is kept has to be seen: of a long row its end, where the end is kept.
     start = max(min(first, example.length - _PREVIEW_TOKENS), 0)
     shown = _window(whole, example, start, start + _PREVIEW_TOKENS)
-    tokens = pieces(shown, renderer.tokenizer)
-    for place, chip in enumerate(tokens, start=start):
-        chip["cut"] = not first <= place < end
-        chip["trained"] = chip["trained"] and not chip["cut"]
+    tokens: list[RowChip] = [
+        {**chip, "cut": not first <= index < end, "trained": chip["trained"] and first <= index < end}
+        for index, chip in enumerate(token_chips(shown, renderer.tokenizer), start=start)
+    ]
     return {
         "row": example.row,
         "shape": example.conversation.shape,

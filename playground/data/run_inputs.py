@@ -23,6 +23,7 @@ from playground.core.settings import RenderOptions, TrainSettings
 from playground.data.dataset import Prepared
 from playground.data.general_set import general_language, general_rows
 from playground.data.split import evenly
+from playground.data.types import Extras, RowLengths
 from playground.templates.renderer import Renderer
 
 SAMPLED = 24
@@ -35,8 +36,8 @@ _PROMPT_TOKENS = 1024
 """A probe's prompt that is longer is not asked: its answers would take more time than the training."""
 
 
-def write_extras(prepared: Prepared, renderer: Renderer, settings: TrainSettings, folder: Path) -> dict[str, Any]:
-    """Write probes.json and general.parquet: {probes: how many, general_rows, general_tokens}."""
+def write_extras(prepared: Prepared, renderer: Renderer, settings: TrainSettings, folder: Path) -> Extras:
+    """Write probes.json and general.parquet."""
     language = general_language(_answers(prepared))
     options = settings.dataset_options().render_options(None)
     probes = _probes(prepared, renderer, settings, language) if settings.probe_max_new_tokens else []
@@ -54,10 +55,8 @@ def write_extras(prepared: Prepared, renderer: Renderer, settings: TrainSettings
     }
 
 
-def lengths(prepared: Prepared, renderer: Renderer, settings: TrainSettings) -> dict[str, Any]:
-    """What a plan is made by, of rows that nobody trains on yet: {train: [tokens of each row], held_out: [...],
-    scored_tokens, probes}.
-    """
+def lengths(prepared: Prepared, renderer: Renderer, settings: TrainSettings) -> RowLengths:
+    """What a plan is made by, of rows that nobody trains on yet."""
     tokens = [len(example.kept_ids) for example in prepared.examples]
     train = [count for place, count in enumerate(tokens) if place not in prepared.held_out]
     options = settings.dataset_options().render_options(None)

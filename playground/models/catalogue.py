@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from playground.core.errors import ModelError
 from playground.core.i18n import say
+from playground.models.types import CatalogueEntry
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
@@ -29,6 +30,18 @@ class Model:
     licence: str
     gated: bool = False
     """Whether its licence has to be accepted on the Hub before it can be fetched."""
+
+    def entry(self, *, default: bool) -> CatalogueEntry:
+        """As it is offered. `default`: whether it is the one to begin with."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "parameters": self.parameters,
+            "download": self.download,
+            "licence": self.licence,
+            "gated": self.gated,
+            "default": default,
+        }
 
 
 DEFAULT = "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import torch
@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 from playground.core.errors import ModelError
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Quantization
+from playground.models.types import DeviceFacts
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
@@ -35,7 +36,7 @@ gives 0.1 and less, so the exact value decides nothing."""
 class Choice:
     """What was chosen, and the sentence that says why."""
 
-    device: str
+    device: Literal["cpu", "cuda"]
     """cpu or cuda."""
     dtype: torch.dtype
     """Number format of the weights that are not quantised, and of the computation."""
@@ -78,7 +79,7 @@ def _cores() -> int:
     return torch.get_num_threads()
 
 
-def _device_and_dtype() -> tuple[str, torch.dtype, Sentence]:
+def _device_and_dtype() -> tuple[Literal["cpu", "cuda"], torch.dtype, Sentence]:
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         if torch.cuda.is_bf16_supported(including_emulation=False):
@@ -166,12 +167,8 @@ def keep_gradients(model: torch.nn.Module) -> None:
             module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
 
 
-def device_facts(quantization: Quantization) -> dict[str, Any]:
-    """{kind: cpu|cuda, name, total, free (bytes), dtype_bytes, quantised, cores} of a run with this `quantization`.
-
-    `dtype_bytes` is that of what is not quantised while training, which on a CPU may be 2 where answers are computed
-    in 4. `free` is as of now, with what this process itself holds taken off.
-    """
+def device_facts(quantization: Quantization) -> DeviceFacts:
+    """Of a run with this `quantization`."""
     choice = choose(quantization)
     if choice.device == "cuda":
         free, total = torch.cuda.mem_get_info()

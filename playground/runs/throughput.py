@@ -21,6 +21,7 @@ import orjson
 
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_whole
+from playground.models.types import Processor
 from playground.runs.plan import Speed
 
 ENTRIES = 200
@@ -34,10 +35,8 @@ _SIZES = (256, 2048)
 _NAMES = [field.name for field in fields(Speed)]
 
 
-def speed_key(model: str, quantization: str, device: dict[str, Any], settings: TrainSettings) -> str:
-    """Everything that a speed depends on, beside the rows: one line. `device`: dtype_bytes, name and cores, as
-    devices.device_facts has them.
-    """
+def speed_key(model: str, quantization: str, device: Processor, settings: TrainSettings) -> str:
+    """Everything that a speed depends on, beside the rows: one line."""
     modules = ",".join(sorted({name.strip() for name in settings.target_modules.split(",")}))
     parts = [
         model,

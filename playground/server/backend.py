@@ -21,6 +21,7 @@ from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.run_queue import RunQueue
 from playground.server.run_service import RunService
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import WarmUp
 from playground.server.template_service import TemplateService
 
 _POLL_S = 0.2
@@ -74,9 +75,9 @@ class Backend:
         """One after the other: on two cores, three processes importing torch at once would all be late."""
         try:
             self.models.fetch()
-            self._sandbox.run("warm_up", "", seconds=60)
+            self._sandbox.run(WarmUp(""), seconds=60)
             folder = self.models.folder("")
-            self._sandbox.run("warm_up", str(folder), seconds=60)
+            self._sandbox.run(WarmUp(str(folder)), seconds=60)
             self._chat.load({"folder": str(folder), "quantization": "auto"})
             while self._chat.state in ("waiting", "loading"):
                 time.sleep(_POLL_S)

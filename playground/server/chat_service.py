@@ -11,10 +11,10 @@ from playground.core.errors import LimitError
 from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
 from playground.server.processes.chat_client import ChatClient
+from playground.server.processes.types import NOTHING_YET, Question, Reply
 from playground.server.run_service import RunService
 from playground.server.sandbox.pool import Sandbox
-
-_NOTHING_YET = {"text": "", "tokens": 0, "tokens_per_s": 0.0, "first_s": 0.0, "ended": ""}
+from playground.server.sandbox.requests import RenderPrompt
 
 
 class ChatService:
@@ -25,11 +25,8 @@ class ChatService:
 
     def reply(
         self, messages: list[dict[str, Any]], run: str = "", sampling: dict[str, Any] | None = None, model: str = ""
-    ) -> Generator[dict[str, Any], None, None]:
+    ) -> Generator[Reply, None, None]:
         """Stream base and tuned answers, at most ten updates a second.
-
-        {base: {text, tokens, tokens_per_s, first_s, ended: ""|"stop"|"length"|"cancelled"}, tuned: the same or None,
-        waiting: Sentence or None (why nothing comes yet)}
 
         `sampling` are settings.Sampling's fields. `model` counts only without a run. Closing the generator cancels.
         """
@@ -43,28 +40,22 @@ class ChatService:
         if drawn.system:
             messages = [{"role": "system", "content": drawn.system}, *(messages or [])]
         template, options = self._template_of(run)
-        prompt = self._sandbox.run(
-            "chat_prompt", base["folder"], messages, template, options, self._limits, seconds=self._limits.preview_s
-        )
-        asked = {"prompt": prompt["ids"], "stop": prompt["stop"], "sampling": asdict(drawn)}
-        rows = [{**asked, "adapter": None}]
-        if adapter is not None:
-            rows.append({**asked, "adapter": str(adapter)})
+        request = RenderPrompt(base["folder"], template, self._limits, messages, options)
+        prompt = self._sandbox.run(request, seconds=self._limits.preview_s)
+        rows: list[Question] = [
+            {"prompt": prompt["ids"], "stop": prompt["stop"], "sampling": asdict(drawn), "adapter": side}
+            for side in (None, *([str(adapter)] if adapter else []))
+        ]
+        said: Reply = {"base": NOTHING_YET, "tuned": NOTHING_YET if adapter else None, "waiting": None}
         if self._chat.state != "ready" or self._chat.base != base:
-            yield {
-                "base": _NOTHING_YET,
-                "tuned": _NOTHING_YET if adapter else None,
-                "waiting": say("Loading the model."),
-            }
+            yield {**said, "waiting": say("Loading the model.")}
         with closing(self._chat.reply(base, rows)) as answers:
-            said = {"base": _NOTHING_YET, "tuned": _NOTHING_YET if adapter else None}
-            for answer in answers:
-                if answer["rows"] is not None:
-                    base_side, tuned_side = [*answer["rows"], None][:2]
-                    said = {"base": base_side, "tuned": tuned_side}
-                    yield {**said, "waiting": None}
-                else:
+            for sides in answers:
+                if sides is None:
                     yield {**said, "waiting": say("Waiting for the model.")}
+                    continue
+                said = {"base": sides[0], "tuned": sides[1] if adapter else None, "waiting": None}
+                yield said
 
     def _template_of(self, run: str) -> tuple[str, RenderOptions]:
         """The template that the run's rows were rendered with, and its variables: its chat prompts are too."""

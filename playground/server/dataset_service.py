@@ -14,10 +14,12 @@ from typing import Any
 from playground.core.settings import DatasetOptions, Limits
 from playground.data.examples import BUNDLED, bundled
 from playground.data.hub import DEFAULT_ROWS
-from playground.data.source import read_source
+from playground.data.source import Source, read_source
+from playground.data.types import CheckNews, DatasetReport, Example, FetchedRows, HubNews, RowsPage
 from playground.server.model_service import ModelService
 from playground.server.processes.hub_client import fetch_rows
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import CheckRows, CleanRows, PageOfRows
 
 
 class DatasetService:
@@ -27,8 +29,8 @@ class DatasetService:
         """`home`: where files are written that somebody takes away."""
         self._models, self._sandbox, self._limits, self._home = models, sandbox, limits, home
 
-    def examples(self) -> list[dict[str, Any]]:
-        """[{name, title: Sentence, teaches: Sentence, language, rows: int, ask: [str, ...], system: str}]."""
+    def examples(self) -> list[Example]:
+        """The bundled datasets."""
         return [
             {
                 "name": dataset.name,
@@ -52,18 +54,14 @@ class DatasetService:
         file: str = "",
         model: str = "",
         options: dict[str, Any] | None = None,
-        tell: Callable[[dict[str, Any]], None] = lambda news: None,
-    ) -> dict[str, Any]:
-        """Read rows and say what would be trained: the keys of report.full_report, and preview: the first
-        usable rows as report.chips makes them. `options` are settings.DatasetOptions' fields.
+        tell: Callable[[CheckNews], None] = lambda news: None,
+    ) -> DatasetReport:
+        """Read rows and say what would be trained. `options` are settings.DatasetOptions' fields.
 
-        `tell` gets {fraction: 0 to 1}, the first time with {rows, preview} of the first rows; where it raises, the work
-        is stopped.
+        `tell` hears how it comes on; where it raises, the work is stopped.
         """
-        checked = DatasetOptions.from_dict(options or {})
-        source = read_source(text, file, self._limits)
-        found: dict[str, Any] = self._on_rows("check_dataset", model, source, checked, self._limits, tell=tell)
-        return found
+        request = CheckRows(*self._given(text, file, model, options))
+        return self._sandbox.run(request, seconds=self._limits.dataset_s, tell=tell)
 
     def rows(
         self,
@@ -75,26 +73,19 @@ class DatasetService:
         per_page: int = 5,
         query: str = "",
         rows: list[int] | None = None,
-    ) -> dict[str, Any]:
-        """One page of the rows that have `query` in them, of those with the numbers `rows` where these are given:
-        {page, pages, total, rows: see pages.page}.
-        """
-        checked = DatasetOptions.from_dict(options or {})
-        source = read_source(text, file, self._limits)
-        found: dict[str, Any] = self._on_rows(
-            "dataset_rows", model, source, checked, self._limits, page, per_page, query, rows
-        )
-        return found
+    ) -> RowsPage:
+        """One page of the rows that have `query` in them, of those with the numbers `rows` where these are given."""
+        request = PageOfRows(*self._given(text, file, model, options), page, per_page, query, rows)
+        return self._sandbox.run(request, seconds=self._limits.dataset_s)
 
     def clean(self, text: str = "", file: str = "", model: str = "", options: dict[str, Any] | None = None) -> Path:
         """A JSON Lines file with the usable rows, as messages, everything done to them that was asked for. Read again,
         they are the same rows. Whoever asked moves it away.
         """
-        checked = DatasetOptions.from_dict(options or {})
-        source = read_source(text, file, self._limits)
+        given = self._given(text, file, model, options)
         path = Path(tempfile.mkdtemp(prefix="rows-", dir=self._home)) / "rows.jsonl"
         try:
-            self._on_rows("clean_rows", model, source, checked, str(path), self._limits)
+            self._sandbox.run(CleanRows(*given, str(path)), seconds=self._limits.dataset_s)
         except BaseException:
             shutil.rmtree(path.parent)
             raise
@@ -106,14 +97,11 @@ class DatasetService:
         config: str = "",
         split: str = "",
         count: int = DEFAULT_ROWS,
-        tell: Callable[[dict[str, Any]], None] = lambda news: None,
+        tell: Callable[[HubNews], None] = lambda news: None,
         is_cancelled: Callable[[], bool] = lambda: False,
-    ) -> dict[str, Any]:
-        """The first `count` rows of a dataset on the Hub: {path (a .jsonl in a folder of its own, which whoever asked
-        clears away), name, config, split, rows, configs: [...], splits: [...], notes: [Sentence]}.
-
-        `tell` gets {line: Sentence, fraction: 0 to 1 or None} as they come. `is_cancelled` is asked ten times a second,
-        also while nothing comes.
+    ) -> FetchedRows:
+        """The first `count` rows of a dataset on the Hub. `tell` hears how they come. `is_cancelled` is asked ten times
+        a second, also while nothing comes.
         """
         return fetch_rows(
             name,
@@ -126,7 +114,10 @@ class DatasetService:
             is_cancelled=is_cancelled,
         )
 
-    def _on_rows(self, job: str, model: str, *arguments: Any, tell: Callable[[Any], None] = lambda news: None) -> Any:
-        return self._sandbox.run(
-            job, self._models.tokenizer(model), *arguments, seconds=self._limits.dataset_s, tell=tell
-        )
+    def _given(
+        self, text: str, file: str, model: str, options: dict[str, Any] | None
+    ) -> tuple[str, Source, DatasetOptions, Limits]:
+        """What every job on rows needs. The model's folder comes last: it may have to be waited for."""
+        checked = DatasetOptions.from_dict(options or {})
+        source = read_source(text, file, self._limits)
+        return self._models.tokenizer(model), source, checked, self._limits

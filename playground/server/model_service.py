@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from playground.core.i18n import say
-from playground.models.catalogue import CATALOGUE, model_name
+from playground.core.errors import PlaygroundError
+from playground.core.i18n import Sentence, say
+from playground.models.catalogue import CATALOGUE, Model, model_name
+from playground.models.types import CatalogueEntry, LoadingState, ModelStatus
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.model_store import ModelStore
 
@@ -39,39 +39,40 @@ class ModelService:
         """The folder with its tokenizer, as the sandbox takes it."""
         return str(self.folder(model, with_weights=False))
 
-    def catalogue(self) -> list[dict[str, Any]]:
-        """The catalogue: [{name (Hub id), family, parameters, download (bytes), licence, gated, default}]."""
+    def catalogue(self) -> list[CatalogueEntry]:
         default = self.name("")
-        local = [
-            {"name": name, "family": "local", "parameters": "", "download": 0, "licence": "", "gated": False}
-            for name in self._local
-        ]
-        return [{**model, "default": model["name"] == default} for model in [*local, *map(asdict, CATALOGUE)]]
+        local = [Model(name, "local", "", 0, "") for name in self._local]
+        return [model.entry(default=model.name == default) for model in (*local, *CATALOGUE)]
 
-    def status(self, model: str = "") -> dict[str, Any]:
-        """Where the weights of `model` ("": the default) are. Cheap, for polling.
-
-        {name, state: waiting|fetching|loading|ready|failed, fraction: 0..1 or None, line: Sentence (what happens now,
-        or when ready what was chosen (device, dtype, 4-bit or not) and why), error: PlaygroundError or None}
-        """
-        name = self.name(model)
-        state = self._store.state(name)
-        status: dict[str, Any] = {"name": name, "state": "waiting", "fraction": None, "error": None}
-        if state is None:
-            return {**status, "line": say("It will be fetched when it is first used.")}
-        if state.error is not None:
-            return {**status, "state": "failed", "line": state.error.arrived, "error": state.error}
-        if state.folder is None:
-            return {**status, "state": "fetching", "fraction": state.fraction, "line": state.line}
-        if self._chat.base is not None and self._chat.base["folder"] == str(state.folder):
-            if self._chat.error is not None:
-                return {**status, "state": "failed", "line": self._chat.error.arrived, "error": self._chat.error}
-            if self._chat.state == "ready" and self._chat.line is not None:
-                return {**status, "state": "ready", "line": self._chat.line}
-        elif self._chat.state == "ready":
-            return {**status, "state": "ready", "line": say("On this machine; loaded when it is first asked.")}
-        return {**status, "state": "loading", "line": say("Its weights are being read into memory.")}
+    def status(self, model: str = "") -> ModelStatus:
+        """Where the weights of `model` ("": the default) are. Cheap, for polling."""
+        name, chat = self.name(model), self._chat
+        store = self._store.state(name)
+        if store is None:
+            return _status(name, "waiting", say("It will be fetched when it is first used."))
+        if store.error is not None:
+            return _status(name, "failed", store.error.arrived, error=store.error)
+        if store.folder is None:
+            return _status(name, "fetching", store.line, fraction=store.fraction)
+        if chat.base is not None and chat.base["folder"] == str(store.folder):
+            if chat.error is not None:
+                return _status(name, "failed", chat.error.arrived, error=chat.error)
+            if chat.state == "ready" and chat.line is not None:
+                return _status(name, "ready", chat.line)
+        elif chat.state == "ready":
+            return _status(name, "ready", say("On this machine; loaded when it is first asked."))
+        return _status(name, "loading", say("Its weights are being read into memory."))
 
     def fetch(self, model: str = "") -> None:
         """Begin to fetch a model in the background; `status` tells how it goes."""
         self._store.start(self.name(model))
+
+
+def _status(
+    name: str,
+    state: LoadingState,
+    line: Sentence,
+    fraction: float | None = None,
+    error: PlaygroundError | None = None,
+) -> ModelStatus:
+    return {"name": name, "state": state, "fraction": fraction, "line": line, "error": error}

@@ -15,8 +15,12 @@ from typing import Any
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits, Sampling, TrainSettings
 from playground.data.source import Source
+from playground.data.types import AskedRow, BaselineRow
 from playground.runs.bootstrap import Interval, interval, paired_change
 from playground.server.processes.chat_client import ChatClient
+from playground.server.processes.types import Answer, Base, LabelledRow, Question, RowScore
+from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import AskBaseline
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -29,9 +33,9 @@ _READING, _SCORING = 0.15, 0.75
 
 
 def need(
-    sandbox_run: Callable[..., Any],
+    sandbox: Sandbox,
     chat: ChatClient,
-    base: dict[str, Any],
+    base: Base,
     source: Source,
     settings: TrainSettings,
     limits: Limits,
@@ -42,17 +46,13 @@ def need(
     code: known|examples|both|tuning|untried|broken, verdict: Sentence, notes: [Sentence]}
 
     Losses are nats per supervised token, `low` and `high` the 95 % interval over rows or None where it cannot be told;
-    `tokens` are what the examples add to a prompt on average. `sandbox_run` is Sandbox.run; `base` as ChatClient takes
-    it. `tell` gets {fraction: 0 to 1, line: Sentence} at least each second once the rows are read; where it raises,
+    `tokens` are what the examples add to a prompt on average. `base` is as ChatClient takes it.
+    `tell` gets {fraction: 0 to 1, line: Sentence} at least each second once the rows are read; where it raises,
     everything is cancelled. Raises PlaygroundError for rows that cannot be used.
     """
     tell({"fraction": 0.0, "line": say("Reading the rows.")})
-    prompts = sandbox_run(
-        "need_prompts",
-        base["folder"],
-        source,
-        settings,
-        limits,
+    prompts = sandbox.run(
+        AskBaseline(base["folder"], source, settings, limits),
         seconds=limits.dataset_s,
         tell=lambda news: tell({"fraction": news["fraction"] * _READING, "line": say("Reading the rows.")}),
     )
@@ -67,12 +67,12 @@ def need(
 
 
 def _score(
-    chat: ChatClient, base: dict[str, Any], rows: list[dict[str, Any]], tell: Tell
+    chat: ChatClient, base: Base, rows: list[BaselineRow], tell: Tell
 ) -> tuple[list[tuple[float, int]], list[tuple[float, int] | None]]:
     """(nll, tokens) of each row as it is, and behind examples; None where it has none."""
-    sides = [row[side] for side in ("plain", "examples") for row in rows]
-    asked = [{**side, "adapter": None} for side in sides if side is not None]
-    found: list[dict[str, Any]] = []
+    sides = [row["plain"] for row in rows] + [row["examples"] for row in rows]
+    asked: list[LabelledRow] = [{**side, "adapter": None} for side in sides if side is not None]
+    found: list[RowScore] = []
     with closing(chat.score(base, asked)) as scores:
         for message in scores:
             found = message["rows"] or []
@@ -80,29 +80,32 @@ def _score(
             waiting = not message["total"] and chat.state != "ready"
             line = say("Loading the model.") if waiting else say("Scoring {count} rows.", count=len(rows))
             tell({"fraction": _READING + part * (_SCORING - _READING), "line": line})
-    scored = iter([(score["nll"], score["tokens"]) for score in found])
+    scored = iter([(math.nan if score["nll"] is None else score["nll"], score["tokens"]) for score in found])
     each = [None if side is None else next(scored) for side in sides]
     return [score for score in each[: len(rows)] if score is not None], each[len(rows) :]
 
 
-def _answer(
-    chat: ChatClient, base: dict[str, Any], rows: list[dict[str, Any]], stop: list[int], tell: Tell
-) -> list[dict[str, Any]]:
+def _answer(chat: ChatClient, base: Base, rows: list[BaselineRow], stop: list[int], tell: Tell) -> list[dict[str, Any]]:
     asked = [(row["row"], row["asked"]) for row in rows if row["asked"] is not None]
-    prompts = [
-        {"prompt": question[side], "stop": stop, "sampling": asdict(Sampling(max_new_tokens=question["room"]))}
+    prompts: list[Question] = [
+        {
+            "prompt": ids,
+            "stop": stop,
+            "sampling": asdict(Sampling(max_new_tokens=question["room"])),
+            "adapter": None,
+        }
         for _, question in asked
-        for side in ("plain", "examples")
-        if question[side] is not None
+        for ids in (question["plain"], question["examples"])
+        if ids is not None
     ]
     if not prompts:
         return []
-    longest = max(prompt["sampling"]["max_new_tokens"] for prompt in prompts)
-    said: list[dict[str, Any]] = []
+    longest = max(question["room"] for _, question in asked)
+    said: list[Answer] = []
     part = 0.0
-    with closing(chat.reply(base, [{**prompt, "adapter": None} for prompt in prompts])) as answers:
-        for message in answers:
-            said = message["rows"] or said
+    with closing(chat.reply(base, prompts)) as answers:
+        for newest in answers:
+            said = newest or said
             # The longest answer still being written tells how far it is.
             part = max(part, *(row["tokens"] / longest for row in said if not row["ended"]), 0.0)
             line = say("Answering {count} of them.", count=len(asked))
@@ -111,7 +114,7 @@ def _answer(
     return [_beside(row, question, texts) for row, question in asked]
 
 
-def _beside(row: int, question: dict[str, Any], texts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _beside(row: int, question: AskedRow, texts: Iterable[Answer]) -> dict[str, Any]:
     """The answers beside the expected one; takes them from `texts`."""
     taken = iter(texts)
     plain = next(taken)
@@ -130,7 +133,7 @@ def _beside(row: int, question: dict[str, Any], texts: Iterable[dict[str, Any]])
 
 
 def _findings(
-    rows: list[dict[str, Any]], plain: list[tuple[float, int]], behind: list[tuple[float, int] | None], count: int
+    rows: list[BaselineRow], plain: list[tuple[float, int]], behind: list[tuple[float, int] | None], count: int
 ) -> dict[str, Any]:
     pairs = [(one, other) for one, other in zip(plain, behind, strict=True) if other is not None]
     change = paired_change([one for one, _ in pairs], [other for _, other in pairs]) if pairs else None

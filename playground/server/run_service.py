@@ -23,6 +23,7 @@ from playground.core.i18n import say
 from playground.core.settings import Limits, TrainSettings
 from playground.core.settings.presets import PRESETS
 from playground.data.source import Source, read_source
+from playground.data.types import RowLengths
 from playground.models.shape import ModelShape
 from playground.runs import diagnosis, memory
 from playground.runs import export as exporting
@@ -33,7 +34,9 @@ from playground.server.model_service import ModelService
 from playground.server.need import need
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.run_queue import RunQueue
+from playground.server.processes.types import Base
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import MeasureRows, WriteRows
 
 _SHAPE = ("r", "lora_alpha", "use_rslora", "target_modules")
 """Settings that belong to an adapter for good."""
@@ -64,14 +67,14 @@ class RunService:
         """`home`: where the measured speeds are kept; runs are where the queue's store has them."""
         self._models, self._sandbox, self._queue, self._chat = models, sandbox, queue, chat
         self._limits, self._home, self._store = limits, home, queue.store
-        self._lengths: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._lengths: OrderedDict[str, RowLengths] = OrderedDict()
         self._lengths_lock = Lock()
 
     def folder(self, run: str) -> RunFolder:
         """Raises NotFoundError where there is no such run."""
         return self._store.open(run)
 
-    def base_of(self, run: str, model: str) -> tuple[dict[str, Any], Path | None]:
+    def base_of(self, run: str, model: str) -> tuple[Base, Path | None]:
         """The base model to ask, as the chat process takes it, and the run's adapter folder or None."""
         if not run:
             folder = self._models.folder(model)
@@ -84,7 +87,7 @@ class RunService:
                 say("Wait a little, then ask again."),
             )
         asked = run_folder.settings()
-        base = {"folder": asked["model_folder"], "quantization": asked["settings"]["quantization"]}
+        base: Base = {"folder": asked["model_folder"], "quantization": asked["settings"]["quantization"]}
         if not asked["settings"].get("bnb_4bit_use_double_quant", True):
             base["double_quant"] = False
         return base, run_folder.adapter
@@ -130,10 +133,9 @@ class RunService:
         asked = TrainSettings.from_dict(settings or {})
         source = read_source(text, file, self._limits)
         base, _ = self.base_of("", model)
-        return need(self._sandbox.run, self._chat, base, source, asked, self._limits, tell)
+        return need(self._sandbox, self._chat, base, source, asked, self._limits, tell)
 
-    def _row_lengths(self, folder: str, source: Source, asked: TrainSettings) -> dict[str, Any]:
-        """{train: [tokens of each row], held_out, scored_tokens, probes}."""
+    def _row_lengths(self, folder: str, source: Source, asked: TrainSettings) -> RowLengths:
         # What does not change the rows is put aside, so that turning at it finds the lengths again.
         options = asked.dataset_options()
         shape: list[Any] = [
@@ -153,9 +155,8 @@ class RunService:
             if key in self._lengths:
                 self._lengths.move_to_end(key)
                 return self._lengths[key]
-        found: dict[str, Any] = self._sandbox.run(
-            "row_lengths", folder, source, asked, self._limits, seconds=self._limits.dataset_s
-        )
+        request = MeasureRows(folder, source, asked, self._limits)
+        found = self._sandbox.run(request, seconds=self._limits.dataset_s)
         with self._lengths_lock:
             self._lengths[key] = found
             while len(self._lengths) > _LENGTHS_KEPT:
@@ -206,10 +207,9 @@ class RunService:
         takes = self._takes(text, file, model, checked)
 
         def fill(folder: Path) -> dict[str, Any]:
-            counts = self._sandbox.run(
-                "write_rows", model_folder, source, checked, str(folder), self._limits, seconds=self._limits.dataset_s
-            )
-            counts.pop("findings")
+            request = WriteRows(model_folder, source, checked, self._limits, str(folder))
+            written = self._sandbox.run(request, seconds=self._limits.dataset_s)
+            counts = {name: value for name, value in written.items() if name != "findings"}
             if earlier is not None:
                 shutil.copytree(earlier.adapter, folder / "start")
             return {
@@ -244,7 +244,7 @@ class RunService:
             found = self.estimate(text, file, model, asked.to_dict())["memory"]
         except PlaygroundError:
             return {}  # Whatever is wrong with the rows is said where they are written.
-        device = self._chat.device.get("kind", "cpu")
+        device = self._chat.device["kind"] if self._chat.device else "cpu"
         return {"total": found["total"], "available": found["available"], "device": device} if found else {}
 
     # --- While it goes and afterwards ---

@@ -6,7 +6,6 @@ Values in and out are JSON-like, text for people is `Sentence`s, a refusal is a 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,16 @@ from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions
 from playground.server.model_service import ModelService
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import (
+    CompareTemplates,
+    DescribeTemplate,
+    ReadTemplateFile,
+    RenderPreview,
+    WriteScript,
+)
 from playground.templates.catalogue import gallery
-from playground.templates.samples import samples
+from playground.templates.samples import Sample, samples
+from playground.templates.types import Comparison, Preview, TemplateDescription, TemplateFile
 
 
 class TemplateService:
@@ -35,22 +42,16 @@ class TemplateService:
         model: str = "",
         template: str = "",
         options: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Render one conversation.
+    ) -> Preview:
+        """Render one conversation; an error has findings too.
 
-        {text, tokens: [{id, text, role, trained: bool, special: bool, message: int or None, start, end: characters}],
-        mask: generation|training_template|sentinels|prefix|none, spans: [{start, end, role, message}],
-        findings: [{row, code, severity, message, fix, why, evidence, action}]}. An error has findings too.
-        role is a message's role, or template (text that the template adds by itself). `options` are
-        settings.RenderOptions' fields. model "" with a template given renders the text alone; with no template either,
-        the default model is meant.
+        `options` are settings.RenderOptions' fields. model "" with a template given renders the text alone; with no
+        template either, the default model is meant.
         """
         checked = RenderOptions.from_dict(options or {})
         folder = self._rendering_folder(conversation, model, template)
-        preview: dict[str, Any] = self._sandbox.run(
-            "preview", folder, conversation, template, checked, self._limits, seconds=self._limits.preview_s
-        )
-        return preview
+        request = RenderPreview(folder, template, self._limits, conversation, checked)
+        return self._sandbox.run(request, seconds=self._limits.preview_s)
 
     def _rendering_folder(self, conversation: Any, model: str, template: Any) -> str:
         """The tokenizer's folder, "" for text alone. Raises for what cannot be rendered before anything is sent."""
@@ -65,21 +66,15 @@ class TemplateService:
             raise InputError(say("The template is not text."), say("It is a name from the list, or Jinja source."))
         return "" if template and not model else self._models.tokenizer(model)
 
-    def template(self, model: str = "", template: str = "") -> dict[str, Any]:
-        """A chat template and everything that it reads.
-
-        {source, name (in the catalogue, or ""), variables: [{name, kind: boolean|text|json, default, choices}],
-        clock, tools, documents: whether it reads them, special_tokens: {bos_token: text, ...} (the model's),
-        training_twin: catalogue name of the same template with {% generation %} markers, or ""}.
-        Raises InputError for Jinja that does not compile, naming the line.
+    def template(self, model: str = "", template: str = "") -> TemplateDescription:
+        """A chat template and everything that it reads. Raises InputError for Jinja that does not compile, naming the
+        line.
         """
         folder = self._rendering_folder([], model, template)
-        seconds = self._limits.preview_s
-        found: dict[str, Any] = self._sandbox.run("template", folder, template, self._limits, seconds=seconds)
-        return found
+        return self._sandbox.run(DescribeTemplate(folder, template, self._limits), seconds=self._limits.preview_s)
 
-    def read_file(self, path: str) -> dict[str, Any]:
-        """The template in a .jinja file or a tokenizer_config.json: {source, name, special_tokens, note}."""
+    def read_file(self, path: str) -> TemplateFile:
+        """The template in a .jinja file or a tokenizer_config.json."""
         size = Path(path).stat().st_size
         if size > self._limits.upload_bytes:
             raise LimitError(
@@ -87,33 +82,19 @@ class TemplateService:
                 say("The limit here is {limit} MB.", limit=f"{self._limits.upload_bytes / 1e6:.1f}"),
                 say("A chat template is a few kilobytes: take it out of the file."),
             )
-        found: dict[str, Any] = self._sandbox.run(
-            "template_file",
-            "",
-            Path(path).read_bytes(),
-            Path(path).name,
-            self._limits,
-            seconds=self._limits.preview_s,
-        )
-        return found
+        request = ReadTemplateFile("", Path(path).read_bytes(), Path(path).name, self._limits)
+        return self._sandbox.run(request, seconds=self._limits.preview_s)
 
     def compare(
         self, conversation: list[dict[str, Any]], sides: list[dict[str, str]], options: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Two templates or models on one conversation. `sides` are two of {model, template}.
-
-        {sides: [{label, text, tokens, trained, characters, turn_cost: {user, assistant} (tokens around the words of
-        one more turn) or None, error: PlaygroundError or None}], diff: [{op: equal|delete|insert, text}]}.
-        """
+    ) -> Comparison:
+        """Two templates or models on one conversation. `sides` are two of {model, template}."""
         checked = RenderOptions.from_dict(options or {})
         asked = [self._side(conversation, side["model"], side["template"]) for side in sides]
-        first = next((place for _, place, _ in asked if isinstance(place, str)), "")
+        first = next((folder for _, folder, _ in asked if isinstance(folder, str)), "")
         # Another model's tokenizer may have to be loaded on the way.
         seconds = 3 * self._limits.preview_s
-        found: dict[str, Any] = self._sandbox.run(
-            "compare_templates", first, conversation, asked, checked, self._limits, seconds=seconds
-        )
-        return found
+        return self._sandbox.run(CompareTemplates(first, conversation, asked, checked, self._limits), seconds=seconds)
 
     def _side(self, conversation: Any, model: str, template: str) -> tuple[str, str | PlaygroundError, str]:
         label = template if template in gallery() else model
@@ -133,11 +114,9 @@ class TemplateService:
         checked = RenderOptions.from_dict(options or {})
         folder = self._rendering_folder(conversation, model, template)
         name = "" if template and not model else self._models.name(model)
-        script: str = self._sandbox.run(
-            "reproduction", folder, conversation, name, template, checked, self._limits, seconds=self._limits.preview_s
-        )
-        return script
+        request = WriteScript(folder, template, self._limits, conversation, checked, name)
+        return self._sandbox.run(request, seconds=self._limits.preview_s)
 
-    def samples(self) -> list[dict[str, Any]]:
-        """[{name, title: Sentence, about: Sentence, messages, tools, options, breaks: bool}]."""
-        return [asdict(sample) for sample in samples()]
+    def samples(self) -> list[Sample]:
+        """Conversations to start from."""
+        return samples()

@@ -18,16 +18,15 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import json_kind
 from playground.core.settings import Limits
 from playground.templates.catalogue import SPECIAL_TOKENS
+from playground.templates.types import TemplateFile
 
 SUFFIXES = (".jinja", ".jinja2", ".j2", ".txt", ".json")
 
 
-def read_template_file(raw: bytes, name: str, limits: Limits) -> dict[str, Any]:
-    """{source, name (the file's), special_tokens: {bos_token: text, ...} (those that the file gives), note: Sentence or
-    None (which template was taken where the file has several)}.
+def read_template_file(raw: bytes, name: str, limits: Limits) -> TemplateFile:
+    """The template in a file of this content. `name` only tells what kind of file it is.
 
-    `name` only tells what kind of file it is. Raises InputError where no template can be had from it, LimitError where
-    there is too much.
+    Raises InputError where no template can be had from it, LimitError where there is too much.
     """
     file = PurePath(name).name
     suffix = PurePath(name).suffix.lower()

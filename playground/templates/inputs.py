@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import jinja2.meta
 from jinja2 import Environment, TemplateError, TemplateSyntaxError, Undefined, nodes
@@ -26,8 +26,8 @@ from transformers.utils import chat_template_utils
 from playground.core.errors import InputError
 from playground.core.i18n import say
 from playground.templates.catalogue import SPECIAL_TOKENS
+from playground.templates.types import Kind, VariableDict
 
-Kind = Literal["boolean", "text", "json"]
 _PROVIDED = {"messages", "tools", "documents", "add_generation_prompt", "additional_special_tokens", *SPECIAL_TOKENS}
 _JINJAS = {"loop", "caller", "varargs", "kwargs", "self", "super"}
 _OF_TEXT = {"lower", "upper", "title", "capitalize", "trim", "strip", "lstrip", "rstrip", "startswith", "endswith"}
@@ -54,6 +54,9 @@ class Variable:
     choices: list[str]
     """The texts that it is compared with, for kind "text"; [] where it may be anything."""
 
+    def to_dict(self) -> VariableDict:
+        return {"name": self.name, "kind": self.kind, "default": self.default, "choices": self.choices}
+
 
 @dataclass(frozen=True)
 class TemplateInputs:
@@ -67,10 +70,6 @@ class TemplateInputs:
     """Whether it asks for the date or time."""
     tools: bool
     documents: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields by name, JSON-ready."""
-        return asdict(self)
 
 
 @lru_cache(maxsize=32)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from playground.core.messages import Message
 from playground.templates.masking import Turn
+from playground.templates.types import SpanDict
 
 PROBE = "\u2983probe\u2984"
 """Words that no template and hardly a conversation has."""
@@ -25,6 +26,9 @@ class Span:
     """The message's role, or "template" for text that the template adds without being asked."""
     message: int | None
     """Index of the message, or None."""
+
+    def to_dict(self) -> SpanDict:
+        return {"start": self.start, "end": self.end, "role": self.role, "message": self.message}
 
 
 def share_out(

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from playground.templates.renderer import Rendered
+from playground.templates.types import TokenChip
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def pieces(rendered: Rendered, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:
-    """One chip a token: {id, text, role, trained, special, message, start, end}, in order; the last two are characters
-    of the text.
+def token_chips(rendered: Rendered, tokenizer: PreTrainedTokenizerBase) -> list[TokenChip]:
+    """One chip a token, in order.
 
     A token that is only part of a character shows its bytes ("E3 81"), since no text of its own exists.
     """
     special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
     special.update(tokenizer.all_special_ids)
     starts = [span.start for span in rendered.spans]
-    chips = []
+    chips: list[TokenChip] = []
     for place, (token, (start, end)) in enumerate(zip(rendered.input_ids, rendered.offsets, strict=True)):
         span = rendered.spans[max(bisect_right(starts, start) - 1, 0)]
         before = rendered.offsets[place - 1] if place > 0 else (0, 0)

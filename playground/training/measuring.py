@@ -6,6 +6,7 @@ import torch
 
 from playground.core.settings import TrainSettings
 from playground.models.devices import Choice, processor_name
+from playground.models.types import Processor
 from playground.runs.plan import Speed, Work
 from playground.runs.throughput import speed_key
 from playground.training.rows import Rows, lengths
@@ -43,5 +44,5 @@ def work_of(rows: Rows, settings: TrainSettings, probes: int) -> Work:
 def speed_key_here(model: str, choice: Choice, settings: TrainSettings) -> str:
     """Under which this machine's speed with `model` is remembered."""
     name = torch.cuda.get_device_name() if choice.device == "cuda" else processor_name()
-    device = {"dtype_bytes": choice.dtype.itemsize, "name": name, "cores": torch.get_num_threads()}
+    device: Processor = {"dtype_bytes": choice.dtype.itemsize, "name": name, "cores": torch.get_num_threads()}
     return speed_key(model, choice.quantization, device, settings)

@@ -21,6 +21,7 @@ from playground.ui.run.need_panel import NeedPanel
 from playground.ui.run.panel import RunPanel
 from playground.ui.run.start_from import StartFrom
 from playground.ui.settings.form import SettingsForm
+from playground.ui.template.source import ForTraining
 from playground.ui.widgets.buttons import pressable
 from playground.ui.widgets.debounce import PLAN_CHANGED, estimate_debounce
 from playground.ui.widgets.elements import heading, html
@@ -122,7 +123,7 @@ class FinetuneTab:
         earlier: str | None,
         pasted: str | None,
         file: str | None,
-        template: dict[str, Any] | None,
+        template: ForTraining | None,
         changes: Changes,
         user: str | None,
         assistant: str | None,

@@ -291,8 +291,8 @@ def test_a_failure_leaves_the_answers_alone_and_the_batch_begins_again(
 # --- The queue of the chat process ---
 
 
-def order(name, rows=ROWS, **more):
-    return {"id": name, "rows": [{"ids": ids, "labels": labels} for ids, labels in rows], **more}
+def order(name, rows=ROWS, each=False):
+    return {"op": "score", "id": name, "rows": asked(rows), "each": each}
 
 
 @pytest.fixture
@@ -507,14 +507,14 @@ def test_the_client_raises_what_is_refused(chat, base):
 
 def test_closing_cancels_and_answers_go_on_meanwhile(chat, base):
     long = [(ids := tokens(900), ids)] * 60
-    question = {"prompt": IDS[0], "sampling": {"max_new_tokens": 30}, "adapter": None}
+    question = {"prompt": IDS[0], "stop": [], "sampling": {"max_new_tokens": 30}, "adapter": None}
     *_, alone = chat.reply(base, [question])
     with closing(chat.score(base, asked(long))) as scores:
         next(scores)
         *_, among = chat.reply(base, [question])
         late = next(scores)
         assert late["rows"] is None and late["done"] < late["total"]  # The answer did not wait for the scores.
-    assert among["rows"][0]["text"] == alone["rows"][0]["text"]
+    assert among[0]["text"] == alone[0]["text"]
     chat.heard.clear()
     *_, last = chat.score(base, asked(ROWS[:1]))
     assert last["total"] == ScoreRow(*ROWS[0]).length
@@ -610,7 +610,7 @@ def test_everyday_answers_have_the_loss_that_their_readme_tells(model_folder, tm
     client = ChatClient(tmp_path / "chat.log")
     try:
         base = {"folder": str(model_folder), "quantization": quantization}
-        *_, last = client.score(base, [{"ids": row.input_ids, "labels": row.labels()} for row in rendered])
+        *_, last = client.score(base, asked((row.input_ids, row.labels()) for row in rendered))
     finally:
         client.close()
     loss = sum(row["nll"] for row in last["rows"]) / sum(row["tokens"] for row in last["rows"])

@@ -15,7 +15,8 @@ from playground.data.dataset import RowReader, as_row, prepare, require_trainabl
 from playground.data.readers import parse
 from playground.data.report import summary
 from playground.data.source import Source
-from playground.server.sandbox import jobs
+from playground.server.sandbox.jobs import do
+from playground.server.sandbox.requests import CheckRows, WriteRows
 from playground.templates.renderer import Renderer
 
 pytest_plugins = ["tests.tiny"]
@@ -298,10 +299,10 @@ def test_a_run_holds_out_the_rows_that_the_page_names(tiny_folder, tmp_path):
     edits = [{"do": "drop", "rows": [4]}]
     for number, shuffle in enumerate((True, False)):
         settings = TrainSettings(held_out=0.3, seed=7, shuffle_dataset=shuffle, edits=edits)
-        told = jobs.check_dataset(str(tiny_folder), source, settings.dataset_options(), Limits())["split"]
+        told = do(CheckRows(str(tiny_folder), source, settings.dataset_options(), Limits()))["split"]
         destination = tmp_path / str(number)
         destination.mkdir()
-        jobs.write_rows(str(tiny_folder), source, settings, str(destination), Limits())
+        do(WriteRows(str(tiny_folder), source, settings, Limits(), str(destination)))
         table = pq.read_table(destination / "rendered.parquet").to_pydict()
         held = [row for row, out in zip(table["row"], table["held_out"], strict=True) if out]
         assert held == told["held_out_rows"] and len(held) == 6

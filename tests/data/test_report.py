@@ -41,7 +41,7 @@ def renderer(tokenizer):
 
 def report_of(renderer, *rows, **options):
     parsed = read(*rows)
-    return full_report(parsed, prepare(parsed, renderer, DatasetOptions(**options)))
+    return full_report(parsed, prepare(parsed, renderer, DatasetOptions(**options)), [])
 
 
 # --- Lengths ---
@@ -152,7 +152,7 @@ def test_shapes_columns_and_source_are_told(renderer):
 def test_what_was_chosen_is_told_back(renderer):
     mapping = {"user": "{a}", "assistant": "{b}"}
     parsed = parse(Source("a,b\nÜber,Wort\nx,y\n".encode("cp1252"), "a.csv"), Limits())
-    found = full_report(parsed, prepare(parsed, renderer, DatasetOptions(mapping=mapping, max_length=77)))
+    found = full_report(parsed, prepare(parsed, renderer, DatasetOptions(mapping=mapping, max_length=77)), [])
     assert (found["mapping"], found["max_length"]) == (mapping, 77)
     assert found["source"]["file_format"] == "csv" and found["source"]["encoding"] == parsed.encoding != "utf-8"
 
@@ -238,6 +238,13 @@ def test_pages_go_through_all_rows_in_order_the_unusable_with_their_reason(rende
     assert second["rows"][1]["data"] == {"what": "?"} and second["rows"][1]["finding"]["code"] == "unusable"
     assert numbers(page(parsed, renderer, options, 99, 2)) == [5]
     assert numbers(page(parsed, renderer, options, -1, 2)) == [1, 2]
+
+
+def test_a_row_that_teaches_nothing_keeps_all_that_came_with_it(renderer):
+    """Or an edit by hand would lose its tools."""
+    asked = {**row("Hi", "Ahoy"), "tools": [{"type": "function", "function": {"name": "f"}}]}
+    [shown] = page(read(asked), renderer, DatasetOptions(max_length=8, truncation_mode="drop"))["rows"]
+    assert shown["finding"]["code"] == "too_long" and shown["data"] == asked
 
 
 @pytest.mark.parametrize(("query", "expected"), [("RED", [1, 5]), ("cherry", [5]), ("broken", [2]), (" red\n", [1, 5]), ("?", [4]), ("redassistant", []), ('"red"', [5]), ("", [1, 2, 3, 4, 5]), ("no such", [])])  # fmt: skip  # noqa: E501

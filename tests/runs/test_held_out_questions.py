@@ -12,8 +12,9 @@ import pytest
 from playground.core.settings import Limits, TrainSettings
 from playground.data.source import Source
 from playground.runs.held_out_questions import MOST_QUESTIONS, ROOM
-from playground.server.sandbox import jobs
+from playground.server.sandbox.jobs import do
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import AskHeldOut, RenderPrompt, WriteRows
 
 pytest_plugins = ["tests.tiny"]
 
@@ -48,13 +49,13 @@ class Made:
     def write(self, rows, created=None, **settings):
         source = Source(b"".join(orjson.dumps(one) + b"\n" for one in rows), "")
         asked = TrainSettings(**settings)
-        jobs.write_rows(self.base, source, asked, str(self.folder), LIMITS)
+        do(WriteRows(self.base, source, asked, LIMITS, str(self.folder)))
         written = {"settings": asdict(asked), "created": created or time.time()}
         (self.folder / "settings.json").write_bytes(orjson.dumps(written))
         return self
 
     def ask(self, limits=LIMITS):
-        return jobs.held_out_questions(self.base, str(self.folder), limits)
+        return do(AskHeldOut(self.base, str(self.folder), limits))
 
     def stored(self):
         """row -> (input_ids, labels) of the held-out rows."""
@@ -103,7 +104,7 @@ def test_it_is_the_prompt_of_a_chat(run, tokenizer):
     asked = run.write([row(n) for n in range(20)]).ask()
     for one in held_out(asked):
         options = TrainSettings().dataset_options().render_options(None)
-        chat = jobs.chat_prompt(run.base, one["messages"], "", options, LIMITS)
+        chat = do(RenderPrompt(run.base, "", LIMITS, one["messages"], options))
         assert one["prompt"] == chat["ids"] and asked["stop"] == chat["stop"]
         assert tokenizer.decode(one["prompt"]).endswith(f"{one['question']}<|im_end|>\n<|im_start|>assistant\n")
 
@@ -261,7 +262,7 @@ def test_it_is_a_job_of_the_sandbox(run, tmp_path):
     pool = Sandbox(LIMITS)
     pool.start()
     try:
-        found = pool.run("held_out_questions", run.base, str(run.folder), LIMITS, seconds=LIMITS.dataset_s)
+        found = pool.run(AskHeldOut(run.base, str(run.folder), LIMITS), seconds=LIMITS.dataset_s)
     finally:
         pool.close()
     assert found == run.ask() and held_out(found)

@@ -18,8 +18,9 @@ from playground.data.few_shot import ANSWER_TOKENS, EXAMPLE_TOKENS
 from playground.data.source import Source
 from playground.server.need import KNOWN, need
 from playground.server.processes.chat_client import ChatClient
-from playground.server.sandbox import jobs
+from playground.server.sandbox.jobs import do
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import AskBaseline, WriteRows
 
 pytest_plugins = ["tests.tiny"]
 
@@ -44,7 +45,7 @@ def talk(*contents, system="", tools=None):
 @pytest.fixture
 def prompts(tiny_folder):
     def make(rows, limits=LIMITS, **settings):
-        return jobs.need_prompts(str(tiny_folder), source(rows), TrainSettings(**settings), limits)
+        return do(AskBaseline(str(tiny_folder), source(rows), TrainSettings(**settings), limits))
 
     return make
 
@@ -54,7 +55,7 @@ def written(tiny_folder, tmp_path):
     """written(rows, **settings): the tokens that a run would get, as columns."""
 
     def write(rows, **settings):
-        jobs.write_rows(str(tiny_folder), source(rows), TrainSettings(**settings), str(tmp_path), LIMITS)
+        do(WriteRows(str(tiny_folder), source(rows), TrainSettings(**settings), LIMITS, str(tmp_path)))
         return pq.read_table(tmp_path / "rendered.parquet").to_pydict()
 
     return write
@@ -353,17 +354,20 @@ class FakeChat:
 
     def _reply(self, rows):
         try:
-            yield {"rows": None}
-            yield {"rows": [{"text": "It", "tokens": 1, "ended": ""} for _ in rows]}
+            yield None
+            yield [{"text": "It", "tokens": 1, "ended": ""} for _ in rows]
             texts = [f"answer {n}{' behind' * (row['prompt'].count(1) > 4)}" for n, row in enumerate(rows)]
-            yield {"rows": [{"text": text, "tokens": 2, "ended": "stop"} for text in texts]}
+            yield [{"text": text, "tokens": 2, "ended": "stop"} for text in texts]
         finally:
             self.closed.append("reply")
 
 
-def run_job(job, folder, *arguments, seconds, tell):
-    tell({"fraction": 0.5})
-    return getattr(jobs, job)(folder, *arguments)
+class Here:
+    """The sandbox's jobs in this process."""
+
+    def run(self, request, *, seconds, tell):
+        tell({"fraction": 0.5})
+        return do(request)
 
 
 @pytest.fixture
@@ -371,7 +375,7 @@ def ask(tiny_folder):
     def do(chat, rows=None, tell=lambda news: None, **settings):
         base = {"folder": str(tiny_folder), "quantization": "none"}
         rows = rows or [row(number) for number in range(80)]
-        return need(run_job, chat, base, source(rows), TrainSettings(**settings), LIMITS, tell)
+        return need(Here(), chat, base, source(rows), TrainSettings(**settings), LIMITS, tell)
 
     return do
 
@@ -502,9 +506,9 @@ def test_the_tiny_model_is_asked_and_its_loss_is_the_models_own(sandbox, chat, t
     base = {"folder": str(tiny_folder), "quantization": "none"}
     rows = [row(number) for number in range(40)]
     told = []
-    found = need(sandbox.run, chat, base, source(rows), TrainSettings(), LIMITS, told.append)
+    found = need(sandbox, chat, base, source(rows), TrainSettings(), LIMITS, told.append)
     total = count = 0
-    made = jobs.need_prompts(str(tiny_folder), source(rows), TrainSettings(), LIMITS)
+    made = do(AskBaseline(str(tiny_folder), source(rows), TrainSettings(), LIMITS))
 
     for asked in made["rows"]:
         labels = torch.tensor([asked["plain"]["labels"]])
@@ -523,7 +527,7 @@ def test_a_model_that_cannot_be_loaded_is_told(sandbox, chat, tiny_folder, tmp_p
     (broken / "model.safetensors").unlink()
     base = {"folder": str(broken), "quantization": "none"}
     with pytest.raises(ModelError):
-        need(sandbox.run, chat, base, source([row(n) for n in range(9)]), TrainSettings(), LIMITS)
+        need(sandbox, chat, base, source([row(n) for n in range(9)]), TrainSettings(), LIMITS)
 
 
 @pytest.mark.model
@@ -532,7 +536,7 @@ def test_the_real_model_and_a_pirate(sandbox, chat, model_folder):
     base = {"folder": str(model_folder), "quantization": "auto"}
     begin = time.monotonic()
     pirates = Source("".join(sorted(bundled("pirate-voice").text().splitlines(True), key=len)[:50]).encode(), "")
-    found = need(sandbox.run, chat, base, pirates, TrainSettings(), LIMITS)
+    found = need(sandbox, chat, base, pirates, TrainSettings(), LIMITS)
     print(f"{time.monotonic() - begin:.1f} s", found)
     assert found["rows"] == 5 and found["code"] in ("both", "examples")
     assert found["examples"]["loss"] < found["plain"]["loss"] - 0.3

@@ -14,6 +14,7 @@ from playground.runs.plan import Speed, Work, make_plan
 from playground.runs.store import SPEEDS, RunFolder
 from playground.runs.throughput import SpeedBook, speed_key
 from playground.server.backend import Backend
+from playground.server.sandbox.requests import MeasureRows
 from tests.training.runs import few_rows
 
 pytest_plugins = ["tests.tiny"]
@@ -155,12 +156,12 @@ def test_an_estimate_says_steps_before_the_speed_is_known_and_time_afterwards(ba
 def test_rows_are_rendered_once_for_settings_that_do_not_change_them(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs = []
+    asked = []
     run = backend._sandbox.run
-    monkeypatch.setattr(backend._sandbox, "run", lambda job, *a, **k: (jobs.append(job), run(job, *a, **k))[1])
+    monkeypatch.setattr(backend._sandbox, "run", lambda job, **more: (asked.append(type(job)), run(job, **more))[1])
     for settings in ({}, {"learning_rate": 1e-4}, {"num_train_epochs": 3}, {"r": 8}, {"max_length": 600}):
         backend.runs.estimate(few_rows(8), model="tiny", settings=settings)
-    assert jobs == ["row_lengths", "row_lengths"]
+    assert asked == [MeasureRows, MeasureRows]
 
 
 def test_an_adapter_is_trained_further_on_its_own_model_alone(backend: Backend) -> None:

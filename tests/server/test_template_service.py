@@ -101,7 +101,7 @@ def test_a_script_names_the_model_and_holds_the_template(templates):
 
 def test_the_samples_render(templates):
     samples = templates.samples()
-    assert sum(sample["breaks"] for sample in samples) >= 5
+    assert sum(sample.breaks for sample in samples) >= 5
     for sample in samples:
-        options = {**sample["options"], "tools": sample["tools"]}
-        assert templates.preview(sample["messages"], "tiny", "qwen3", options)["text"], sample["name"]
+        options = {**sample.options, "tools": sample.tools}
+        assert templates.preview(sample.messages, "tiny", "qwen3", options)["text"], sample.name

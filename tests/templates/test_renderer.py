@@ -16,7 +16,7 @@ from playground.core.errors import InputError, LimitError
 from playground.core.settings import RenderOptions
 from playground.templates.catalogue import gallery
 from playground.templates.renderer import Rendered, Renderer
-from playground.templates.token_chips import pieces
+from playground.templates.token_chips import token_chips
 from tests.corpora import cases, template_of
 
 pytest_plugins = ["tests.tiny"]
@@ -421,7 +421,7 @@ def bytes_of(chips, rendered):
 
 def test_chips_are_the_tokens_and_a_part_of_a_character_shows_its_bytes(tokenizer):
     rendered = Renderer(tokenizer).render([user("naïve 🙂"), assistant("鬱")], NOTHING)
-    chips = pieces(rendered, tokenizer)
+    chips = token_chips(rendered, tokenizer)
     assert [chip["id"] for chip in chips] == rendered.input_ids
     assert [chip["trained"] for chip in chips] == [bool(kept) for kept in rendered.loss_mask]
     assert bytes_of(chips, rendered) == rendered.text.encode()
@@ -433,7 +433,7 @@ def test_chips_are_the_tokens_and_a_part_of_a_character_shows_its_bytes(tokenize
 @given(messages=conversations())
 def test_chips_lose_nothing_of_any_text(tokenizer, messages):
     rendered = Renderer(tokenizer).render(messages, NOTHING)
-    chips = pieces(rendered, tokenizer)
+    chips = token_chips(rendered, tokenizer)
     assert [chip["id"] for chip in chips] == rendered.input_ids
     assert bytes_of(chips, rendered) == rendered.text.encode()
 

@@ -16,7 +16,8 @@ from playground.data.examples import bundled
 from playground.data.source import Source
 from playground.models import devices
 from playground.runs.plan import make_plan
-from playground.server.sandbox import jobs
+from playground.server.sandbox.jobs import do
+from playground.server.sandbox.requests import WriteRows
 from playground.templates.renderer import load_tokenizer
 from playground.training.measuring import work_of
 
@@ -72,7 +73,7 @@ class WatchedRun(training.Run):
 
 def write(folder: Path, model_folder: Path, settings: TrainSettings, text: str) -> None:
     """A run's folder as the sandbox makes it."""
-    jobs.write_rows(str(model_folder), Source(text.encode(), ""), settings, str(folder), Limits())
+    do(WriteRows(str(model_folder), Source(text.encode(), ""), settings, Limits(), str(folder)))
 
 
 def start(

@@ -20,7 +20,8 @@ from playground.data.source import Source
 from playground.models import devices
 from playground.runs.plan import FILLED, Speed
 from playground.runs.throughput import SpeedBook
-from playground.server.sandbox import jobs
+from playground.server.sandbox.jobs import do
+from playground.server.sandbox.requests import CheckRows, PageOfRows
 from playground.templates.renderer import Renderer, load_tokenizer
 from playground.training.trainer import keep_master_weights
 from tests.training.runs import Run, a_trainer, few_rows, start, train, write
@@ -160,8 +161,8 @@ def test_the_trainer_gets_the_labels_that_the_page_shows(
     text = "\n".join(json.dumps(row) for row in EVERY_FORMAT)
     run = train(tmp_path, tiny_folder, settings, text)
     options, source = settings.dataset_options(), Source(text.encode(), "")
-    found = jobs.check_dataset(str(tiny_folder), source, options, Limits())
-    rows = jobs.dataset_rows(str(tiny_folder), source, options, Limits(), 1, 20, "", None)["rows"]
+    found = do(CheckRows(str(tiny_folder), source, options, Limits()))
+    rows = do(PageOfRows(str(tiny_folder), source, options, Limits(), 1, 20, "", None))["rows"]
     shown = {}
     for row in rows:
         if row["finding"]:

@@ -12,8 +12,24 @@ from typing import Any
 from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta
 
 from playground.core.errors import InputError, NotFoundError
+from playground.core.findings import Action, Finding, FindingDict
 from playground.core.i18n import Sentence
+from playground.core.messages import Message
+from playground.data.types import Example
+from playground.server.processes.types import Answer, Reply
 from playground.server.run_service import RunReport
+from playground.templates.samples import Sample
+from playground.templates.types import (
+    Comparison,
+    DiffPart,
+    Kind,
+    Preview,
+    Side,
+    SpanDict,
+    TemplateDescription,
+    TemplateFile,
+    TokenChip,
+)
 
 from .fake_rows import FakeRows
 
@@ -81,22 +97,26 @@ def a_run(**given: Any) -> dict[str, Any]:
     return {**run, **given}
 
 
-def answer(text: str = "", ended: str = "") -> dict[str, Any]:
+def answer(text: str = "", ended: str = "") -> Answer:
     return {"text": text, "tokens": len(text), "tokens_per_s": 20.0, "first_s": 0.1, "ended": ended}
 
 
-def a_sample(name: str, title: str, messages: list[dict[str, Any]], **given: Any) -> dict[str, Any]:
-    """A conversation to start from, as `TemplateService.samples` has them."""
-    sample = {"name": name, "title": Sentence(title), "about": Sentence(title), "messages": messages}
-    return {**sample, "tools": None, "options": {}, "breaks": False, **given}
+def reply(base: str | Answer, tuned: Answer | None = None, waiting: Sentence | None = None) -> Reply:
+    return {"base": answer(base, "stop") if isinstance(base, str) else base, "tuned": tuned, "waiting": waiting}
 
 
-def a_finding(**given: Any) -> dict[str, Any]:
+def a_sample(name: str, title: str, messages: list[Message], **given: Any) -> Sample:
+    """A conversation to start from."""
+    rest = {"tools": None, "options": {}, "breaks": False, **given}
+    return Sample(name, Sentence(title), Sentence(title), messages, **rest)
+
+
+def a_finding(**given: Any) -> FindingDict:
     """What the template doctor says, with a fix that takes the last turn away."""
-    finding = {"code": "bos_twice", "severity": "warning", "row": None, "message": Sentence("The text begins twice.")}
-    action = {"kind": "conversation", "messages": [{"role": "user", "content": "Fixed"}]}
-    fix = {"fix": Sentence("Take one away."), "why": Sentence("It confuses."), "evidence": [[0, 3]], "action": action}
-    return {**finding, **fix, **given}
+    said = {"message": Sentence("The text begins twice."), "fix": Sentence("Take one away.")}
+    action: Action = {"kind": "conversation", "messages": [{"role": "user", "content": "Fixed"}]}
+    told = {**said, "why": Sentence("It confuses."), "evidence": [(0, 3)], "action": action, **given}
+    return Finding("bos_twice", "warning", **told).to_dict()
 
 
 class FakeBackend(FakeRows):
@@ -111,7 +131,7 @@ class FakeBackend(FakeRows):
         self.asked: list[tuple[Any, ...]] = []
         self.hub_cancelled = threading.Event()
         self.refuse: InputError | None = None
-        self.findings: list[dict[str, Any]] = []
+        self.findings: list[FindingDict] = []
         self.closed = 0
 
     def catalogue(self) -> list[dict[str, Any]]:
@@ -127,9 +147,9 @@ class FakeBackend(FakeRows):
     def names(self) -> list[str]:
         return ["chatml", "zephyr"]
 
-    def examples(self) -> list[dict[str, Any]]:
+    def examples(self) -> list[Example]:
         words = {"title": Sentence("Pirate"), "teaches": Sentence("A voice."), "language": "en"}
-        return [{"name": "pirate", **words, "rows": 1, "ask": ["Why?"], "system": "Be a pirate."}]
+        return [Example(name="pirate", **words, rows=1, ask=["Why?"], system="Be a pirate.")]
 
     def example_text(self, name: str) -> str:
         return '{"prompt": "a", "completion": "b"}\n'
@@ -140,11 +160,11 @@ class FakeBackend(FakeRows):
         model: str = "",
         template: str = "",
         options: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Preview:
         self._note("preview", conversation, model, template, options)
         return self._render(conversation, template, options or {})
 
-    def _render(self, messages: list[dict[str, Any]], template: str, options: dict[str, Any]) -> dict[str, Any]:
+    def _render(self, messages: list[Message], template: str, options: dict[str, Any]) -> Preview:
         """Rendered by Jinja itself; a token is a word, and a message's text is whatever its content is."""
         given = {**options, **(options.get("template_kwargs") or {})}
         tokens = {"eos_token": "</s>", **(options.get("special_tokens") or {})}
@@ -154,7 +174,8 @@ class FakeBackend(FakeRows):
             )
         except TemplateError as problem:
             raise InputError(Sentence("The chat template refuses the conversation: {why}", why=str(problem))) from None
-        spans, start = [], 0
+        spans: list[SpanDict] = []
+        start = 0
         for place, message in enumerate(messages):
             content = message.get("content") or ""
             found = text.find(content, start)
@@ -166,7 +187,7 @@ class FakeBackend(FakeRows):
             spans.append({"start": found, "end": start, "role": message["role"], "message": place})
         if start < len(text):
             spans.append({"start": start, "end": len(text), "role": "template", "message": None})
-        cut = [
+        cut: list[TokenChip] = [
             {
                 "id": sum(map(ord, match.group())),
                 "text": match.group(),
@@ -182,7 +203,7 @@ class FakeBackend(FakeRows):
         ]
         return {"text": text, "tokens": cut, "mask": "prefix", "spans": spans, "findings": list(self.findings)}
 
-    def template(self, model: str = "", template: str = "") -> dict[str, Any]:
+    def template(self, model: str = "", template: str = "") -> TemplateDescription:
         self._note("template", model, template)
         source = SOURCES.get(template, template)
         try:
@@ -194,7 +215,8 @@ class FakeBackend(FakeRows):
             "source": source,
             "name": template if template in SOURCES else "",
             "variables": [
-                {"name": name, "kind": self.kind(name), "default": None} for name in sorted(names - PROVIDED)
+                {"name": name, "kind": self.kind(name), "default": None, "choices": []}
+                for name in sorted(names - PROVIDED)
             ],
             "clock": "strftime_now" in names,
             "tools": "tools" in names,
@@ -203,20 +225,20 @@ class FakeBackend(FakeRows):
             "training_twin": "",
         }
 
-    def kind(self, name: str) -> str:
+    def kind(self, name: str) -> Kind:
         return "boolean" if name.startswith("enable") else "json" if name.endswith("s") else "text"
 
-    def read_file(self, path: str) -> dict[str, Any]:
+    def read_file(self, path: str) -> TemplateFile:
         self._note("read_template_file", path)
         source = Path(path).read_text(encoding="utf-8")
-        return {"source": source, "special_tokens": {"eos_token": "<END>"}, "name": Path(path).name}
+        return {"source": source, "special_tokens": {"eos_token": "<END>"}, "name": Path(path).name, "note": None}
 
     def compare(
         self, conversation: list[dict[str, Any]], sides: list[dict[str, str]], options: dict[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Comparison:
         self._note("compare_templates", conversation, sides, options)
         texts = [self._render(conversation, side["template"], options)["text"] for side in sides]
-        figures = [
+        figures: list[Side] = [
             {
                 "label": side["template"][:20] or side["model"],
                 "text": text,
@@ -228,7 +250,7 @@ class FakeBackend(FakeRows):
             }
             for side, text in zip(sides, texts, strict=True)
         ]
-        diff = [{"op": "equal", "text": texts[0]}]
+        diff: list[DiffPart] = [{"op": "equal", "text": texts[0]}]
         if texts[0] != texts[1]:
             diff = [{"op": "delete", "text": texts[0]}, {"op": "insert", "text": texts[1]}]
         return {"sides": figures, "diff": diff}
@@ -237,7 +259,7 @@ class FakeBackend(FakeRows):
         self._note("reproduction", conversation, model, template, options)
         return f"messages = {conversation!r}\nprint(tokenizer.apply_chat_template(messages, **{options!r}))\n"
 
-    def samples(self) -> list[dict[str, Any]]:
+    def samples(self) -> list[Sample]:
         question = {"role": "user", "content": "Hi there"}
         answer = {"role": "assistant", "content": "Arr matey"}
         tools = [{"type": "function", "function": {"name": "look"}}]

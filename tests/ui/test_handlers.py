@@ -10,7 +10,7 @@ from playground.ui.finetune_tab import FinetuneTab
 from playground.ui.rows.options import template_settings
 from playground.ui.widgets.i18n import reader_language, told
 
-from .fake_backend import FakeBackend
+from .fake_backend import FakeBackend, reply
 
 REFUSED = InputError(Sentence("No."), None, Sentence("Do <that>."))
 SAMPLING = ("", 0, 1, 64, 0)
@@ -35,7 +35,7 @@ TEMPLATE = {
     "chat_template": "zephyr",
     "chat_template_kwargs": {"year": 2001},
     "chat_template_clock": "",
-    "label": "zephyr",
+    "name": "zephyr",
 }
 
 
@@ -110,7 +110,7 @@ def test_nothing_is_asked_without_a_message(backend):
 
 
 def test_answering_again_takes_the_last_message_and_the_next_seed(backend):
-    before = [{"message": "Hi", "reply": {"base": {}, "tuned": None}}]
+    before = [{"message": "Hi", "reply": reply("Hello")}]
     updates = list(tab(CompareTab, backend).answer_again(None, before, "abc", "", *SAMPLING))
     assert updates[0][0] == 1 and backend.asked[0][3]["seed"] == 1
     assert [one["message"] for one in updates[-1][3]] == ["Hi", "Hi"]

@@ -22,6 +22,7 @@ from playground.data.schemas.mapping import MissingColumn, as_text, check_mappin
 from playground.data.schemas.recognition import Read, Shape, plans
 from playground.data.schemas.turns import decoded
 from playground.data.source import Record
+from playground.data.types import Column
 
 __all__ = ["Shape", "check_mapping", "columns", "raw_messages", "to_conversation"]
 
@@ -108,8 +109,8 @@ def _tools(data: dict[str, Any], where: Sentence) -> list[Any] | None:
     return tools or None
 
 
-def columns(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """[{name, filled: rows that have a value there, sample: the first value, shortened}], in order of appearance."""
+def columns(records: Iterable[Record]) -> list[Column]:
+    """In order of appearance."""
     filled: dict[str, int] = {}
     samples: dict[str, Any] = {}
     for record in records:

@@ -6,14 +6,29 @@ import math
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from playground.core.errors import PlaygroundError, WorkerError, unpack_error
 from playground.core.i18n import Sentence, say, unpack
+from playground.models.types import DeviceFacts
 from playground.server.processes.child import Child, Message
+from playground.server.processes.types import (
+    Answer,
+    AnswerNews,
+    Base,
+    ChatNews,
+    ChatOrder,
+    LabelledRow,
+    Question,
+    ReplyOrder,
+    RowsNews,
+    ScoreOrder,
+    ScoresNews,
+    ScoresSoFar,
+)
 
 _HEARTBEAT_S = 1.0
 
@@ -25,65 +40,64 @@ class ChatClient:
         self._log = log
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._answers: dict[str, queue.Queue[Message]] = {}
+        self._answers: dict[str, queue.Queue[AnswerNews]] = {}
         self._closing = False
         self.state = "waiting"
         """waiting, loading, ready or failed."""
-        self.base: dict[str, Any] | None = None
+        self.base: Base | None = None
         self.line: Sentence | None = None
-        self.device: dict[str, Any] = {}
-        """What the model runs on, for estimates, see models/devices.py; {} until one has been loaded."""
+        self.device: DeviceFacts | None = None
+        """What the model runs on, for estimates; None until one has been loaded."""
         self.error: PlaygroundError | None = None
 
-    def load(self, base: dict[str, Any]) -> None:
-        """Have the model loaded before anybody asks: {folder, quantization}."""
+    def load(self, base: Base) -> None:
+        """Have the model loaded before anybody asks."""
         self._send({"op": "load", "base": base})
 
-    def reply(self, base: dict[str, Any], rows: list[dict[str, Any]]) -> Generator[Message, None, None]:
-        """Ask; yield {"rows": [...]} as they grow, the last with every row ended, and {"rows": None} each second in
-        which nothing came, so that whoever listens can stop listening. Closing the iterator cancels.
+    def reply(self, base: Base, rows: list[Question]) -> Generator[list[Answer] | None, None, None]:
+        """Ask; yield the answers as they grow, the last time with every one ended, and None each second in which
+        nothing came, so that whoever listens can stop listening. Closing the iterator cancels.
 
         Raises the PlaygroundError that the request met, WorkerError when the process died meanwhile.
         """
-        asked = {"op": "reply", "base": base, "rows": rows}
-        with closing(self._ask(asked, lambda message: all(row["ended"] for row in message["rows"]))) as answers:
-            for message in answers:
-                yield message or {"rows": None}
+        request = secrets.token_hex(8)
+        with closing(self._ask({"op": "reply", "id": request, "base": base, "rows": rows})) as answers:
+            for news in answers:
+                yield news["rows"] if news is not None and news["event"] == "rows" else None
 
-    def score(
-        self, base: dict[str, Any], rows: list[dict[str, Any]], each: bool = False
-    ) -> Generator[Message, None, None]:
-        """Have the labels of rows of tokens scored: [{ids, labels (-100 where nothing is), adapter: folder or None}].
+    def score(self, base: Base, rows: list[LabelledRow], each: bool = False) -> Generator[ScoresSoFar, None, None]:
+        """Have the labels of rows of tokens scored; with `each` also the probability of each token.
 
-        Yields {"done", "total": tokens read and in all, "rows": None} as it goes and at least each second, and at last
-        with rows: [{nll (nats, NaN where the model's numbers are none), tokens (supervised), log_probs (with `each`:
-        of each of them)}]. Closing the iterator cancels. Raises as `reply` does.
+        Yields how far it is as it goes and at least each second, and the scores at last; a loss is NaN where the
+        model's numbers are none. Closing the iterator cancels. Raises as `reply` does.
         """
-        asked = {"op": "score", "base": base, "rows": rows, "each": each}
-        last: Message = {"done": 0, "total": 0, "rows": None}
-        with closing(self._ask(asked, lambda message: message["rows"] is not None)) as answers:
-            for message in answers:
-                last = {name: message[name] for name in last} if message else last
+        request = secrets.token_hex(8)
+        last: ScoresSoFar = {"done": 0, "total": 0, "rows": None}
+        order: ScoreOrder = {"op": "score", "id": request, "base": base, "rows": rows, "each": each}
+        with closing(self._ask(order)) as answers:
+            for news in answers:
+                if news is not None and news["event"] == "scores":
+                    last = {"done": news["done"], "total": news["total"], "rows": news["rows"]}
                 for row in last["rows"] or []:
                     row["nll"] = math.nan if row["nll"] is None else row["nll"]
                 yield last
 
-    def _ask(self, asked: Message, is_last: Callable[[Message], bool]) -> Generator[Message | None, None, None]:
-        """Messages that answer, until the last; None for each second of silence. Closing it cancels."""
-        request = secrets.token_hex(8)
-        answers: queue.Queue[Message] = queue.Queue()
+    def _ask(self, order: ReplyOrder | ScoreOrder) -> Generator[RowsNews | ScoresNews | None, None, None]:
+        """What answers, until the last; None for each second of silence. Closing it cancels."""
+        request = order["id"]
+        answers: queue.Queue[AnswerNews] = queue.Queue()
         with self._lock:
             self._answers[request] = answers
         ended = False
         try:
-            self._send({**asked, "id": request})
+            self._send(order)
             while not ended:
-                message = _latest(answers)
-                if message is not None and message["event"] == "refused":
+                news = _latest(answers)
+                if news is not None and news["event"] == "refused":
                     ended = True
-                    raise unpack_error(message)
-                ended = message is not None and is_last(message)
-                yield message
+                    raise unpack_error(news)
+                ended = news is not None and _is_last(news)
+                yield news
         finally:
             with self._lock:
                 self._answers.pop(request, None)
@@ -97,7 +111,7 @@ class ChatClient:
         if child is not None:
             child.terminate()
 
-    def _send(self, message: Message, *, start: bool = True) -> None:
+    def _send(self, message: ChatOrder, *, start: bool = True) -> None:
         with self._lock:
             if self._child is None or not self._child.is_alive():
                 if not start or self._closing:
@@ -109,37 +123,42 @@ class ChatClient:
             self._child.send(message)
 
     def _hear(self, message: Message) -> None:
-        if "id" in message:
+        news = cast(ChatNews, message)
+        if news["event"] == "rows" or news["event"] == "scores" or news["event"] == "refused":
             with self._lock:
-                answers = self._answers.get(message["id"])
+                answers = self._answers.get(news["id"])
             if answers is not None:
-                answers.put(message)
+                answers.put(news)
             return
-        self.state = message["event"]
-        self.base = message["base"]
-        self.line = unpack(message.get("line"))
-        self.device = message.get("device", self.device)
-        self.error = unpack_error(message) if message["event"] == "failed" else None
+        self.state = news["event"]
+        self.base = news["base"]
+        self.line = unpack(news["line"]) if news["event"] == "ready" else None
+        self.device = news["device"] if news["event"] == "ready" else self.device
+        self.error = unpack_error(news) if news["event"] == "failed" else None
 
     def _end(self, code: int) -> None:
         """The process is gone: tell everyone who waits, and start it again with the model that it had."""
         with self._lock:
-            waiting = list(self._answers.values())
+            waiting = list(self._answers.items())
         if self._closing:
             return
         self.state = "waiting"
         problem = WorkerError(
             say("The chat process died (code {code}) and has been started again.", code=code), fix=say("Ask again.")
         )
-        for answers in waiting:
-            answers.put({"event": "refused", **problem.pack()})
+        for request, answers in waiting:
+            answers.put({"event": "refused", "id": request, **problem.pack()})
         if self.base is not None and self.line is not None:
             # Only a process that had its model is started again: one that dies while loading would do so forever.
             base, self.line = self.base, None
             self.load(base)
 
 
-def _latest(answers: queue.Queue[Message]) -> Message | None:
+def _is_last(news: RowsNews | ScoresNews) -> bool:
+    return news["rows"] is not None if news["event"] == "scores" else all(row["ended"] for row in news["rows"])
+
+
+def _latest(answers: queue.Queue[AnswerNews]) -> AnswerNews | None:
     """The newest message, or None after a second of silence: who reads slowly skips what is out of date."""
     try:
         message = answers.get(timeout=_HEARTBEAT_S)

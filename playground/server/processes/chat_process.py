@@ -1,19 +1,6 @@
 """`python -m playground.server.processes.chat_process`: the process that owns the model that answers.
 
-In, one JSON object a line:
-    {"op": "reply", "id": ..., "base": {"folder": ..., "quantization": ...},
-     "rows": [{"prompt": [ids], "stop": [ids], "sampling": {...}, "adapter": folder or null}, ...]}
-    {"op": "score", "id": ..., "base": {...}, "each": bool (whether the probability of each token is wanted),
-     "rows": [{"ids": [ids], "labels": [ids, -100 where nothing is scored], "adapter": folder or null}, ...]}
-    {"op": "load", "base": {...}}      {"op": "cancel", "id": ...}
-Out:
-    {"event": "loading", "base": ...}
-    {"event": "ready", "base": ..., "line": sentence, "device": see models/devices.py}
-    {"event": "failed", "base": ..., "error": ..., "parts": ...}
-    {"event": "rows", "id": ..., "rows": [{text, tokens, tokens_per_s, first_s, ended}, ...]}
-    {"event": "scores", "id": ..., "done": tokens read, "total": tokens, "rows": null and, with the last, for each row
-     {nll (nats; null where it is no number), tokens (supervised), log_probs (where asked for: of each of them)}}
-    {"event": "refused", "id": ..., "error": ..., "parts": ...}
+Orders come in, news go out, one JSON object a line: types.py has them.
 
 The main thread owns the model; another reads the orders. Scores are worked out in slices between the steps of answers
 (scoring_queue.py).
@@ -30,7 +17,6 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 import torch
@@ -42,6 +28,7 @@ from playground.core.settings import Sampling
 from playground.models import devices
 from playground.models.devices import device_facts
 from playground.server.processes.scoring_queue import ScoringQueue
+from playground.server.processes.types import Answer, Base, ChatNews, ChatOrder, ScoreOrder
 from playground.templates.renderer import load_tokenizer
 
 _MOST_ROWS = 64
@@ -56,11 +43,10 @@ class Request:
     """One question and the rows that answer it, or rows to be scored; neither where only the model is wanted."""
 
     id: str
-    base: dict[str, Any]
+    base: Base
     rows: list[Row]
     told: float = field(default=0.0)
-    score: dict[str, Any] | None = None
-    """The order to score rows, as it came."""
+    score: ScoreOrder | None = None
 
     def is_ended(self) -> bool:
         return all(row.ended for row in self.rows)
@@ -70,12 +56,12 @@ class ChatProcess:
     """Takes orders, keeps the engine going, and tells what comes of it."""
 
     def __init__(self) -> None:
-        self._orders: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._orders: queue.Queue[ChatOrder | None] = queue.Queue()
         self._waiting: deque[Request] = deque()
         self._active: list[Request] = []
         self._scorings = ScoringQueue(self._tell)
         self._engine: Engine | None = None
-        self._base: dict[str, Any] | None = None
+        self._base: Base | None = None
         # The protocol has standard output for itself: what a library prints goes to the log.
         self._out = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
@@ -106,7 +92,7 @@ class ChatProcess:
             idle = False
             self._obey(order)
 
-    def _obey(self, order: dict[str, Any]) -> None:
+    def _obey(self, order: ChatOrder) -> None:
         if order["op"] == "load":
             self._waiting.append(Request("", order["base"], []))
         elif order["op"] == "cancel":
@@ -118,8 +104,8 @@ class ChatProcess:
                 Row(
                     row["prompt"],
                     Sampling.from_dict(row["sampling"]),
-                    Path(row["adapter"]) if row.get("adapter") else None,
-                    frozenset(row.get("stop", ())),
+                    Path(row["adapter"]) if row["adapter"] else None,
+                    frozenset(row["stop"]),
                 )
                 for row in order["rows"]
             ]
@@ -164,7 +150,7 @@ class ChatProcess:
         longest = max((len(row.prompt) + row.sampling.max_new_tokens for row in rows), default=0)
         return not self._engine.rows or (len(rows) <= _MOST_ROWS and len(rows) * longest <= _MOST_TOKENS)
 
-    def _load(self, base: dict[str, Any]) -> None:
+    def _load(self, base: Base) -> None:
         self._engine, self._base = None, None
         gc.collect()
         self._tell({"event": "loading", "base": base})
@@ -232,7 +218,7 @@ class ChatProcess:
 
     def _tell_rows(self, request: Request) -> None:
         request.told = time.monotonic()
-        rows = [
+        rows: list[Answer] = [
             {
                 "text": row.text,
                 "tokens": len(row.tokens),
@@ -244,7 +230,7 @@ class ChatProcess:
         ]
         self._tell({"event": "rows", "id": request.id, "rows": rows})
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _tell(self, message: ChatNews) -> None:
         self._out.write(orjson.dumps(message) + b"\n")
         self._out.flush()
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ import orjson
 
 from playground.core.paths import ROOT
 
-Message = dict[str, Any]
+Message = Mapping[str, Any]
 
 
 class Child:

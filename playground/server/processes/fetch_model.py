@@ -1,10 +1,6 @@
 """`python -m playground.server.processes.fetch_model NAME [tokenizer]`: get a model's files.
 
-One JSON object a line on how it goes.
-
-{"line": sentence, "fraction": 0..1 or null}   while it works
-{"folder": path}                               at the end
-{"error": ..., "parts": [...]}                 when the model cannot be had
+One FetchNews a line on how it goes (types.py).
 """
 
 from __future__ import annotations
@@ -16,9 +12,10 @@ import orjson
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, pack
 from playground.models.weights import fetch
+from playground.server.processes.types import FetchNews
 
 
-def _tell(message: dict[str, object]) -> None:
+def _tell(message: FetchNews) -> None:
     sys.stdout.buffer.write(orjson.dumps(pack(message)) + b"\n")
     sys.stdout.buffer.flush()
 

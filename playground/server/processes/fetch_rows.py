@@ -2,7 +2,7 @@
 
 The first rows of a dataset there, into FOLDER/rows.jsonl.
 
-One line in:  {"name", "config", "split", "count", "bytes", "memory", "seconds", "token": text or false}
+One FetchOrder in (types.py).
 Out, one JSON object a line:
 {"line": sentence, "fraction": 0..1 or null}                     while it works
 {"found": {name, config, split, configs, splits, notes}}         once it is known what will be read
@@ -23,6 +23,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any
+
+from playground.core.errors import PackedError
+from playground.server.processes.types import FetchNews, FetchOrder
 
 if __name__ == "__main__":
     # The libraries read these while they are imported.
@@ -62,7 +65,7 @@ _LARGEST_FILE = 64_000_000
 """Most bytes of one file here, but for the rows: a dataset's card is a few thousand."""
 
 
-def _tell(message: dict[str, object]) -> None:
+def _tell(message: FetchNews | PackedError) -> None:
     sys.stdout.buffer.write(orjson.dumps(pack(message)) + b"\n")
     sys.stdout.buffer.flush()
 
@@ -81,7 +84,7 @@ def main(folder: Path) -> None:
     os._exit(0)  # Threads that still wait for the Hub are not waited for.
 
 
-def _limit(order: dict[str, Any]) -> None:
+def _limit(order: FetchOrder) -> None:
     """Ends that hold even where nobody is left to end this process, and bounds on what a hostile dataset can take."""
     signal.alarm(int(order["seconds"]) + 30)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -101,7 +104,7 @@ def _cap(what: int, limit: int) -> None:
     resource.setrlimit(what, (limit, limit))
 
 
-def _fetch(order: dict[str, Any]) -> None:
+def _fetch(order: FetchOrder) -> None:
     name = order["name"]
     _tell({"line": say("Asking the Hugging Face Hub for {name}.", name=name), "fraction": None})
     if not hub_answers():
@@ -168,7 +171,7 @@ def _builder(name: str, config: str, commit: str, token: str | bool) -> Any:
     return builder
 
 
-def _write(rows: Iterator[dict[str, Any]], file: IO[bytes], order: dict[str, Any]) -> tuple[int, list[Any]]:
+def _write(rows: Iterator[dict[str, Any]], file: IO[bytes], order: FetchOrder) -> tuple[int, list[Any]]:
     """Rows as JSON Lines until there are enough. Returns how many, and notes on why there are not more."""
     count = written = 0
     told = monotonic()

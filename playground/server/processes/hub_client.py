@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import cast
 
 from huggingface_hub import get_token
 
@@ -17,8 +17,10 @@ from playground.core.errors import PlaygroundError, WorkerError, disk_is_full, u
 from playground.core.i18n import say, unpack
 from playground.core.settings import Limits
 from playground.data.hub import check_count, note_time, nothing_in_time, parse_name
+from playground.data.types import FetchedRows
 from playground.models.weights import Report
-from playground.server.processes.child import Child, Message
+from playground.server.processes.child import Child
+from playground.server.processes.types import FetchNews, FetchOrder, Found
 
 SECONDS = 120.0
 """Longest that fetching may take; what has come by then is kept."""
@@ -37,17 +39,22 @@ def fetch_rows(
     is_cancelled: Callable[[], bool] = lambda: False,
     *,
     token: bool = False,
-) -> dict[str, Any]:
+) -> FetchedRows:
     """The first `count` rows of a dataset, as JSON Lines in a new folder below `folder`, which the caller clears away.
 
-    Returns {path: Path, name, config, split, rows, configs: [...], splits: [...], notes: [Sentence]}. Blocks until the
+    Blocks until the
     rows are here, at most `seconds`; `is_cancelled` is asked ten times a second. `token`: use the token of the server's
     owner, with which everybody who can ask may read what the owner may. Raises InputError, LimitError or WorkerError.
     """
     wanted = parse_name(name, config, split)
-    order = {
-        **{"name": wanted.name, "config": wanted.config, "split": wanted.split, "count": check_count(count, limits)},
-        **{"bytes": limits.upload_bytes, "memory": limits.sandbox_bytes, "seconds": seconds},
+    order: FetchOrder = {
+        "name": wanted.name,
+        "config": wanted.config,
+        "split": wanted.split,
+        "count": check_count(count, limits),
+        "bytes": limits.upload_bytes,
+        "memory": limits.sandbox_bytes,
+        "seconds": seconds,
         "token": (get_token() or False) if token else False,
     }
     try:
@@ -55,25 +62,25 @@ def fetch_rows(
     except OSError as problem:
         raise (disk_is_full(problem) or problem) from None
     try:
-        found = _run(order, work, on_progress, is_cancelled)
+        rows, found = _run(order, work, on_progress, is_cancelled)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(work / "cache", ignore_errors=True)
-    return {"path": work / "rows.jsonl", **found}
+    return {"path": work / "rows.jsonl", "rows": rows, **found}
 
 
-def _run(order: dict[str, Any], work: Path, on_progress: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+def _run(order: FetchOrder, work: Path, on_progress: Report, is_cancelled: Callable[[], bool]) -> tuple[int, Found]:
     deadline = monotonic() + order["seconds"]
-    heard: queue.Queue[Message] = queue.Queue()
+    heard: queue.Queue[FetchNews] = queue.Queue()
     child = Child(
         "playground.server.processes.fetch_rows",
         str(work.resolve()),
-        on_message=heard.put,
+        on_message=lambda message: heard.put(cast(FetchNews, message)),
         on_end=lambda code: heard.put({"ended": code}),
         offline=False,
     )
-    found: dict[str, Any] = {}
+    found: Found | None = None
     time_is_up = False
     try:
         child.send(order)
@@ -87,8 +94,8 @@ def _run(order: dict[str, Any], work: Path, on_progress: Report, is_cancelled: C
                 message = heard.get(timeout=_LOOK_S)
                 if "found" in message:
                     found = unpack(message["found"])
-                elif "rows" in message:
-                    return {**found, **unpack(message)}
+                elif "rows" in message and found is not None:
+                    return message["rows"], {**found, "notes": unpack(message["notes"])}
                 elif time_is_up and "ended" in message:
                     return _what_came(order, work, found)
                 else:
@@ -97,9 +104,9 @@ def _run(order: dict[str, Any], work: Path, on_progress: Report, is_cancelled: C
         child.terminate(patience_s=0)
 
 
-def _hear(message: Message, name: str, on_progress: Report) -> None:
+def _hear(message: FetchNews, name: str, on_progress: Report) -> None:
     if "error" in message:
-        raise unpack_error(message)
+        raise unpack_error({"error": message["error"], "parts": message["parts"]})
     if "ended" in message:
         raise WorkerError(
             say("Fetching {name} ended unexpectedly (code {code}).", name=name, code=message["ended"]),
@@ -109,7 +116,7 @@ def _hear(message: Message, name: str, on_progress: Report) -> None:
         on_progress(unpack(message["line"]), message["fraction"])
 
 
-def _what_came(order: dict[str, Any], work: Path, found: dict[str, Any]) -> dict[str, Any]:
+def _what_came(order: FetchOrder, work: Path, found: Found | None) -> tuple[int, Found]:
     """The rows that are whole when time is up. Raises LimitError when there is none."""
     path = work / "rows.jsonl"
     written = path.read_bytes() if path.is_file() else b""
@@ -117,4 +124,4 @@ def _what_came(order: dict[str, Any], work: Path, found: dict[str, Any]) -> dict
     if not found or not rows:
         raise nothing_in_time(order["name"], order["seconds"])
     path.write_bytes(written[: written.rindex(b"\n") + 1])
-    return {**found, "rows": rows, "notes": [*found["notes"], note_time(rows, order["seconds"])]}
+    return rows, {**found, "notes": [*found["notes"], note_time(rows, order["seconds"])]}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from playground.core.errors import ModelError, PlaygroundError, WorkerError, unpack_error
+from playground.core.errors import ModelError, PackedError, PlaygroundError, WorkerError, unpack_error
 from playground.core.i18n import Sentence, say, unpack
 from playground.models.weights import check_folder
-from playground.server.processes.child import Child
+from playground.server.processes.child import Child, Message
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ class ModelStore:
         state = self._states.get(key)
         return state is None or state.folder is not None or state.error is not None
 
-    def _hear(self, key: tuple[str, bool], message: dict[str, Any]) -> None:
+    def _hear(self, key: tuple[str, bool], message: Message) -> None:
         with self._changed:
             state = self._states[key]
             if "folder" in message:
                 state = ModelState(Path(message["folder"]))
             elif "error" in message:
-                state = replace(state, error=unpack_error(message))
+                state = replace(state, error=unpack_error(cast(PackedError, message)))
             else:
                 state = replace(state, line=unpack(message["line"]), fraction=message["fraction"])
             self._states[key] = state

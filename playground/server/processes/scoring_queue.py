@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,6 +19,7 @@ from playground.chat.engine import Engine
 from playground.chat.scoring import ScoreRow, Scoring
 from playground.core.errors import LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import say
+from playground.server.processes.types import RefusedNews, RowScore, ScoreOrder, ScoresNews
 
 _SLICE_S = 0.15
 """With a step of the answers beside it, nobody waits for a quarter of a second."""
@@ -42,7 +42,7 @@ class _Request:
 class ScoringQueue:
     """What is to be scored with the model in hand. `tell` sends the messages of the chat process."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, tell: Callable[[ScoresNews | RefusedNews], None]) -> None:
         self._tell = tell
         self._requests: deque[_Request] = deque()
         self._slice, self._most = _FEWEST, _MOST
@@ -51,18 +51,18 @@ class ScoringQueue:
     def is_empty(self) -> bool:
         return not self._requests
 
-    def add(self, engine: Engine, order: dict[str, Any]) -> None:
-        """Take an order to score rows, see chat_process.py; where it cannot be done, tell why."""
+    def add(self, engine: Engine, order: ScoreOrder) -> None:
+        """Take an order; where it cannot be done, tell why."""
         try:
             rows = [
-                ScoreRow(row["ids"], row["labels"], Path(row["adapter"]) if row.get("adapter") else None)
+                ScoreRow(row["ids"], row["labels"], Path(row["adapter"]) if row["adapter"] else None)
                 for row in order["rows"]
             ]
             scoring = Scoring(engine, rows)
         except Exception as problem:
             self._refuse(order["id"], problem)
             return
-        self._requests.append(_Request(order["id"], scoring, bool(order.get("each"))))
+        self._requests.append(_Request(order["id"], scoring, order["each"]))
         if scoring.is_done():  # There is nothing to be scored.
             self._tell_of(self._requests.pop())
 
@@ -125,16 +125,16 @@ class ScoringQueue:
     def _tell_of(self, request: _Request) -> None:
         request.told = time.monotonic()
         scoring = request.scoring
-        told = {"event": "scores", "id": request.id, "done": scoring.done, "total": scoring.total}
-        self._tell({**told, "rows": _scores(scoring, request.each) if scoring.is_done() else None})
+        rows = _scores(scoring, request.each) if scoring.is_done() else None
+        self._tell({"event": "scores", "id": request.id, "done": scoring.done, "total": scoring.total, "rows": rows})
 
 
-def _scores(scoring: Scoring, each: bool) -> list[dict[str, Any]]:
+def _scores(scoring: Scoring, each: bool) -> list[RowScore]:
     """JSON has no NaN: a loss that is no number is null."""
-    scores = []
+    scores: list[RowScore] = []
     for row in scoring.rows:
         nll = row.nll
-        score: dict[str, Any] = {"nll": nll if math.isfinite(nll) else None, "tokens": row.tokens}
+        score: RowScore = {"nll": nll if math.isfinite(nll) else None, "tokens": row.tokens}
         if each:
             score["log_probs"] = row.log_probs
         scores.append(score)

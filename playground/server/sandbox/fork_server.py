@@ -33,6 +33,7 @@ if __name__ == "__main__":
 from playground.core.errors import LimitError, PlaygroundError, WorkerError, disk_is_full  # noqa: E402
 from playground.core.i18n import say  # noqa: E402
 from playground.server.sandbox import jobs  # noqa: E402
+from playground.server.sandbox.requests import WarmUp  # noqa: E402
 
 _LOADING_S = 60.0
 """Longest time that loading a tokenizer may take."""
@@ -71,7 +72,7 @@ def _raise(control: Connection, folder: str, memory: int) -> None:
                 if wanted:
                     _raise(line, wanted, memory)
                 else:
-                    _work(line, folder)
+                    _work(line)
             finally:
                 os._exit(0)
         line.close()
@@ -82,15 +83,15 @@ def _load(folder: str, memory: int) -> None:
     _cap_memory(_address_space() + memory)
     signal.setitimer(signal.ITIMER_REAL, _LOADING_S)
     with suppress(Exception):
-        jobs.warm_up(folder)
+        jobs.do(WarmUp(folder))
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _work(line: Connection, folder: str) -> None:
-    """Do one job after another: (job, seconds, memory, pickled arguments) -> (pid, when it began), then pickled pairs:
+def _work(line: Connection) -> None:
+    """Do one job after another: (seconds, memory, pickled request) -> (pid, when it began), then pickled pairs:
     (False, how it comes on) as often as the job says so, and (True, its result).
     """
-    jobs.tell = lambda value: line.send_bytes(pickle.dumps((False, value)))
+    jobs.tell = lambda news: line.send_bytes(pickle.dumps((False, news)))
     at_first = _address_space()
     # 50,000 rows are a million objects that stay: looking through them again and again took a tenth of the time.
     gc.freeze()
@@ -98,21 +99,21 @@ def _work(line: Connection, folder: str) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Libraries that run out of memory write pages there as they die.
     while True:
         try:
-            job, seconds, memory, payload = line.recv()
+            seconds, memory, payload = line.recv()
             line.send((os.getpid(), time.monotonic()))
             # Nobody catches SIGALRM, so at the deadline the kernel ends this process, whatever C code it is in.
             signal.setitimer(signal.ITIMER_REAL, seconds)
             _cap_memory(at_first + memory)
-            answer = _answer(job, folder, payload)
+            answer = _answer(payload)
             signal.setitimer(signal.ITIMER_REAL, 0)
             line.send_bytes(answer)
         except (EOFError, OSError):
             return
 
 
-def _answer(job: str, folder: str, payload: bytes) -> bytes:
+def _answer(payload: bytes) -> bytes:
     try:
-        return pickle.dumps((True, getattr(jobs, job)(folder, *pickle.loads(payload))))
+        return pickle.dumps((True, jobs.do(pickle.loads(payload))))
     except BaseException as problem:
         return pickle.dumps((True, _for_people(problem)))
 

@@ -9,7 +9,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +22,33 @@ from transformers import AddedToken
 
 from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
-from playground.core.messages import check_messages
-from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
+from playground.core.messages import Message, check_messages
+from playground.core.settings import Limits, RenderOptions
 from playground.data.dataset import Prepared, as_row, prepare, require_trainable
-from playground.data.few_shot import need_prompts as prompts_of
+from playground.data.few_shot import baseline_prompts
 from playground.data.pages import page
 from playground.data.readers import parse
 from playground.data.report import chips, full_report, summary
 from playground.data.run_inputs import lengths, write_extras
-from playground.data.source import Source
-from playground.runs.held_out_questions import held_out_questions as questions_of
+from playground.data.types import BaselinePrompts, CheckNews, DatasetReport, RowLengths, RowsPage, WrittenRows
+from playground.runs.held_out_questions import held_out_questions
 from playground.runs.store import TEMPLATE, RunFolder
+from playground.server.sandbox import requests as ask
 from playground.templates.catalogue import gallery, template_source, training_twin
 from playground.templates.compare import compare
 from playground.templates.doctor import TemplateFacts, diagnose, examine, explain_refusal
 from playground.templates.files import read_template_file
 from playground.templates.inputs import inputs_of
 from playground.templates.renderer import Renderer, load_tokenizer
-from playground.templates.reproduce import reproduction as write_script
-from playground.templates.token_chips import pieces
+from playground.templates.reproduce import reproduction
+from playground.templates.token_chips import token_chips
+from playground.templates.types import ChatPrompt, Comparison, Preview, TemplateDescription, TemplateFile
 
 _tokenizer = lru_cache(maxsize=4)(load_tokenizer)
 _PREVIEW_ROWS = 3
 
 
-def tell(value: Any) -> None:
+def tell(news: CheckNews) -> None:
     """Say how a job comes on; the worker process puts its line to the app in place of this (fork_server.py)."""
 
 
@@ -60,23 +62,32 @@ def _renderer(folder: str, template: str, limits: Limits) -> Renderer:
     return Renderer(_tokenizer(folder) if folder else None, template_source(template), limits.output_chars)
 
 
-def warm_up(folder: str) -> None:
-    """Load the tokenizer in `folder` and look at its own template before anybody waits for it; "" has only the imports
-    done.
-    """
-    if folder:
-        _tokenizer(folder)
+def _messages(conversation: Any, *, to_show: bool = True) -> list[Message]:
+    return check_messages(conversation, say("The conversation"), to_show=to_show)
+
+
+@singledispatch
+def do(request: ask.Request[Any]) -> Any:
+    """What the request asks for."""
+    raise TypeError(type(request))
+
+
+@do.register
+def _warm_up(request: ask.WarmUp) -> None:
+    if request.folder:
+        _tokenizer(request.folder)
         with suppress(PlaygroundError):
-            preview(folder, [{"role": "user", "content": "Hi"}], "", RenderOptions(), Limits())
+            _preview(
+                ask.RenderPreview(request.folder, "", Limits(), [{"role": "user", "content": "Hi"}], RenderOptions())
+            )
 
 
-def preview(folder: str, conversation: Any, template: str, options: RenderOptions, limits: Limits) -> dict[str, Any]:
-    """/preview: render one conversation and say what there is to know about it. `folder` "" renders text alone.
-
-    A refusal carries the doctor's findings on it (PlaygroundError.findings).
-    """
-    messages = check_messages(conversation, say("The conversation"), to_show=True)
-    renderer = _renderer(folder, template, limits)
+@do.register
+def _preview(request: ask.RenderPreview) -> Preview:
+    """A refusal carries the doctor's findings on it (PlaygroundError.findings)."""
+    options, limits = request.options, request.limits
+    messages = _messages(request.conversation)
+    renderer = _renderer(request.folder, request.template, request.limits)
     try:
         rendered = renderer.render(messages, options)
     except PlaygroundError as refusal:
@@ -89,15 +100,15 @@ def preview(folder: str, conversation: Any, template: str, options: RenderOption
             say("The limit here is {limit}.", limit=limits.preview_tokens),
             say("Shorten it."),
         )
-    facts = _facts(folder, template, json.dumps(asdict(options)), limits)
+    facts = _facts(request.folder, request.template, json.dumps(asdict(options)), limits)
     if facts.unasked:
         _facts.cache_clear()  # One slow moment should not be remembered.
-    found = diagnose(renderer, messages, options, rendered, _stop_ids(folder), facts=facts)
+    found = diagnose(renderer, messages, options, rendered, _stop_ids(request.folder), facts=facts)
     return {
         "text": rendered.text,
-        "tokens": pieces(rendered, renderer.tokenizer) if renderer.tokenizer is not None else [],
+        "tokens": token_chips(rendered, renderer.tokenizer) if renderer.tokenizer is not None else [],
         "mask": rendered.mask_source,
-        "spans": [asdict(span) for span in rendered.spans],
+        "spans": [span.to_dict() for span in rendered.spans],
         "findings": [finding.to_dict() for finding in found],
     }
 
@@ -118,159 +129,147 @@ def _stop_ids(folder: str) -> set[int] | None:
     return set(ends if isinstance(ends, list) else [ends]) if ends is not None else None
 
 
-def template(folder: str, chosen: str, limits: Limits) -> dict[str, Any]:
-    """A template's source and everything that it reads. `folder` "": no tokenizer, so no special tokens."""
-    renderer = _renderer(folder, chosen, limits)
+@do.register
+def _describe(request: ask.DescribeTemplate) -> TemplateDescription:
+    renderer = _renderer(request.folder, request.template, request.limits)
     source = renderer.template(RenderOptions())
     tokens = renderer.tokenizer.special_tokens_map if renderer.tokenizer is not None else {}
+    reads = inputs_of(source)
     return {
-        **inputs_of(source).to_dict(),
         "source": source,
-        "name": chosen if chosen in gallery() else "",
+        "name": request.template if request.template in gallery() else "",
+        "variables": [variable.to_dict() for variable in reads.variables],
+        "clock": reads.clock,
+        "tools": reads.tools,
+        "documents": reads.documents,
         "special_tokens": {name: str(token) for name, token in tokens.items() if isinstance(token, (str, AddedToken))},
         "training_twin": training_twin(source),
     }
 
 
-def template_file(folder: str, raw: bytes, name: str, limits: Limits) -> dict[str, Any]:
-    """The template in an uploaded file. `folder` is "": no tokenizer is needed."""
-    return read_template_file(raw, name, limits)
+@do.register
+def _read_file(request: ask.ReadTemplateFile) -> TemplateFile:
+    return read_template_file(request.raw, request.name, request.limits)
 
 
-def compare_templates(
-    folder: str,
-    conversation: Any,
-    sides: list[tuple[str, str | PlaygroundError, str]],
-    options: RenderOptions,
-    limits: Limits,
-) -> dict[str, Any]:
-    """Two templates or models on one conversation. `sides`: (label, tokenizer's folder or why there is none, template).
-
-    `folder`, that of the first side, is only loaded beforehand.
-    """
-    messages = check_messages(conversation, say("The conversation"), to_show=True)
+@do.register
+def _compare(request: ask.CompareTemplates) -> Comparison:
+    messages = _messages(request.conversation)
     renderers: list[tuple[str, Renderer | PlaygroundError]] = []
-    for label, place, template in sides:
+    for label, folder, template in request.sides:
         try:
-            side = place if isinstance(place, PlaygroundError) else _renderer(place, template, limits)
+            side = folder if isinstance(folder, PlaygroundError) else _renderer(folder, template, request.limits)
         except PlaygroundError as problem:
             side = problem
         renderers.append((label, side))
-    return compare(messages, renderers, options)
+    return compare(messages, renderers, request.options)
 
 
-def reproduction(
-    folder: str, conversation: Any, model: str, template: str, options: RenderOptions, limits: Limits
-) -> str:
-    """A script that renders the same with plain transformers. `model` "": there is no tokenizer."""
-    messages = check_messages(conversation, say("The conversation"), to_show=True)
-    return write_script(messages, model, template_source(template), options)
+@do.register
+def _script(request: ask.WriteScript) -> str:
+    messages = _messages(request.conversation)
+    return reproduction(messages, request.model, template_source(request.template), request.options)
 
 
-def chat_prompt(
-    folder: str, messages: Any, template: str, options: RenderOptions, limits: Limits
-) -> dict[str, list[int]]:
-    """The prompt of a chat turn, by the same renderer as the training rows: {ids, stop: tokens that end an answer}."""
-    checked = check_messages(messages, say("The conversation"))
-    renderer = _renderer(folder, template, limits)
-    rendered = renderer.render(checked, replace(options, add_generation_prompt=True), with_spans=False)
-    if len(rendered.input_ids) > limits.prompt_tokens:
+@do.register
+def _prompt(request: ask.RenderPrompt) -> ChatPrompt:
+    messages = _messages(request.conversation, to_show=False)
+    renderer = _renderer(request.folder, request.template, request.limits)
+    options = replace(request.options, add_generation_prompt=True)
+    ids = renderer.render(messages, options, with_spans=False).input_ids
+    if len(ids) > request.limits.prompt_tokens:
         raise InputError(
-            say("The conversation has {count} tokens.", count=len(rendered.input_ids)),
-            say("The limit here is {limit}.", limit=limits.prompt_tokens),
+            say("The conversation has {count} tokens.", count=len(ids)),
+            say("The limit here is {limit}.", limit=request.limits.prompt_tokens),
             say("Shorten it or start a new one."),
         )
-    return {"ids": rendered.input_ids, "stop": renderer.turn_end(options)}
+    return {"ids": ids, "stop": renderer.turn_end(request.options)}
 
 
-def check_dataset(folder: str, source: Source, options: DatasetOptions, limits: Limits) -> dict[str, Any]:
-    """/check_dataset: what would be trained, and the first rows as chips.
-
-    Tells {"fraction": 0 to 1} while it works and, before that, {"preview": the first rows}.
-    """
-    renderer = _renderer(folder, options.template, limits)
-    parsed = parse(source, limits)
+@do.register
+def _check(request: ask.CheckRows) -> DatasetReport:
+    options, renderer = request.options, _renderer(request.folder, request.template, request.limits)
+    parsed = parse(request.source, request.limits)
     first = page(parsed, renderer, options, per_page=_PREVIEW_ROWS)
     usable = [row for row in first["rows"] if row.pop("finding") is None and row.pop("data") is not None]
     tell({"fraction": 0.0, "rows": first["total"], "preview": usable})
     prepared = prepare(parsed, renderer, options, lambda fraction: tell({"fraction": fraction}))
     preview = [chips(example, renderer, options) for example in prepared.examples[:_PREVIEW_ROWS]]
-    return {**full_report(parsed, prepared), "preview": preview}
+    return full_report(parsed, prepared, preview)
 
 
-def dataset_rows(
-    folder: str,
-    source: Source,
-    options: DatasetOptions,
-    limits: Limits,
-    number: int,
-    per_page: int,
-    query: str,
-    rows: list[int] | None,
-) -> dict[str, Any]:
-    """One page of the rows, see data/pages.py."""
-    renderer = _renderer(folder, options.template, limits)
-    return page(parse(source, limits), renderer, options, number, per_page, query, rows)
+@do.register
+def _page(request: ask.PageOfRows) -> RowsPage:
+    shown = (request.number, request.per_page, request.query, request.rows)
+    return page(
+        parse(request.source, request.limits),
+        _renderer(request.folder, request.template, request.limits),
+        request.options,
+        *shown,
+    )
 
 
-def clean_rows(folder: str, source: Source, options: DatasetOptions, destination: str, limits: Limits) -> int:
-    """Write the usable rows, edits done, as JSON Lines to `destination`; how many there are."""
-    prepared = prepare(parse(source, limits), _renderer(folder, options.template, limits), options)
-    _write_rows(prepared, Path(destination))
+@do.register
+def _clean(request: ask.CleanRows) -> int:
+    prepared = prepare(
+        parse(request.source, request.limits),
+        _renderer(request.folder, request.template, request.limits),
+        request.options,
+    )
+    _write_rows(prepared, Path(request.destination))
     return len(prepared.examples)
 
 
-def row_lengths(folder: str, source: Source, settings: TrainSettings, limits: Limits) -> dict[str, Any]:
-    """What a run's plan is made by, see data/run_inputs.py. Raises InputError when fewer than two rows can be used."""
-    options = settings.dataset_options()
-    renderer = _renderer(folder, options.template, limits)
-    prepared = prepare(parse(source, limits), renderer, options)
+def _trainable(request: ask.OfRun[Any]) -> tuple[Prepared, Renderer]:
+    """A run's rows. Raises InputError when fewer than two can be used."""
+    renderer = _renderer(request.folder, request.template, request.limits)
+    prepared = prepare(parse(request.source, request.limits), renderer, request.settings.dataset_options())
     require_trainable(prepared)
-    return lengths(prepared, renderer, settings)
+    return prepared, renderer
 
 
-def write_rows(
-    folder: str, source: Source, settings: TrainSettings, destination: str, limits: Limits
-) -> dict[str, Any]:
-    """Write a run's rows.jsonl (as conversations) and rendered.parquet (row, held_out, input_ids, labels).
+@do.register
+def _measure(request: ask.MeasureRows) -> RowLengths:
+    return lengths(*_trainable(request), request.settings)
 
-    Returns the summary with the counts of both parts. Raises InputError when fewer than two rows can be used.
-    """
-    options = settings.dataset_options()
-    renderer = _renderer(folder, options.template, limits)
-    prepared = prepare(parse(source, limits), renderer, options)
-    require_trainable(prepared)
-    examples = prepared.examples
-    extras = write_extras(prepared, renderer, settings, Path(destination))
-    if template := template_source(options.template):
+
+@do.register
+def _write(request: ask.WriteRows) -> WrittenRows:
+    """rows.jsonl (as conversations) and rendered.parquet (row, held_out, input_ids, labels)."""
+    prepared, renderer = _trainable(request)
+    destination, examples = Path(request.destination), prepared.examples
+    extras = write_extras(prepared, renderer, request.settings, destination)
+    if template := template_source(prepared.options.template):
         # As it is today: the gallery's may be another one after an update.
-        (Path(destination) / TEMPLATE).write_text(template, encoding="utf-8")
-    _write_rows(prepared, Path(destination) / "rows.jsonl")
+        (destination / TEMPLATE).write_text(template, encoding="utf-8")
+    _write_rows(prepared, destination / "rows.jsonl")
     table = pa.table(
         {
             "row": [example.row for example in examples],
-            "held_out": [place in prepared.held_out for place in range(len(examples))],
+            "held_out": [index in prepared.held_out for index in range(len(examples))],
             "input_ids": pa.array([example.kept_ids for example in examples], pa.list_(pa.int32())),
             "labels": pa.array([example.labels for example in examples], pa.list_(pa.int32())),
         }
     )
-    pq.write_table(table, Path(destination) / "rendered.parquet")
+    pq.write_table(table, destination / "rendered.parquet")
     held_out = len(prepared.held_out)
     return {**summary(prepared), **extras, "held_out_rows": held_out, "train_rows": len(examples) - held_out}
 
 
-def need_prompts(folder: str, source: Source, settings: TrainSettings, limits: Limits) -> dict[str, Any]:
-    """What "Is it needed?" asks the base, see few_shot.py. Tells {"fraction": 0 to 1}."""
-    options = settings.dataset_options()
-    renderer = _renderer(folder, options.template, limits)
-    prepared = prepare(parse(source, limits), renderer, options, lambda fraction: tell({"fraction": fraction}))
-    return prompts_of(prepared, renderer, folder, limits)
+@do.register
+def _baseline(request: ask.AskBaseline) -> BaselinePrompts:
+    options, renderer = request.settings.dataset_options(), _renderer(request.folder, request.template, request.limits)
+    parsed = parse(request.source, request.limits)
+    prepared = prepare(parsed, renderer, options, lambda fraction: tell({"fraction": fraction}))
+    return baseline_prompts(prepared, renderer, request.folder, request.limits)
 
 
-def held_out_questions(folder: str, run: str, limits: Limits) -> dict[str, Any]:
-    """What base and tuned are asked in one go, see held_out_questions.py. `run`: the run's folder, by the app."""
-    place = RunFolder(Path(run))
-    return questions_of(place, _renderer(folder, place.template(), limits), folder, limits)
+@do.register
+def _held_out(request: ask.AskHeldOut) -> dict[str, Any]:
+    run = RunFolder(Path(request.run))
+    return held_out_questions(
+        run, _renderer(request.folder, run.template(), request.limits), request.folder, request.limits
+    )
 
 
 def _write_rows(prepared: Prepared, path: Path) -> None:

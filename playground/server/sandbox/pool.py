@@ -37,11 +37,9 @@ from playground.core.errors import LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import say
 from playground.core.paths import ROOT
 from playground.core.settings import Limits
+from playground.server.sandbox.requests import Answer, Request
 
 _MODULE = "playground.server.sandbox.fork_server"
-_LONG_JOBS = (
-    "check_dataset", "write_rows", "row_lengths", "need_prompts", "held_out_questions", "dataset_rows", "clean_rows",
-)  # fmt: skip
 _AT_ONCE_S = 0.15
 """Within this nearly every preview is done, even on a busy machine."""
 _NICENESS = 10
@@ -76,11 +74,11 @@ class _Worker:
     templates: deque[int] = field(default_factory=lambda: deque(maxlen=32))
     """What it has worked with, as hashes: these are compiled and known to it."""
 
-    def begins(self, job: str, seconds: float, memory: int, payload: bytes) -> bool:
+    def begins(self, seconds: float, memory: int, payload: bytes) -> bool:
         """Whether the job has begun; not so where the worker has died before, as when the kernel needs memory."""
         self.seconds, self.has_ended = seconds, False
         try:
-            self.line.send((job, seconds, memory, payload))
+            self.line.send((seconds, memory, payload))
             self.pid, self.began = self.line.recv()
         except (EOFError, OSError):
             self.line.close()
@@ -276,28 +274,27 @@ class Sandbox:
             fork_server.close()
         self._fork_servers = {}
 
-    def run(self, job: str, folder: str, *arguments: Any, seconds: float, tell: Tell = lambda value: None) -> Any:
-        """The result of the job of that name in jobs.py, which this process never imports: it needs transformers.
+    def run(self, request: Request[Answer], *, seconds: float, tell: Tell = lambda value: None) -> Answer:
+        """What jobs.py, which this process never imports since it needs transformers, answers to the request.
 
-        `folder` holds the tokenizer that the job uses, or is "". `seconds` count from when that is loaded and a place
-        is free. `tell` is called in this thread with what the job says meanwhile; where it raises, the job is stopped.
+        `seconds` count from when the tokenizer is loaded and a place is free. `tell` is called in this thread with what
+        the job says meanwhile; where it raises, the job is stopped.
 
         Raises the job's own PlaygroundError; LimitError when it took more than `seconds` or too much memory;
         WorkerError when its process died otherwise.
         """
         try:
-            payload = pickle.dumps(arguments)
+            payload = pickle.dumps(request)
         except RecursionError:
             raise LimitError(say("The input is nested too deeply."), fix=say("Flatten it and try again.")) from None
-        template = hash(tuple(given for given in arguments if isinstance(given, str)))
-        is_long = job in _LONG_JOBS
+        folder, is_long = request.folder, request.is_long
         memory = self._limits.sandbox_bytes // (1 if is_long else _SHARE_OF_MEMORY)
         self._wait_for_tokenizer(folder)
         with self._long if is_long else self._first:
-            worker = self._begin(folder, template, job, seconds, memory, payload)
+            worker = self._begin(request, seconds, memory, payload)
             self._look_after(worker, folder, tell, until=lambda: not is_long and self._steps_aside(worker))
         self._look_after(worker, folder, tell, until=lambda: False)
-        answer = worker.said
+        answer: Answer | PlaygroundError = worker.said
         self._give_back(worker, folder, is_fit=not (worker.is_slow or isinstance(answer, LimitError | WorkerError)))
         if isinstance(answer, PlaygroundError):
             raise answer
@@ -336,16 +333,16 @@ class Sandbox:
                 self._forget(fork_server)
             raise _died() from None
 
-    def _begin(self, folder: str, template: int, job: str, seconds: float, memory: int, payload: bytes) -> _Worker:
+    def _begin(self, request: Request[Any], seconds: float, memory: int, payload: bytes) -> _Worker:
         for _ in range(_IDLE + 2):  # All that were idle may have died, and the fork server as well.
             with self._lock:
-                fork_server = self._fork_server(folder)
+                fork_server = self._fork_server(request.folder)
                 try:
-                    worker = fork_server.take(template)
+                    worker = fork_server.take(hash(request.compiled))
                 except OSError:
                     self._forget(fork_server)
                     continue
-            if worker.begins(job, seconds, memory, payload):
+            if worker.begins(seconds, memory, payload):
                 return worker
         raise _died()
 

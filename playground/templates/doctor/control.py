@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from playground.core.findings import Finding
+from playground.core.findings import Action, Finding
 from playground.core.i18n import say
 from playground.core.messages import Message
 from playground.templates.doctor.case import Case
@@ -72,7 +72,7 @@ def _hits(case: Case, text: str, ids: list[int], offsets: list[tuple[int, int]],
     return hits
 
 
-def _broken(case: Case, hits: list[_Hit]) -> dict[str, object] | None:
+def _broken(case: Case, hits: list[_Hit]) -> Action | None:
     """The conversation with a space after the first character of each; None where that does not help."""
     messages = case.messages
     for _ in range(_ROUNDS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from playground.core.findings import Finding
+from playground.core.findings import Action, Finding
 from playground.core.i18n import say
 from playground.templates.doctor.case import Case
 from playground.templates.doctor.prober import shown
@@ -43,7 +43,7 @@ def bos_twice(case: Case) -> Iterator[Finding]:
         )
 
 
-def _one_bos(case: Case, bos: int) -> dict[str, object] | None:
+def _one_bos(case: Case, bos: int) -> Action | None:
     """An empty bos_token, or the template without its first mention of it: where the text then begins once."""
     special = {**(case.options.special_tokens or {}), "bos_token": ""}
     if _begins_once(case, case.asker.text(case.messages, special_tokens=special), bos):

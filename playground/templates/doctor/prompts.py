@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from playground.core.findings import Finding
+from playground.core.findings import Action, Finding
 from playground.core.i18n import say
 from playground.templates import catalogue as templates
 from playground.templates.doctor.case import Case
@@ -78,7 +78,7 @@ def generation_prompt_ignored(case: Case) -> Iterator[Finding]:
         )
 
 
-def _prompt_added(case: Case, header: str) -> dict[str, object] | None:
+def _prompt_added(case: Case, header: str) -> Action | None:
     """The template with the header as its generation prompt, where turns then begin with it."""
     source = case.asker.renderer.template(case.options)
     source += "{% if add_generation_prompt %}{{ " + ascii(header) + " }}{% endif %}"
@@ -173,7 +173,7 @@ def no_generation_markers(case: Case) -> Iterator[Finding]:
     )
 
 
-def _twin(case: Case) -> dict[str, object] | None:
+def _twin(case: Case) -> Action | None:
     """The gallery's training twin of this template, where it gave the mask: it then writes the same text."""
     if case.rendered.mask_source != "training_template":
         return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from playground.core.findings import Action
 from playground.core.messages import Message
 from playground.templates.doctor.slots import plain_text
 
@@ -94,6 +95,6 @@ def _each(messages: list[Message], change: Any) -> list[Message] | None:
     return changed if changed != messages else None
 
 
-def conversation(messages: list[Message]) -> dict[str, Any]:
+def conversation(messages: list[Message]) -> Action:
     """The action that puts these messages in place of the conversation."""
     return {"kind": "conversation", "messages": messages}

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, get_args
 
-from playground.core.i18n import localise, say
+from playground.core.i18n import say
+from playground.server.processes.types import NOTHING_YET, Answer, Reply
 from playground.ui.widgets.markup import empty, escape
 
-SIDES = ("base", "tuned")
+Side = Literal["base", "tuned"]
+SIDES: tuple[Side, ...] = get_args(Side)
 
 
-def exchange(message: str, reply: dict[str, Any] | None, language: str, *, newest: bool, alone: bool = False) -> str:
+def exchange(message: str, reply: Reply | None, language: str, *, newest: bool, alone: bool = False) -> str:
     """One message and what both sides made of it. `newest` gives the two texts their ids.
 
     While nothing came yet `reply` is None, and `alone` says that only the base was asked.
     """
-    reply = reply or {"base": {}, "tuned": None if alone else {}}
+    reply = reply or {"base": NOTHING_YET, "tuned": None if alone else NOTHING_YET, "waiting": None}
     asked = escape(say("Message").to(language))
-    waiting = localise(reply.get("waiting"), language) or say("Waiting for the first token.").to(language)
+    waiting = (reply["waiting"] or say("Waiting for the first token.")).to(language)
     sides = "".join(_answer(side, reply, waiting, language, newest=newest) for side in SIDES)
     return (
         f'<section class="exchange"><p class="asked"><span class="asked-name">{asked}</span>{escape(message)}</p>'
@@ -25,15 +27,15 @@ def exchange(message: str, reply: dict[str, Any] | None, language: str, *, newes
     )
 
 
-def _answer(side: str, reply: dict[str, Any], waiting: str, language: str, *, newest: bool) -> str:
+def _answer(side: Side, reply: Reply, waiting: str, language: str, *, newest: bool) -> str:
     names = {"base": say("Base: before training"), "tuned": say("Tuned: after training")}
     elem_id = f' id="answer-{side}"' if newest else ""
-    answer = reply.get(side)
+    answer = reply[side]
     head = f"<header>{escape(names[side].to(language))}</header>"
     if answer is None:
         gap = empty(say("No run chosen"), say("Choose one of your runs above to see its answer here."), language)
         return f'<article class="answer is-{side}">{head}<div class="answer-text"{elem_id}>{gap}</div></article>'
-    text, done = answer.get("text", ""), bool(answer.get("ended"))
+    text, done = answer["text"], bool(answer["ended"])
     if not text and not done:
         body = f'<span class="waiting">{escape(waiting)}</span>'
     elif not text:
@@ -46,27 +48,27 @@ def _answer(side: str, reply: dict[str, Any], waiting: str, language: str, *, ne
     )
 
 
-def _speed(answer: dict[str, Any], language: str) -> str:
+def _speed(answer: Answer, language: str) -> str:
     """How much and how fast, and why it ended. A blank keeps the line's height while nothing came yet."""
-    if not answer.get("tokens"):
+    if not answer["tokens"]:
         return "\u00a0"
     said = [say("{tokens} tokens", tokens=answer["tokens"]).to(language)]
-    if answer.get("tokens_per_s"):
+    if answer["tokens_per_s"]:
         said.append(say("{speed} tokens/s", speed=f"{answer['tokens_per_s']:.1f}").to(language))
     ends = {
         "stop": say("ended by itself"),
         "length": say("cut at the longest answer"),
         "cancelled": say("stopped"),
     }
-    if answer.get("ended") in ends:
+    if answer["ended"] in ends:
         said.append(ends[answer["ended"]].to(language))
     return " · ".join(said)
 
 
-def cancelled(reply: dict[str, Any]) -> dict[str, Any]:
+def cancelled(reply: Reply) -> Reply:
     """The reply as it stood when Stop was pressed."""
 
-    def end(answer: dict[str, Any] | None) -> dict[str, Any] | None:
-        return answer if answer is None or answer.get("ended") else {**answer, "ended": "cancelled"}
+    def end(answer: Answer) -> Answer:
+        return answer if answer["ended"] else {**answer, "ended": "cancelled"}
 
-    return {**reply, "base": end(reply.get("base")) or {}, "tuned": end(reply.get("tuned"))}
+    return {**reply, "base": end(reply["base"]), "tuned": end(reply["tuned"]) if reply["tuned"] else None}

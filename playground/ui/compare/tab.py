@@ -6,14 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
 from playground.core.settings import Sampling
+from playground.data.types import Example
 from playground.server.backend import Backend
+from playground.server.processes.types import Reply
 from playground.ui.compare.answers import cancelled, exchange
 from playground.ui.run.my_runs import remembered
 from playground.ui.run.status import facts
@@ -33,7 +35,15 @@ _SHOW_ANSWERS = """() => setTimeout(() => {
     answers.scrollIntoView({block: "start"});
 }, 300)"""
 _DEFAULTS = Sampling()
-Exchange = dict[str, Any]
+
+
+class Exchange(TypedDict):
+    """A message and what came of it."""
+
+    message: str
+    reply: Reply | None
+
+
 """{message, reply}: the true texts, kept apart from the HTML that shows them."""
 
 
@@ -181,10 +191,10 @@ class CompareTab:
         """What the chosen run was trained on, questions that suit it, and the system prompt of its rows."""
         language = reader_language(request)
         example = self._example(run, stored)
-        offered = buttons([Choice(question) for question in example.get("ask", [])])
+        offered = buttons([Choice(question) for question in (example["ask"] if example else [])])
         # Only what an example put there is replaced, never what a person wrote.
-        ours = {"", *(each.get("system", "") for each in self.backend.datasets.examples())}
-        prompt = example.get("system", "") if (system or "") in ours else gr.skip()
+        ours = {"", *(each["system"] for each in self.backend.datasets.examples())}
+        prompt = (example["system"] if example else "") if (system or "") in ours else gr.skip()
         if not run:
             return "", offered, prompt
         try:
@@ -192,14 +202,15 @@ class CompareTab:
         except PlaygroundError as error:
             return refusal(error, language), "", gr.skip()
 
-    def _example(self, run: str | None, stored: Any) -> dict[str, Any]:
-        """The bundled example that a run of this browser was trained on; {} for any other run."""
+    def _example(self, run: str | None, stored: Any) -> Example | None:
+        """The bundled example that a run of this browser was trained on; None for any other run."""
         entry = next((entry for entry in remembered(stored) if entry["run"] == run), None)
         name = entry["example"] if entry else ""
-        return next((example for example in self.backend.datasets.examples() if example["name"] == name), {})
+        return next((example for example in self.backend.datasets.examples() if example["name"] == name), None)
 
     def take_question(self, run: str | None, stored: Any, chosen: gr.SelectData) -> Any:
-        asked = self._example(run, stored).get("ask", [])
+        example = self._example(run, stored)
+        asked = example["ask"] if example else []
         return asked[int(chosen.index)] if int(chosen.index) < len(asked) else gr.skip()
 
     def before_first(self, request: gr.Request) -> str:
@@ -244,7 +255,7 @@ class CompareTab:
             yield _Update(error=callout("info", say("Write a message first.").to(language)))
             return
         stop = threading.Event()
-        reply: dict[str, Any] | None = None
+        reply: Reply | None = None
         pending = exchange(message, None, language, newest=True, alone=not run)
         yield _Update(pending, earlier(before, language), stopper=stop, error="", buttons=_buttons(busy=True))
         try:
@@ -258,7 +269,7 @@ class CompareTab:
         except PlaygroundError as error:
             yield _Update(latest(before, language), earlier(before[:-1], language), error=refusal(error, language))
             return
-        after = [*before, {"message": message, "reply": reply}][-KEPT:]
+        after: list[Exchange] = [*before, Exchange(message=message, reply=reply)][-KEPT:]
         yield _Update(latest(after, language), exchanges=after, stopper=None, buttons=_buttons(after), taken=True)
 
     def idle(self, exchanges: list[Exchange]) -> tuple[Any, ...]:

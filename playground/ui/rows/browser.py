@@ -10,6 +10,7 @@ import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.data.types import ShownRow
 from playground.server.backend import Backend
 from playground.ui.rows.edits import KNOWN, Changes, with_edit
 from playground.ui.rows.findings import kind_title
@@ -159,7 +160,7 @@ class RowsBrowser:
             self.next: gr.update(interactive=answer["page"] < answer["pages"]),
         }
 
-    def early(self, rows: list[dict[str, Any]], state: RowsState, language: str) -> Updates:
+    def early(self, rows: list[ShownRow], state: RowsState, language: str) -> Updates:
         """The first rows of a source that is still worked on."""
         return {
             self.only: "",
@@ -258,10 +259,8 @@ class RowsBrowser:
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _editable(row: dict[str, Any]) -> str:
+def _editable(row: ShownRow) -> str:
     """The row's own data, as it is after the edits so far; of one that cannot be read, its text."""
     if "text" in row:
         return str(row["text"])
-    if "data" in row:
-        return as_json(row["data"])
-    return as_json({name: row[name] for name in ("messages", "tools") if row.get(name)})
+    return as_json(row["data"])

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from playground.core.i18n import say
+from playground.data.types import Column
 from playground.ui.widgets.events import QUICK
 from playground.ui.widgets.i18n import label
 from playground.ui.widgets.markup import escape
@@ -70,7 +71,7 @@ def mapping_of(user: str | None, assistant: str | None, system: str | None) -> d
     return {part: text for part, text in given.items() if text.strip()}
 
 
-def column_buttons(columns: Sequence[dict[str, Any]], language: str) -> str:
+def column_buttons(columns: Sequence[Column], language: str) -> str:
     """A button for each column, with what stands in it."""
     if not columns:
         return ""
@@ -79,7 +80,7 @@ def column_buttons(columns: Sequence[dict[str, Any]], language: str) -> str:
     return f'<div class="columns" role="group" aria-label="{name}">{buttons}</div>'
 
 
-def _button(column: dict[str, Any], language: str) -> str:
+def _button(column: Column, language: str) -> str:
     name = column["name"]
     # A name with braces in it can only stand alone.
     insert = name if "{" in name or "}" in name else f"{{{name}}}"

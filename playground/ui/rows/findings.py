@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from playground.core.i18n import Sentence, localise, say
+from playground.data.types import DatasetReport, FindingKind
 from playground.ui.rows.edits import KNOWN, Edit, button_words, edit_word, summary
+from playground.ui.rows.state import RowFinding
 from playground.ui.widgets.buttons import button_for
-from playground.ui.widgets.markup import escape, icon, severity_of, severity_word
+from playground.ui.widgets.markup import escape, icon, severity_word
 
 NUMBERS_SHOWN = 12
 """Row numbers as buttons in one finding; a dataset with one fault a row would fill the page."""
@@ -61,7 +62,7 @@ def changes_bar(edits: Sequence[Edit], language: str) -> str:
     )
 
 
-def kinds_list(report: dict[str, Any], language: str) -> str:
+def kinds_list(report: DatasetReport, language: str) -> str:
     """All kinds of findings, gravest first."""
     kinds = report["codes"]
     if not kinds:
@@ -70,8 +71,8 @@ def kinds_list(report: dict[str, Any], language: str) -> str:
     return f'<ul class="findings">{"".join(_kind(place, kind, language) for place, kind in enumerate(kinds))}</ul>'
 
 
-def _kind(place: int, kind: dict[str, Any], language: str) -> str:
-    severity = severity_of(kind)
+def _kind(place: int, kind: FindingKind, language: str) -> str:
+    severity = kind["severity"]
     title = kind_title(kind["code"])
     named = f'<strong class="finding-title">{escape(title.to(language))}</strong>' if title else ""
     count = ""
@@ -93,7 +94,7 @@ def _kind(place: int, kind: dict[str, Any], language: str) -> str:
     )
 
 
-def _numbers(place: int, kind: dict[str, Any], language: str) -> str:
+def _numbers(place: int, kind: FindingKind, language: str) -> str:
     """The rows as buttons that open the viewer there."""
     rows = kind["rows"]
     if not rows:
@@ -117,7 +118,7 @@ def _numbers(place: int, kind: dict[str, Any], language: str) -> str:
     return f'<span class="finding-numbers"><span class="numbers-lead">{lead}</span>{"".join(buttons)}</span>'
 
 
-def _edits(place: int, kind: dict[str, Any], language: str) -> str:
+def _edits(place: int, kind: FindingKind, language: str) -> str:
     buttons = [
         button_for(
             "fix",
@@ -132,14 +133,14 @@ def _edits(place: int, kind: dict[str, Any], language: str) -> str:
     return f'<span class="row-buttons">{"".join(buttons)}</span>' if buttons else ""
 
 
-def row_findings(found: Sequence[dict[str, Any]], row: int, language: str) -> str:
-    """The findings of one row, see `Report.on_row`, each with its edits for that row alone."""
+def row_findings(found: Sequence[RowFinding], row: int, language: str) -> str:
+    """The findings of one row, each with its edits for that row alone."""
     items = "".join(_of_row(finding, row, language) for finding in found)
     return f'<ul class="row-findings">{items}</ul>' if items else ""
 
 
-def _of_row(finding: dict[str, Any], row: int, language: str) -> str:
-    severity = severity_of(finding)
+def _of_row(finding: RowFinding, row: int, language: str) -> str:
+    severity = finding["severity"]
     words = finding["message"] or kind_title(finding["code"]) or say("Finding")
     fix = f' <span class="finding-fix">{escape(localise(finding["fix"], language))}</span>' if finding["fix"] else ""
     buttons = "".join(

@@ -11,6 +11,7 @@ import gradio as gr
 
 from playground.core.i18n import localise, say
 from playground.data.hub import DEFAULT_ROWS
+from playground.data.types import FetchedRows
 from playground.server.backend import Backend
 from playground.ui.rows.state import RowsState
 from playground.ui.widgets.events import QUICK, STREAM
@@ -78,7 +79,7 @@ class HubRows:
         def is_cancelled() -> bool:
             return state.fetching != number
 
-        def work(tell: Any) -> dict[str, Any]:
+        def work(tell: Any) -> FetchedRows:
             what = ((name or "").strip(), str(config or ""), str(split or ""), wanted)
             return self.backend.datasets.from_hub(*what, tell, is_cancelled)
 
@@ -94,7 +95,7 @@ class HubRows:
                 state.fetching += 1
 
     def _follow(
-        self, work: Callable[[Any], dict[str, Any]], is_cancelled: Callable[[], bool], language: str
+        self, work: Callable[[Any], FetchedRows], is_cancelled: Callable[[], bool], language: str
     ) -> Iterator[dict[Any, Any]]:
         ready = {self.fetch: gr.update(interactive=True), self.cancel: gr.update(visible=False)}
         seconds = 0
@@ -111,7 +112,7 @@ class HubRows:
         if is_cancelled():
             yield {self.status: gr.skip()}  # Gradio sends the last update once more when a generator ends.
 
-    def _arrived(self, found: dict[str, Any], language: str) -> dict[Any, Any]:
+    def _arrived(self, found: FetchedRows, language: str) -> dict[Any, Any]:
         """The file moves into Gradio's cache, which is cleared in time; the folder that it came in goes."""
         path = Path(found["path"])
         kept = gr.processing_utils.save_file_to_cache(path, cache_dir=self.file.GRADIO_CACHE)

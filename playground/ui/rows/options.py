@@ -12,6 +12,7 @@ from playground.core.i18n import say
 from playground.core.settings import DatasetOptions, TrainSettings
 from playground.ui.rows.columns import mapping_of
 from playground.ui.rows.edits import Changes, edits_for, source_mark
+from playground.ui.template.source import ForTraining
 from playground.ui.widgets.events import QUEUED, QUICK
 from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.markup import escape
@@ -27,7 +28,7 @@ FORMED = [
 def rows_settings(
     pasted: str | None,
     file: str | None,
-    template: dict[str, Any] | None,
+    template: ForTraining | None,
     changes: Changes | None,
     columns: Sequence[str | None],
 ) -> dict[str, Any]:
@@ -47,9 +48,7 @@ def check_options(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 class RunTemplate:
-    """One line and a way back. `chosen` is the template tab's state: {} or {chat_template, chat_template_kwargs,
-    chat_template_clock, label}.
-    """
+    """One line and a way back. `chosen` is the template tab's state."""
 
     def __init__(self, chosen: gr.State) -> None:
         self.chosen = chosen
@@ -59,17 +58,16 @@ class RunTemplate:
 
     def wire(self) -> None:
         self.chosen.change(self.tell, self.chosen, [self.row, self.line], **QUICK)
-        self.own.click(lambda: {}, None, self.chosen, **QUEUED)
+        self.own.click(lambda: None, None, self.chosen, **QUEUED)
 
-    def tell(self, chosen: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any]:
+    def tell(self, chosen: ForTraining | None, request: gr.Request) -> tuple[Any, Any]:
         settings = template_settings(chosen)
         if chosen is None or not settings:
             return gr.update(visible=False), ""
-        said = say("The rows are rendered with the template from the template tab: {name}.", name=chosen["label"])
+        said = say("The rows are rendered with the template from the template tab: {name}.", name=chosen["name"])
         return gr.update(visible=True), f'<p class="source">{escape(said.to(reader_language(request)))}</p>'
 
 
-def template_settings(chosen: dict[str, Any] | None) -> dict[str, Any]:
+def template_settings(chosen: ForTraining | None) -> dict[str, Any]:
     """What of `chosen` goes into a run's settings; {} for the model's own template as it is."""
-    names = ("chat_template", "chat_template_kwargs", "chat_template_clock")
-    return {name: chosen[name] for name in names if chosen.get(name)} if chosen else {}
+    return {name: value for name, value in (chosen or {}).items() if value and name != "name"}

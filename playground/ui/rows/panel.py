@@ -11,6 +11,7 @@ import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.data.types import CheckNews, DatasetReport
 from playground.server.backend import Backend
 from playground.ui.rows.browser import RowsBrowser, Updates
 from playground.ui.rows.columns import Columns, column_buttons
@@ -21,6 +22,7 @@ from playground.ui.rows.report import nothing_given, report_view
 from playground.ui.rows.source import RowsSource
 from playground.ui.rows.state import Asked, Report, RowsState
 from playground.ui.settings.form import SettingsForm
+from playground.ui.template.source import ForTraining
 from playground.ui.widgets.buttons import pressable
 from playground.ui.widgets.debounce import ROWS_CHANGED, rows_debounce
 from playground.ui.widgets.elements import heading
@@ -152,7 +154,7 @@ class RowsPanel:
         model: str | None,
         pasted: str | None,
         file: str | None,
-        template: dict[str, Any] | None,
+        template: ForTraining | None,
         changes: Changes,
         user: str | None,
         assistant: str | None,
@@ -194,7 +196,7 @@ class RowsPanel:
         model: str | None,
         pasted: str | None,
         file: str | None,
-        template: dict[str, Any] | None,
+        template: ForTraining | None,
         changes: Changes,
         columns: tuple[str | None, str | None, str | None],
         given: Sequence[Any],
@@ -246,7 +248,7 @@ class RowsPanel:
             lambda tell: self.backend.datasets.check(*asked.arguments(), tell), lambda: state.newest == number
         )
 
-    def _news(self, state: RowsState, item: dict[str, Any], language: str) -> Updates:
+    def _news(self, state: RowsState, item: CheckNews, language: str) -> Updates:
         early = self.browser.early(item["preview"], state, language) if item.get("preview") else {}
         return {self.progress: _progress(item.get("fraction"), language), **early}
 
@@ -263,7 +265,7 @@ class RowsPanel:
         state: RowsState,
         number: int,
         asked: Asked,
-        report: dict[str, Any],
+        report: DatasetReport,
         edits: Sequence[Edit],
         language: str,
     ) -> Iterator[Updates]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from playground.core.i18n import localise, say
+from playground.data.types import DatasetReport, Padding, Split
 from playground.ui.rows.edits import Edit
 from playground.ui.rows.findings import changes_bar, kinds_list
 from playground.ui.rows.persistence import MOST_BYTES
@@ -40,7 +40,7 @@ def shape_word(shape: str, language: str) -> str:
 
 
 def report_view(
-    report: dict[str, Any],
+    report: DatasetReport,
     file: str,
     edits: Sequence[Edit],
     taken_back: int,
@@ -80,11 +80,11 @@ def _forgets(forgets: bool, file: str, edits: Sequence[Edit], language: str) -> 
     return f'<p class="hint forgets">{escape(told.to(language))}</p>'
 
 
-def _cut_rows(report: dict[str, Any]) -> int:
+def _cut_rows(report: DatasetReport) -> int:
     return int(report["truncated_rows"])
 
 
-def _source(report: dict[str, Any], file: str, language: str) -> str:
+def _source(report: DatasetReport, file: str, language: str) -> str:
     """Which file, how it was read, and which shapes its rows have, each with the reason."""
     source = report["source"]
     kind = _FORMATS.get(source["file_format"], "") or say("Text").to(language)
@@ -105,7 +105,7 @@ def _rows(count: int, language: str) -> str:
     return (say("1 row") if count == 1 else say("{rows} rows", rows=f"{count:,}")).to(language)
 
 
-def _counts(report: dict[str, Any], language: str) -> str:
+def _counts(report: DatasetReport, language: str) -> str:
     trained, tokens = report["trained_tokens"], report["tokens"]
     share = 100 * trained / tokens if tokens else 0.0
     dropped = report["dropped_rows"]
@@ -136,7 +136,7 @@ def _counts(report: dict[str, Any], language: str) -> str:
     return f'<dl class="stats" id="check-counts">{"".join(cells)}</dl>{bar}'
 
 
-def _facts(report: dict[str, Any], language: str) -> str:
+def _facts(report: DatasetReport, language: str) -> str:
     """How a run shares the rows out: held out, seen how often, padded how much."""
     if not report["usable_rows"]:
         return ""
@@ -158,7 +158,7 @@ def _facts(report: dict[str, Any], language: str) -> str:
     )
 
 
-def _held_out(split: dict[str, Any], language: str) -> str:
+def _held_out(split: Split, language: str) -> str:
     if not split["held_out"]:
         return say("none").to(language)
     rows = _rows(split["held_out"], language)
@@ -167,7 +167,7 @@ def _held_out(split: dict[str, Any], language: str) -> str:
     return say("{rows}, drawn with seed {seed}", rows=rows, seed=split["seed"]).to(language)
 
 
-def _padding(padding: dict[str, Any], language: str) -> str:
+def _padding(padding: Padding, language: str) -> str:
     used = say(
         "{percent} % of a batch of {batch}", percent=f"{100 * padding['grouped']:.0f}", batch=padding["batch"]
     ).to(language)

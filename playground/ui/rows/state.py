@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
+
+from playground.core.findings import Severity
+from playground.core.i18n import Sentence
+from playground.data.types import DatasetReport, FindingKind, RowsPage
 
 
 @dataclass(frozen=True)
@@ -23,25 +27,36 @@ class Asked:
         return self.text, self.file, self.model, self.options
 
 
+class RowFinding(TypedDict):
+    """What was found in one row."""
+
+    code: str
+    severity: Severity
+    message: Sentence | None
+    """None where only its kind is known."""
+    fix: Sentence | None
+    edits: list[str]
+
+
 @dataclass
 class Report:
     """`DatasetService.check`'s answer, with a row's findings at hand."""
 
-    given: dict[str, Any]
+    given: DatasetReport
 
     @cached_property
     def held_out(self) -> frozenset[int]:
         return frozenset(self.given["split"]["held_out_rows"])
 
     @cached_property
-    def _kinds(self) -> list[tuple[dict[str, Any], frozenset[int], dict[str, frozenset[int]]]]:
+    def _kinds(self) -> list[tuple[FindingKind, frozenset[int], dict[str, frozenset[int]]]]:
         return [
             (kind, frozenset(kind["rows"]), {edit["do"]: frozenset(edit["rows"]) for edit in kind["edits"]})
             for kind in self.given["codes"]
         ]
 
     @cached_property
-    def _messages(self) -> dict[tuple[int, str], Any]:
+    def _messages(self) -> dict[tuple[int, str], Sentence]:
         """Only the first few hundred findings come with words of their own."""
         return {
             (finding["row"], finding["code"]): finding["message"]
@@ -49,16 +64,14 @@ class Report:
             if finding["row"] is not None
         }
 
-    def kind(self, place: Any, code: Any) -> dict[str, Any] | None:
+    def kind(self, place: Any, code: Any) -> FindingKind | None:
         """The kind of finding at that place, if it is still the one that the page meant."""
         kinds = self.given["codes"]
         if isinstance(place, int) and 0 <= place < len(kinds) and kinds[place]["code"] == code:
-            found: dict[str, Any] = kinds[place]
-            return found
+            return kinds[place]
         return None
 
-    def on_row(self, row: int) -> list[dict[str, Any]]:
-        """[{code, severity, message (None where only its kind is known), fix, edits: [do, ...]}] of one row."""
+    def on_row(self, row: int) -> list[RowFinding]:
         return [
             {
                 "code": kind["code"],
@@ -82,8 +95,8 @@ class RowsState:
     """Set once all that the newest check drew has left for the page."""
     asked: Asked | None = None
     report: Report | None = None
-    shown: dict[str, Any] | None = None
-    """The page of rows that is shown, as `Backend.dataset_rows` gave it."""
+    shown: RowsPage | None = None
+    """The page of rows that is at hand."""
     looked: int = 0
     """Pages of rows asked for so far."""
     view: str = "tokens"

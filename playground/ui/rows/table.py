@@ -10,6 +10,7 @@ import orjson
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.data.types import ShownRow
 from playground.server.backend import Backend
 from playground.ui.widgets.events import PAGE, QUEUED
 from playground.ui.widgets.i18n import label, reader_language
@@ -88,7 +89,7 @@ class RowsTable:
         return gr.skip() if text == (pasted or "") else text
 
 
-def as_line(row: dict[str, Any]) -> Line | None:
+def as_line(row: ShownRow) -> Line | None:
     """[system, user, assistant] of a row with one question and one answer in words, None for any other."""
     messages = row.get("messages")
     if not isinstance(messages, list) or row.get("tools"):

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from playground.core.findings import FindingDict
 from playground.core.i18n import localise, say
+from playground.data.types import RowsPage, ShownRow
 from playground.ui.rows.findings import row_findings
 from playground.ui.rows.report import shape_word
-from playground.ui.rows.state import Report, RowsState
+from playground.ui.rows.state import Report, RowFinding, RowsState
 from playground.ui.widgets.buttons import button_for
-from playground.ui.widgets.markup import escape, icon, severity_of, severity_word
+from playground.ui.widgets.markup import escape, icon, severity_word
 from playground.ui.widgets.token_chips import chips, legend, role_class, role_word
 
 PER_PAGE = 5
@@ -33,7 +35,7 @@ def rows_list(state: RowsState, language: str) -> str:
     return f'{_legend(answer["rows"], view, language)}<ol class="data-rows" id="check-preview"{goto}>{items}</ol>'
 
 
-def first_rows(rows: Sequence[dict[str, Any]], view: str, language: str) -> str:
+def first_rows(rows: Sequence[ShownRow], view: str, language: str) -> str:
     """The first rows while the others are still worked on; nothing in them can be pressed yet."""
     if not rows:
         return ""
@@ -41,7 +43,7 @@ def first_rows(rows: Sequence[dict[str, Any]], view: str, language: str) -> str:
     return f'{_legend(rows, view, language)}<ol class="data-rows is-early" id="check-preview">{items}</ol>'
 
 
-def pages_words(answer: dict[str, Any] | None, language: str) -> str:
+def pages_words(answer: RowsPage | None, language: str) -> str:
     if not answer or not answer["total"]:
         return ""
     said = say(
@@ -62,19 +64,29 @@ def only_words(state: RowsState, language: str) -> str:
     return f'<p class="only-rows"><span>{escape(said)}</span>{every}</p>'
 
 
-def _legend(rows: Sequence[dict[str, Any]], view: str, language: str) -> str:
+def _legend(rows: Sequence[ShownRow], view: str, language: str) -> str:
     if view != "tokens":
         return ""
     return legend([token for row in rows for token in row.get("tokens") or ()], language)
 
 
-def _row(row: dict[str, Any], report: Report | None, view: str, goto: int, language: str) -> str:
+def _row(row: ShownRow, report: Report | None, view: str, goto: int, language: str) -> str:
     number = row["row"]
     usable = "tokens" in row
     found = report.on_row(number) if report else []
     refusal = row.get("finding")
     if refusal and not any(finding["code"] == refusal["code"] for finding in found):
-        found = [{**refusal, "edits": refusal.get("edits") or ["drop"]}, *found]
+        offered = refusal["edits"] or ["drop"]
+        found = [
+            {
+                "code": refusal["code"],
+                "severity": refusal["severity"],
+                "message": refusal["message"],
+                "fix": refusal["fix"],
+                "edits": offered,
+            },
+            *found,
+        ]
     lit = " is-lit" if number == goto else ""
     return (
         f'<li class="data-row{lit}{"" if usable else " is-unusable"}" data-row="{number}" tabindex="-1">'
@@ -84,9 +96,7 @@ def _row(row: dict[str, Any], report: Report | None, view: str, goto: int, langu
     )
 
 
-def _head(
-    row: dict[str, Any], report: Report | None, usable: bool, found: Sequence[dict[str, Any]], language: str
-) -> str:
+def _head(row: ShownRow, report: Report | None, usable: bool, found: Sequence[RowFinding], language: str) -> str:
     number = row["row"]
     badges = []
     if report and number in report.held_out:
@@ -116,7 +126,7 @@ def _head(
     return f'<div class="row-head"><span class="row-number">{title}</span>{"".join(badges)}{counts}{buttons}</div>'
 
 
-def _counts(row: dict[str, Any], language: str) -> str:
+def _counts(row: ShownRow, language: str) -> str:
     given = {"tokens": f"{row['length']:,}", "trained": f"{row['trained']:,}"}
     cut = row["length"] - row["kept"]
     if cut:
@@ -124,10 +134,10 @@ def _counts(row: dict[str, Any], language: str) -> str:
     return say("{tokens} tokens, {trained} trained", **given).to(language)
 
 
-def _reason(finding: dict[str, Any] | None, language: str) -> str:
+def _reason(finding: FindingDict | None, language: str) -> str:
     if not finding:
         return ""
-    severity = severity_of(finding)
+    severity = finding["severity"]
     return (
         f'<ul class="row-findings"><li class="is-{severity}">{icon(severity)}<div>'
         f"<strong>{escape(severity_word(severity, language))}</strong> "
@@ -135,7 +145,7 @@ def _reason(finding: dict[str, Any] | None, language: str) -> str:
     )
 
 
-def _body(row: dict[str, Any], view: str, language: str) -> str:
+def _body(row: ShownRow, view: str, language: str) -> str:
     if view == "tokens" and "tokens" in row:
         before = row.get("left_out_before") or 0
         lead = ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
 from playground.core.errors import PlaygroundError
-from playground.core.i18n import say
+from playground.core.i18n import Sentence, say
 from playground.server.backend import Backend
+from playground.templates.types import Comparison, DiffPart, Side
 from playground.ui.template.source import RENEW
 from playground.ui.widgets.events import LIVE, PAGE, QUEUED
 from playground.ui.widgets.i18n import label, reader_language
@@ -103,14 +104,14 @@ class TemplateCompare:
         return comparison(found, names, language)
 
 
-def comparison(found: dict[str, Any], names: list[str], language: str) -> str:
+def comparison(found: Comparison, names: list[str], language: str) -> str:
     """Figures of both sides as a table, and what differs in their texts. `names`: what to call each side."""
     sides = found["sides"]
     heads = [say("This template"), say("The other side")]
-    figures = [
-        (say("Tokens"), [side.get("tokens") for side in sides]),
-        (say("Trained tokens"), [side.get("trained") for side in sides]),
-        (say("Characters"), [side.get("characters") for side in sides]),
+    figures: list[tuple[Sentence, list[int | None]]] = [
+        (say("Tokens"), [side["tokens"] for side in sides]),
+        (say("Trained tokens"), [side["trained"] for side in sides]),
+        (say("Characters"), [side["characters"] for side in sides]),
         (say("Tokens around a user turn"), [_cost(side, "user") for side in sides]),
         (say("Tokens around an assistant turn"), [_cost(side, "assistant") for side in sides]),
     ]
@@ -120,7 +121,7 @@ def comparison(found: dict[str, Any], names: list[str], language: str) -> str:
         for head, name in zip(heads, names, strict=True)
     )
     rows = "".join(_row(name.to(language), values) for name, values in figures)
-    errors = "".join(refusal(side["error"], language) for side in sides if side.get("error"))
+    errors = "".join(refusal(side["error"], language) for side in sides if side["error"])
     table = (
         f'<table class="side-table"><thead><tr><td></td>{titles}<th scope="col">'
         f"{escape(say('Difference').to(language))}</th></tr></thead><tbody>{rows}</tbody></table>"
@@ -128,8 +129,8 @@ def comparison(found: dict[str, Any], names: list[str], language: str) -> str:
     return f'{errors}<div class="side-figures">{table}</div>{_difference(found["diff"], language)}'
 
 
-def _cost(side: dict[str, Any], role: str) -> int | None:
-    return (side.get("turn_cost") or {}).get(role)
+def _cost(side: Side, role: Literal["user", "assistant"]) -> int | None:
+    return side["turn_cost"][role] if side["turn_cost"] else None
 
 
 def _row(name: str, values: list[int | None]) -> str:
@@ -139,7 +140,7 @@ def _row(name: str, values: list[int | None]) -> str:
     return f'<tr><th scope="row">{escape(name)}</th>{cells}<td class="side-gap">{gap}</td></tr>'
 
 
-def _difference(diff: list[dict[str, str]], language: str) -> str:
+def _difference(diff: list[DiffPart], language: str) -> str:
     """The two texts as one: what only one side has carries a sign and a line, so that colour is not needed."""
     if not diff:
         return ""
@@ -155,7 +156,7 @@ def _difference(diff: list[dict[str, str]], language: str) -> str:
     return f'<h3>{title}</h3>{key}<pre class="exact text-diff">{parts}</pre>'
 
 
-def _part(part: dict[str, str], place: int, count: int) -> str:
+def _part(part: DiffPart, place: int, count: int) -> str:
     text = part["text"]
     if part["op"] == "delete":
         return f'<del><span class="sign">\u2212</span>{visible(text)}</del>'

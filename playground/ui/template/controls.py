@@ -7,11 +7,12 @@ and what was typed into the others has to stay.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import gradio as gr
 
 from playground.core.i18n import LANGUAGES, localise, say
+from playground.templates.types import TemplateDescription, VariableDict
 
 VARIABLES_SHOWN = 40
 """Controls at most: a template of a stranger's may mention thousands of names."""
@@ -40,7 +41,7 @@ def template_inputs(elem_id: str) -> gr.HTML:
     """Its value holds what is set of RenderOptions' fields, and nothing else; it fires `input` after each change."""
     return gr.HTML(
         value={},
-        asked=asked({}),
+        asked=asked(None),
         html_template='<div class="inputs"></div>',
         js_on_load=_SCRIPT,
         words={language: localise(_words(), language) for language in LANGUAGES},
@@ -50,14 +51,26 @@ def template_inputs(elem_id: str) -> gr.HTML:
     )
 
 
-def asked(facts: dict[str, Any]) -> dict[str, Any]:
-    """What the form has to draw for a template, from `TemplateService.template`'s answer."""
+class Inputs(TypedDict):
+    """What the form has to draw for a template."""
+
+    variables: list[VariableDict]
+    special_tokens: dict[str, str]
+    clock: bool
+    tools: bool
+    documents: bool
+
+
+def asked(facts: TemplateDescription | None) -> Inputs:
+    """Before any template is known there is nothing to draw."""
+    if facts is None:
+        return {"variables": [], "special_tokens": {}, "clock": False, "tools": False, "documents": False}
     return {
-        "variables": facts.get("variables", [])[:VARIABLES_SHOWN],
-        "special_tokens": facts.get("special_tokens", {}),
-        "clock": bool(facts.get("clock")),
-        "tools": bool(facts.get("tools")),
-        "documents": bool(facts.get("documents")),
+        "variables": facts["variables"][:VARIABLES_SHOWN],
+        "special_tokens": facts["special_tokens"],
+        "clock": facts["clock"],
+        "tools": facts["tools"],
+        "documents": facts["documents"],
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import gradio as gr
 import orjson
@@ -17,6 +17,7 @@ import orjson
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import LANGUAGES, localise, say
 from playground.server.backend import Backend
+from playground.templates.types import TemplateDescription, TemplateFile
 from playground.ui.widgets.i18n import label
 
 RENEW = "() => { setTimeout(() => { const box = document.activeElement; if (box.select) box.select(); }, 100); }"
@@ -39,10 +40,10 @@ class TemplateState:
     source: str = ""
     stash: tuple[str, str] | None = None
     """(base, source) of the last edits, kept when another template is chosen."""
-    file: dict[str, Any] | None = None
-    """What `Backend.read_template_file` read last."""
-    facts: dict[str, Any] | None = None
-    """`TemplateService.template`'s answer for the newest source that compiled."""
+    file: TemplateFile | None = None
+    """What was opened last."""
+    facts: TemplateDescription | None = None
+    """Of the newest source that compiled."""
     error: PlaygroundError | None = None
     """Why the newest source could not be read."""
     wish: int = 0
@@ -77,8 +78,26 @@ def unix(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def wish(template: str, source: str | None = None, file: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Asks for a template as if it had been chosen, with `source` as if it had been edited into that."""
+class Wish(TypedDict):
+    """Another part of the page asks for a template as if it had been chosen."""
+
+    stamp: int
+    template: str
+    source: str | None
+    """As if it had been edited into that."""
+    file: TemplateFile | None
+
+
+class ForTraining(TypedDict):
+    """The template in use under the names of `TrainSettings`, and what to call it."""
+
+    chat_template: str
+    chat_template_kwargs: dict[str, Any]
+    chat_template_clock: str
+    name: str
+
+
+def wish(template: str, source: str | None = None, file: TemplateFile | None = None) -> Wish:
     return {"stamp": time.time_ns(), "template": template, "source": source, "file": file}
 
 
@@ -88,7 +107,7 @@ class TemplateSource:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.state = gr.State(TemplateState())
-        self.wish = gr.State({})
+        self.wish = gr.State(None)
 
     def choose(self) -> None:
         self.template = gr.Dropdown(
@@ -152,7 +171,7 @@ class TemplateSource:
             offered.append((say("File: {name}", name=state.file["name"]).to(language), FILE))
         return [*offered, *((name, name) for name in self.backend.templates.names())]
 
-    def follow(self, state: TemplateState, chosen: str, box: str, model: str, wished: dict[str, Any]) -> TemplateState:
+    def follow(self, state: TemplateState, chosen: str, box: str, model: str, wished: Wish | None) -> TemplateState:
         """The state after what was done last: wished, chosen, another model, typed, or nothing of these."""
         source = unix(box)
         if wished and wished["stamp"] != state.wish:
@@ -220,14 +239,13 @@ def name_of(state: TemplateState, language: str) -> str:
     return state.base or say("The model's own").to(language)
 
 
-def for_training(state: TemplateState, options: dict[str, Any], language: str) -> dict[str, Any]:
-    """The template in use under the names of `TrainSettings`, and what to call it."""
+def for_training(state: TemplateState, options: dict[str, Any], language: str) -> ForTraining:
     return {
         "chat_template": state.template,
         # Both are variables that the template reads, and a run has one place for them.
         "chat_template_kwargs": {**(options.get("special_tokens") or {}), **(options.get("template_kwargs") or {})},
         "chat_template_clock": options.get("clock") or "",
-        "label": name_of(state, language),
+        "name": name_of(state, language),
     }
 
 

@@ -16,6 +16,7 @@ import orjson
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
 from playground.server.backend import Backend
+from playground.templates.samples import Sample
 from playground.ui.template.compare import TemplateCompare
 from playground.ui.template.controls import asked, merged, template_inputs
 from playground.ui.template.conversation_editor import conversation_editor
@@ -25,6 +26,7 @@ from playground.ui.template.source import (
     RENEW,
     TemplateSource,
     TemplateState,
+    Wish,
     for_training,
     name_of,
     wish,
@@ -51,8 +53,8 @@ class TemplateTab:
         """What was last rendered: {messages, model, template, original, options, label}; {} where nothing could be."""
         self.before_fix = gr.State({})
         self.python_open = gr.State(False)
-        self.template_for_training = gr.State({})
-        """What `hand_over` hands on: {chat_template, chat_template_kwargs, chat_template_clock, label}."""
+        self.template_for_training = gr.State(None)
+        """ForTraining, what `hand_over` hands on."""
         self.look = template_debounce("look")
         with gr.Column(elem_id="lab"):
             with gr.Column(elem_classes="card", elem_id="lab-conversation", min_width=280):
@@ -70,7 +72,7 @@ class TemplateTab:
         self.samples = choices(label("Start from an example"), "template-examples", "pills")
         with gr.Accordion(label("Examples that break things on purpose"), open=False, elem_id="breakers-panel"):
             self.breakers = choices(label("Examples that break things on purpose"), "template-breakers", "pills")
-        self.conversation = conversation_editor(self._samples(False)[0]["messages"], "conversation")
+        self.conversation = conversation_editor(self._samples(False)[0].messages, "conversation")
 
     def _view(self) -> None:
         heading(
@@ -186,7 +188,7 @@ class TemplateTab:
         box: str | None,
         options: Options | None,
         model: str | None,
-        wished: dict[str, Any],
+        wished: Wish | None,
         state: TemplateState,
         shown: dict[str, Any],
         comparing: bool,
@@ -216,7 +218,7 @@ class TemplateTab:
         """The form's options, and its update: other controls, and a file's special tokens gone with the file."""
         update: dict[str, Any] = {}
         if state.facts is not None and state.facts is not before.facts:
-            new, old = asked(state.facts), asked(before.facts or {})
+            new, old = asked(state.facts), asked(before.facts)
             update = {"asked": new} if new != old else {}
         left_file = before.base == FILE and state.base != FILE
         if left_file and before.file and options.get("special_tokens") == before.file["special_tokens"]:
@@ -239,15 +241,15 @@ class TemplateTab:
 
     # ---- examples, files, tools --------------------------------------------------------------------------------
 
-    def _samples(self, breaks: bool) -> list[dict[str, Any]]:
-        return [sample for sample in self.backend.templates.samples() if sample["breaks"] == breaks]
+    def _samples(self, breaks: bool) -> list[Sample]:
+        return [sample for sample in self.backend.templates.samples() if sample.breaks == breaks]
 
     def offer(self, request: gr.Request) -> tuple[str, str]:
         language = reader_language(request)
 
         def group(breaks: bool) -> str:
             found = self._samples(breaks)
-            return buttons([Choice(localise(sample["title"], language)) for sample in found])
+            return buttons([Choice(localise(sample.title, language)) for sample in found])
 
         return group(False), group(True)
 
@@ -260,7 +262,7 @@ class TemplateTab:
     def start_from(self, index: int, breaks: bool) -> tuple[Messages, Options]:
         """Messages and inputs of a sample, its tools among them; what other samples had set is gone."""
         sample = self._samples(breaks)[index]
-        return sample["messages"], merged(sample["options"], {"tools": sample["tools"]})
+        return sample.messages, merged(sample.options, {"tools": sample.tools})
 
     def take_tools(self, options: Options | None, pasted: gr.EventData) -> Options:
         """Tools that came with a pasted row: they are an input of the template, not a message."""
@@ -275,7 +277,7 @@ class TemplateTab:
         """A template's file brings the special tokens that it was written for."""
         found = self.backend.templates.read_file(upload)
         tokens = found["special_tokens"]
-        if found.get("note"):
+        if found["note"]:
             warn(found["note"], reader_language(request))
         return wish(FILE, file=found), merged(options or {}, {"special_tokens": tokens}) if tokens else gr.skip()
 
@@ -300,7 +302,7 @@ class TemplateTab:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
         return *put, before, gr.update(visible=True)
 
-    def _wish_of(self, template: str, state: TemplateState) -> dict[str, Any]:
+    def _wish_of(self, template: str, state: TemplateState) -> Wish:
         """A name is chosen; source is an edit of what is there, so that the difference from it can be seen."""
         if not template or template in self.backend.templates.names():
             return wish(template)

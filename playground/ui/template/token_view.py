@@ -15,8 +15,11 @@ import gradio as gr
 import orjson
 
 from playground.core.errors import PlaygroundError
+from playground.core.findings import FindingDict
 from playground.core.i18n import LANGUAGES, Sentence, localise, say
-from playground.ui.widgets.markup import SEVERITIES, icon, severity_of, severity_word
+from playground.core.messages import Message
+from playground.templates.types import Preview, TokenChip
+from playground.ui.widgets.markup import SEVERITIES, icon, severity_word
 from playground.ui.widgets.token_chips import ROLES, role_word
 
 _SCRIPT = "\n".join(
@@ -40,7 +43,7 @@ def token_view(elem_id: str = "template-view") -> gr.HTML:
     )
 
 
-def view_data(preview: dict[str, Any], language: str, messages: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def view_data(preview: Preview, language: str, messages: Sequence[Message] = ()) -> dict[str, Any]:
     """What the views draw, from `TemplateService.preview`'s answer.
 
     `messages` are those of the conversation: one that left no token in the text still gets its row. Columns are
@@ -77,12 +80,12 @@ def view_data(preview: dict[str, Any], language: str, messages: Sequence[dict[st
         "spans": _runs(spans, roles),
         "rows": _rows(tokens, messages),
         "counts": _counts(trained, len(tokens), language),
-        "mask": _mask_note(preview.get("mask", ""), language) if tokens else "",
+        "mask": _mask_note(preview["mask"], language) if tokens else "",
         "findings": _findings(preview["findings"], language),
     }
 
 
-def refusal_data(error: PlaygroundError, language: str, findings: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+def refusal_data(error: PlaygroundError, language: str, findings: Iterable[FindingDict] = ()) -> dict[str, Any]:
     """The conversation could not be rendered: what was refused and why. What was drawn before stays, dimmed."""
     parts = [part.to(language) for part in (error.arrived, error.expected, error.fix) if part]
     return {"state": "refused", "refusal": parts, "findings": _findings(findings, language)}
@@ -110,7 +113,7 @@ def _runs(stretches: Iterable[tuple[int, str, int | None]], roles: list[str]) ->
     return _column(number for run in runs for number in run)
 
 
-def _rows(tokens: list[dict[str, Any]], messages: Sequence[dict[str, Any]]) -> list[list[Any]]:
+def _rows(tokens: list[TokenChip], messages: Sequence[Message]) -> list[list[Any]]:
     """[message or -1, role, tokens, trained tokens] by message, the template's own last. None without tokens."""
     if not tokens:
         return []
@@ -146,16 +149,16 @@ def _mask_note(mask: str, language: str) -> str:
     return notes[mask].to(language) if mask in notes else ""
 
 
-def _findings(found: Iterable[dict[str, Any]], language: str) -> list[dict[str, Any]]:
+def _findings(found: Iterable[FindingDict], language: str) -> list[dict[str, Any]]:
     """Gravest first, each said in `language`. An action goes as JSON text: Gradio looks into objects for files."""
-    ranked = sorted(found, key=lambda finding: SEVERITIES.index(severity_of(finding)))
+    ranked = sorted(found, key=lambda finding: SEVERITIES.index(finding["severity"]))
     return [
         {
-            "severity": severity_of(finding),
-            "word": severity_word(severity_of(finding), language),
-            **{part: localise(finding.get(part), language) or "" for part in ("message", "why", "fix")},
-            "evidence": _column(edge for stretch in finding.get("evidence") or () for edge in stretch),
-            "action": orjson.dumps(finding["action"]).decode() if finding.get("action") else "",
+            "severity": finding["severity"],
+            "word": severity_word(finding["severity"], language),
+            **{part: localise(finding[part], language) or "" for part in ("message", "why", "fix")},
+            "evidence": _column(edge for stretch in finding["evidence"] for edge in stretch),
+            "action": orjson.dumps(finding["action"]).decode() if finding["action"] else "",
         }
         for finding in ranked
     ]

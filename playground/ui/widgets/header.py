@@ -9,7 +9,8 @@ import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.figures import parameters, size
-from playground.core.i18n import localise, say
+from playground.core.i18n import say
+from playground.models.types import CatalogueEntry, ModelStatus
 from playground.server.backend import Backend
 from playground.ui.widgets.events import QUICK
 from playground.ui.widgets.i18n import label, reader_language
@@ -81,7 +82,7 @@ class Header:
         try:
             status = self.backend.models.status(model or "")
         except PlaygroundError as error:
-            status = {"state": "failed", "fraction": None, "line": "", "error": error}
+            status = {"name": model or "", "state": "failed", "fraction": None, "line": error.arrived, "error": error}
         entry = next((entry for entry in self.backend.models.catalogue() if entry["name"] == model), None)
         moving = status["state"] in ("waiting", "fetching", "loading")
         now_ready = (model or "") if status["state"] == "ready" else ""
@@ -92,13 +93,13 @@ class Header:
         )
 
 
-def choice_name(entry: dict[str, Any], language: str) -> str:
+def choice_name(entry: CatalogueEntry, language: str) -> str:
     gated = say("gated").to(language) if entry["gated"] else ""
     told = (entry["name"].split("/")[-1], parameters(entry["parameters"]), entry["licence"], gated)
     return " · ".join(part for part in told if part)
 
 
-def model_line(status: dict[str, Any], entry: dict[str, Any] | None, language: str) -> str:
+def model_line(status: ModelStatus, entry: CatalogueEntry | None, language: str) -> str:
     """The model's state: a word with a mark, the sentence behind it, and a bar while it is on its way."""
     state = status["state"]
     words = {
@@ -109,19 +110,19 @@ def model_line(status: dict[str, Any], entry: dict[str, Any] | None, language: s
         "failed": say("Not available"),
     }
     marks = {"waiting": "queued", "ready": "done", "failed": "error"}
-    line = status["error"].to(language) if status.get("error") else localise(status["line"], language)
+    line = (status["error"] or status["line"]).to(language)
     facts = model_facts(entry, language) if entry else []
     on_its_way = state in ("waiting", "fetching", "loading")
-    how_far = bar(status.get("fraction"), say("Progress of the model").to(language)) if on_its_way else ""
-    word = words.get(state, words["waiting"]).to(language)
+    how_far = bar(status["fraction"], say("Progress of the model").to(language)) if on_its_way else ""
+    word = words[state].to(language)
     return (
         f'<div class="model-state is-{escape(state)}" role="status">{icon(marks.get(state, "running"))}'
-        f"<p><strong>{escape(word)}</strong> {escape(line or '')}</p></div>{how_far}"
+        f"<p><strong>{escape(word)}</strong> {escape(line)}</p></div>{how_far}"
         f'<p class="model-facts">{escape(" · ".join(facts))}</p>'
     )
 
 
-def model_facts(entry: dict[str, Any], language: str) -> list[str]:
+def model_facts(entry: CatalogueEntry, language: str) -> list[str]:
     """Where the model is from and what it asks for. A folder on this machine has no licence or size to tell."""
     facts = [entry["name"]]
     if entry["download"]:

@@ -6,9 +6,8 @@ Positions are percentages, as in chart.py, so that the picture fills any width w
 
 from __future__ import annotations
 
-from typing import Any
-
 from playground.core.i18n import say
+from playground.data.types import LengthBin, Lengths
 from playground.ui.widgets.chart import ticks
 from playground.ui.widgets.markup import escape
 
@@ -21,7 +20,7 @@ _HATCH = (
 )
 
 
-def length_plot(lengths: dict[str, Any] | None, max_length: int, cut_rows: int, language: str) -> str:
+def length_plot(lengths: Lengths | None, max_length: int, cut_rows: int, language: str) -> str:
     """A figure of `dataset_report`'s lengths: {bins: [{start, end, rows}], median, p95, max}. "" without rows."""
     if not lengths or not lengths["bins"]:
         return ""
@@ -42,7 +41,7 @@ def length_plot(lengths: dict[str, Any] | None, max_length: int, cut_rows: int, 
     )
 
 
-def describe(lengths: dict[str, Any], max_length: int, cut_rows: int, language: str) -> str:
+def describe(lengths: Lengths, max_length: int, cut_rows: int, language: str) -> str:
     """The picture in words, for everybody."""
     said = [
         say(
@@ -79,7 +78,7 @@ def _scale(right: float, most: int, language: str) -> str:
     return "".join(parts)
 
 
-def _bars(bins: list[dict[str, Any]], right: float, most: int, max_length: int, language: str) -> str:
+def _bars(bins: list[LengthBin], right: float, most: int, max_length: int, language: str) -> str:
     drawn = []
     for bar in bins:
         if not bar["rows"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-from typing import Any
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, say
@@ -82,11 +81,6 @@ def stat(name: Sentence, value: str, note: str, language: str) -> str:
     """One figure with its name. `value` is text, `note` may be empty."""
     extra = f' <span class="stat-note">{escape(note)}</span>' if note else ""
     return f'<div class="stat"><dt>{escape(name.to(language))}</dt><dd>{escape(value)}{extra}</dd></div>'
-
-
-def severity_of(finding: dict[str, Any]) -> str:
-    """One of SEVERITIES, whatever the finding says."""
-    return finding["severity"] if finding["severity"] in SEVERITIES else SEVERITIES[-1]
 
 
 def severity_word(severity: str, language: str) -> str:

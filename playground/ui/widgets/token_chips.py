@@ -8,10 +8,11 @@ thousands of them over a workshop's wifi.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from playground.core.i18n import say
+from playground.data.types import RowChip
+from playground.templates.types import TokenChip
 from playground.ui.widgets.markup import escape
 
 TOKENS_SHOWN = 600
@@ -52,10 +53,9 @@ def _visible_character(character: str) -> str:
     return escape(character)
 
 
-def chips(tokens: list[dict[str, Any]], language: str, left_out: int = 0) -> str:
-    """Chips of one conversation. Tokens are the backend's: {id, text, role, trained, special, [cut]}.
-
-    `left_out` tokens follow that the backend did not send; they are counted with those that are not shown.
+def chips(tokens: Sequence[TokenChip | RowChip], language: str, left_out: int = 0) -> str:
+    """Chips of one conversation. `left_out` tokens follow that the backend did not send; they are counted with those
+    that are not shown.
     """
     parts: list[str] = []
     before = ""
@@ -73,7 +73,7 @@ def chips(tokens: list[dict[str, Any]], language: str, left_out: int = 0) -> str
     return f'<div class="chips">{"".join(parts)}</div>'
 
 
-def _chip(token: dict[str, Any], language: str) -> str:
+def _chip(token: TokenChip | RowChip, language: str) -> str:
     classes = ["k", role_class(token["role"])]
     told = [f"id {token['id']}", role_word(token["role"], language)]
     for key, letter, word in (
@@ -96,7 +96,7 @@ def role_class(role: str) -> str:
     return f"r-{role}" if role in ROLES else "r-template"
 
 
-def legend(tokens: Iterable[dict[str, Any]], language: str) -> str:
+def legend(tokens: Iterable[TokenChip | RowChip], language: str) -> str:
     """Only what is on the page is explained."""
     seen = list(tokens)
     roles = {token["role"] for token in seen}

@@ -358,6 +358,6 @@ def test_no_row_in_time_is_told(hub, fetch, started, monkeypatch):
 
 def test_a_row_that_is_cut_in_two_when_time_is_up_does_not_count(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(b'{"a": 1}\n{"a": ')
-    came = hub_client._what_came({"name": "a/b", "seconds": 1}, tmp_path, {"notes": []})
-    assert came["rows"] == 1
+    rows, _ = hub_client._what_came({"name": "a/b", "seconds": 1}, tmp_path, {"notes": []})
+    assert rows == 1
     assert (tmp_path / "rows.jsonl").read_bytes() == b'{"a": 1}\n'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -9,7 +11,9 @@ from playground.core.errors import InputError, LimitError
 from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.data.source import Source
 from playground.runs.store import RunFolder
-from playground.server.sandbox import jobs
+from playground.server.sandbox import requests as ask
+from playground.server.sandbox.jobs import do
+from playground.server.sandbox.requests import RenderPreview, RenderPrompt, WriteRows
 from playground.templates.catalogue import template_source
 from playground.templates.renderer import Renderer
 
@@ -26,7 +30,7 @@ def test_rows_are_written_in_the_template_that_the_run_asked_for(tiny_folder, to
     settings = TrainSettings(
         chat_template=template, chat_template_kwargs={"year": 2001}, chat_template_clock="2001-01-01T07:00"
     )
-    jobs.write_rows(str(tiny_folder), ROWS, settings, str(tmp_path), Limits())
+    do(WriteRows(str(tiny_folder), ROWS, settings, Limits(), str(tmp_path)))
     options = RenderOptions(template_kwargs={"year": 2001}, clock="2001-01-01T07:00")
     rendered = Renderer(tokenizer, template_source(template)).render(MESSAGES, options)
     table = pq.read_table(tmp_path / "rendered.parquet").to_pydict()
@@ -37,22 +41,22 @@ def test_rows_are_written_in_the_template_that_the_run_asked_for(tiny_folder, to
 
 
 def test_a_run_in_the_models_own_template_writes_none(tiny_folder, tmp_path):
-    jobs.write_rows(str(tiny_folder), ROWS, TrainSettings(), str(tmp_path), Limits())
+    do(WriteRows(str(tiny_folder), ROWS, TrainSettings(), Limits(), str(tmp_path)))
     assert RunFolder(tmp_path).template() == ""
 
 
 def test_a_chat_prompt_is_how_the_training_rows_began_and_ends_where_their_turns_end(tiny_folder, tokenizer):
     options = RenderOptions(template_kwargs={"year": 2001}, clock="2001-01-01T07:00")
-    prompt = jobs.chat_prompt(str(tiny_folder), MESSAGES[:1], HOUSE, options, Limits())
+    prompt = do(RenderPrompt(str(tiny_folder), HOUSE, Limits(), MESSAGES[:1], options))
     assert tokenizer.decode(prompt["ids"]) == "2001<|im_start|>user: Hi<|endoftext|><|im_start|>assistant: 07"
     assert prompt["stop"] == [tokenizer.convert_tokens_to_ids("<|endoftext|>")]
     bare = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
-    assert jobs.chat_prompt(str(tiny_folder), MESSAGES[:1], bare, RenderOptions(), Limits())["stop"] == []
+    assert do(RenderPrompt(str(tiny_folder), bare, Limits(), MESSAGES[:1], RenderOptions()))["stop"] == []
 
 
 def test_a_preview_that_can_mark_nothing_says_so(tiny_folder):
     blind = "{{ messages | length }}{% for m in messages %}{{ m.content | length }}{% endfor %}"
-    shown = jobs.preview(str(tiny_folder), MESSAGES, blind, RenderOptions(), Limits())
+    shown = do(RenderPreview(str(tiny_folder), blind, Limits(), MESSAGES, RenderOptions()))
     assert shown["mask"] == "none"
     [finding] = [finding for finding in shown["findings"] if finding["code"] == "nothing_trained"]
     assert "cannot be told with this template" in finding["message"]
@@ -60,16 +64,31 @@ def test_a_preview_that_can_mark_nothing_says_so(tiny_folder):
 
 def test_more_tokens_than_a_page_can_hold_are_refused_with_the_limit(tiny_folder):
     with pytest.raises(LimitError, match="The limit here is 10"):
-        jobs.preview(str(tiny_folder), MESSAGES, "", RenderOptions(), Limits(preview_tokens=10))
+        do(RenderPreview(str(tiny_folder), "", Limits(preview_tokens=10), MESSAGES, RenderOptions()))
 
 
 @pytest.mark.parametrize("folder", [True, False])
 def test_half_a_character_is_refused_before_it_breaks_anything(tiny_folder, folder):
     with pytest.raises(InputError, match="half of a character"):
-        jobs.preview(str(tiny_folder) if folder else "", MESSAGES, r"{{ '\ud800' }}", RenderOptions(), Limits())
+        do(RenderPreview(str(tiny_folder) if folder else "", r"{{ '\ud800' }}", Limits(), MESSAGES, RenderOptions()))
 
 
 def test_loops_nested_deeper_than_python_allows_are_the_templates_fault(tiny_folder):
     deep = "{% for a in messages %}" * 60 + "{% endfor %}" * 60
     with pytest.raises(InputError, match="template"):
-        jobs.preview(str(tiny_folder), MESSAGES, deep, RenderOptions(), Limits())
+        do(RenderPreview(str(tiny_folder), deep, Limits(), MESSAGES, RenderOptions()))
+
+
+def concrete(kind: type[ask.Request]) -> list[type[ask.Request]]:
+    kinds = [other for below in kind.__subclasses__() for other in concrete(below)]
+    return kinds or [kind]
+
+
+@pytest.mark.parametrize("request_type", concrete(ask.Request))
+def test_every_request_has_a_job_that_answers_as_it_says(request_type):
+    """What singledispatch cannot have mypy check."""
+    job = do.dispatch(request_type)
+    assert job is not do.dispatch(object)
+    base = request_type.__orig_bases__[0]
+    [answer] = get_args(base)
+    assert get_type_hints(job)["return"] == answer

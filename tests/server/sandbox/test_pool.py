@@ -23,6 +23,7 @@ from playground.core.settings import DatasetOptions, Limits, RenderOptions, Trai
 from playground.data.source import Source
 from playground.server.processes.child import ROOT
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import CheckRows, RenderPreview, RenderPrompt, Request, WriteRows
 from playground.templates.renderer import Renderer
 
 pytest_plugins = ["tests.tiny"]
@@ -44,7 +45,7 @@ def sandbox():
 
 
 def preview(box, template, seconds=20.0, messages=HELLO, folder=""):
-    return box.run("preview", folder, messages, template, RenderOptions(), LIMITS, seconds=seconds)
+    return box.run(RenderPreview(folder, template, LIMITS, messages, RenderOptions()), seconds=seconds)
 
 
 def is_well(box):
@@ -81,7 +82,7 @@ def test_a_preview_that_marks_nothing_says_why(sandbox, tiny_folder):
 def test_a_continued_answer_does_not_blame_the_template(sandbox, tiny_folder):
     messages = [*HELLO, {"role": "assistant", "content": "Ahoy"}]
     options = RenderOptions(continue_final_message=True)
-    found = sandbox.run("preview", str(tiny_folder), messages, "", options, LIMITS, seconds=20.0)
+    found = sandbox.run(RenderPreview(str(tiny_folder), "", LIMITS, messages, options), seconds=20.0)
     assert [finding["code"] for finding in found["findings"] if finding["severity"] != "info"] == []
 
 
@@ -93,7 +94,7 @@ def test_errors_come_through_with_their_words_in_every_language(sandbox):
 
 
 def test_a_dataset_is_counted_and_its_first_rows_are_shown(sandbox, tiny_folder):
-    found = sandbox.run("check_dataset", str(tiny_folder), ROWS, DatasetOptions(), LIMITS, seconds=20.0)
+    found = sandbox.run(CheckRows(str(tiny_folder), ROWS, DatasetOptions(), LIMITS), seconds=20.0)
     assert (found["rows"], found["usable_rows"], found["format"]) == (6, 5, "prompt_completion")
     assert 6 in [finding["row"] for finding in found["findings"] if finding["severity"] == "error"]
     assert [row["row"] for row in found["preview"]] == [1, 2, 3]
@@ -101,9 +102,7 @@ def test_a_dataset_is_counted_and_its_first_rows_are_shown(sandbox, tiny_folder)
 
 def test_the_first_rows_are_told_before_the_rest_is_done_and_then_how_far_it_is(sandbox, tiny_folder):
     rows, news = Source(ROWS.raw * 200, ""), []
-    found = sandbox.run(
-        "check_dataset", str(tiny_folder), rows, DatasetOptions(), LIMITS, seconds=20.0, tell=news.append
-    )
+    found = sandbox.run(CheckRows(str(tiny_folder), rows, DatasetOptions(), LIMITS), seconds=20.0, tell=news.append)
     assert [row["row"] for row in news[0]["preview"]] == [1, 2, 3]
     assert news[0]["preview"] == found["preview"] and news[0]["rows"] == found["rows"] == 1200
     fractions = [item["fraction"] for item in news]
@@ -120,14 +119,14 @@ def test_work_that_nobody_wants_any_more_is_stopped(sandbox, tiny_folder):
 
     rows = Source(ROWS.raw * 3000, "")
     with pytest.raises(Enough):
-        sandbox.run("check_dataset", str(tiny_folder), rows, DatasetOptions(), LIMITS, seconds=60.0, tell=tell)
+        sandbox.run(CheckRows(str(tiny_folder), rows, DatasetOptions(), LIMITS), seconds=60.0, tell=tell)
     assert eventually(lambda: not slowed_down(sandbox))
     assert is_well(sandbox)
 
 
 def test_a_runs_rows_are_written_as_the_preview_shows_them(sandbox, tiny_folder, tokenizer, tmp_path):
     settings = TrainSettings(held_out=0.4, seed=7)
-    counts = sandbox.run("write_rows", str(tiny_folder), ROWS, settings, str(tmp_path), LIMITS, seconds=20.0)
+    counts = sandbox.run(WriteRows(str(tiny_folder), ROWS, settings, LIMITS, str(tmp_path)), seconds=20.0)
     assert (counts["train_rows"], counts["held_out_rows"]) == (3, 2)
     lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert lines == [{"messages": [*HELLO, {"role": "assistant", "content": "Ahoy"}]}] * 5
@@ -136,20 +135,18 @@ def test_a_runs_rows_are_written_as_the_preview_shows_them(sandbox, tiny_folder,
     assert table["row"] == [1, 2, 3, 4, 5]
     assert table["input_ids"] == [rendered.input_ids] * 5
     assert table["labels"] == [rendered.labels()] * 5
-    told = sandbox.run("check_dataset", str(tiny_folder), ROWS, settings.dataset_options(), LIMITS, seconds=20.0)[
-        "split"
-    ]
+    told = sandbox.run(CheckRows(str(tiny_folder), ROWS, settings.dataset_options(), LIMITS), seconds=20.0)["split"]
     assert [row for row, out in zip(table["row"], table["held_out"], strict=True) if out] == told["held_out_rows"]
 
 
 def test_a_prompt_ends_where_the_model_is_to_answer(sandbox, tiny_folder, tokenizer):
     options = RenderOptions()
-    prompt = sandbox.run("chat_prompt", str(tiny_folder), HELLO, "", options, LIMITS, seconds=20.0)
+    prompt = sandbox.run(RenderPrompt(str(tiny_folder), "", LIMITS, HELLO, options), seconds=20.0)
     assert prompt["ids"] == tokenizer.apply_chat_template(HELLO, add_generation_prompt=True)["input_ids"]
     assert prompt["stop"] == [tokenizer.convert_tokens_to_ids("<|im_end|>")]
     with pytest.raises(InputError, match="limit here is 10"):
         short = Limits(prompt_tokens=10)
-        sandbox.run("chat_prompt", str(tiny_folder), HELLO, "", options, short, seconds=20.0)
+        sandbox.run(RenderPrompt(str(tiny_folder), "", short, HELLO, options), seconds=20.0)
 
 
 def test_a_template_longer_than_the_limit_is_refused(sandbox):
@@ -183,8 +180,7 @@ def test_a_dataset_that_takes_its_time_holds_up_no_preview(sandbox, tiny_folder)
     hostile = DatasetOptions(template=ENDLESS)
     with ThreadPoolExecutor(4) as pool:
         endless = [
-            pool.submit(sandbox.run, "check_dataset", str(tiny_folder), ROWS, hostile, LIMITS, seconds=60.0)
-            for _ in range(4)
+            pool.submit(sandbox.run, CheckRows(str(tiny_folder), ROWS, hostile, LIMITS), seconds=60.0) for _ in range(4)
         ]
         for _ in range(5):
             assert is_well(sandbox)
@@ -278,9 +274,7 @@ def nested(depth):
 def test_a_row_nested_too_deeply_ends_no_worker(sandbox, tiny_folder):
     row = b'{"messages": [{"role": "assistant", "content": "Ahoy", "name": ' + b"[" * 900 + b"]" * 900 + b"}]}\n"
     with contextlib.suppress(PlaygroundError):
-        sandbox.run(
-            "check_dataset", str(tiny_folder), Source(row + ROWS.raw, ""), DatasetOptions(), LIMITS, seconds=20.0
-        )
+        sandbox.run(CheckRows(str(tiny_folder), Source(row + ROWS.raw, ""), DatasetOptions(), LIMITS), seconds=20.0)
     assert is_well(sandbox)
 
 
@@ -467,9 +461,9 @@ def test_a_folder_without_a_tokenizer_is_an_error_for_people(sandbox, tmp_path):
         preview(sandbox, "{{ 1 }}", folder=str(tmp_path))
 
 
-def test_a_job_that_does_not_exist_is_an_error_for_people(sandbox):
+def test_a_request_that_no_job_answers_is_an_error_for_people(sandbox):
     with pytest.raises(WorkerError):
-        sandbox.run("no_such_job", "", seconds=5.0)
+        sandbox.run(Request(""), seconds=5.0)
 
 
 FROM_ELSEWHERE = """
@@ -477,9 +471,10 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from playground.core.settings import Limits
 from playground.server.sandbox.pool import Sandbox
+from playground.server.sandbox.requests import WarmUp
 box = Sandbox(Limits(), 1)
 box.start()
-box.run("warm_up", "", seconds=60.0)
+box.run(WarmUp(""), seconds=60.0)
 print(box._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -17,7 +17,7 @@ TEMPLATE = {
     "chat_template": "zephyr",
     "chat_template_kwargs": {"year": 2001},
     "chat_template_clock": "2026-01-31T12:00:00",
-    "label": "zephyr",
+    "name": "zephyr",
 }
 ODD = {
     "max_length": 99,

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from playground.core.errors import InputError
+from playground.core.findings import Finding
 from playground.core.i18n import Sentence
 from playground.ui.template.token_view import empty_data, refusal_data, token_view, view_data
 
@@ -27,8 +28,7 @@ def preview(tokens, spans=None, findings=(), text=None, mask="prefix"):
 
 
 def finding(severity, **given):
-    told = {"code": "c", "severity": severity, "row": None, "message": Sentence(f"A {severity}."), "fix": None}
-    return {**told, "why": None, "evidence": [], "action": None, **given}
+    return Finding("c", severity, Sentence(f"A {severity}."), **given).to_dict()
 
 
 def read(column):
@@ -101,11 +101,10 @@ def test_findings_come_gravest_first_with_all_they_say():
         finding("info"),
         finding("warning", why=Sentence("Because."), fix=Sentence("Do."), evidence=[(1, 2), (5, 9)]),
         finding("error"),
-        finding("dire"),
     ]
     told = view_data(preview([("a", "user", False, 0)], findings=found), "en")["findings"]
-    assert [one["severity"] for one in told] == ["error", "warning", "info", "info"]
-    assert [one["word"] for one in told] == ["Error", "Warning", "Note", "Note"]
+    assert [one["severity"] for one in told] == ["error", "warning", "info"]
+    assert [one["word"] for one in told] == ["Error", "Warning", "Note"]
     assert (told[1]["message"], told[1]["why"], told[1]["fix"]) == ("A warning.", "Because.", "Do.")
     assert told[1]["evidence"] == "1 2 5 9"
     assert told[0]["why"] == told[0]["fix"] == told[0]["evidence"] == told[0]["action"] == ""
