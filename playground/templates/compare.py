@@ -24,7 +24,8 @@ from typing import Any
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
-from playground.templates.masking import Interval, Turn
+from playground.templates.locate import Interval
+from playground.templates.masking import Turn
 from playground.templates.renderer import Renderer
 
 Blocks = Iterator[tuple[bool, list[str], list[str]]]

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from playground.core.messages import Message
-from playground.templates.doctor.slots import plain_text
+from playground.templates.locate import plain_text
 
 
 def merge_system(messages: list[Message]) -> list[Message] | None:
