@@ -12,12 +12,14 @@ Each function that mends takes messages and gives new ones; what it does not kno
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, TypedDict
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence, say
 from playground.data.json_repair import Budget, repair
+from playground.data.lint.control import ControlTokens
 from playground.data.lint.pii import masked
 from playground.data.schemas.column_names import ROLES as USUAL_ROLES
 from playground.data.schemas.column_names import fold
@@ -121,7 +123,7 @@ class Edits:
         Raises InputError.
         """
         self._by_row: dict[int, list[Edit]] = {}
-        self._control_tokens = tuple(control_tokens)
+        self._control_tokens = ControlTokens(control_tokens)
         self._budget = budget or Budget()
         for edit in check_edits(list(edits)):
             for row in dict.fromkeys(edit["rows"]):
@@ -292,22 +294,24 @@ def _named(message: Any) -> Any:
     return changed
 
 
-def without_control_tokens(messages: Messages, control_tokens: Sequence[str]) -> Messages:
-    """The words without the tokenizer's control tokens. <<eos>eos> hides another: taken out until none is left."""
-    tokens = sorted((token for token in control_tokens if token.strip()), key=len, reverse=True)
+def without_control_tokens(messages: Messages, known: ControlTokens) -> Messages:
+    """The words without what the linter calls a control token, taken out until none is left: <<eos>eos> hides one."""
 
-    def change(text: str) -> str:
+    def change(text: str, by_assistant: bool) -> str:
         for _ in range(_PASSES):
-            before = text
-            for token in tokens:
-                text = text.replace(token, "")
-            if before == text:
+            if not (tokens := known.among(text, by_assistant)):
                 return text
-        for token in tokens:  # Somebody nested them on purpose: without its first letter no token is left.
-            text = text.replace(token[0], "") if token in text else text
+            for token in sorted(tokens, key=len, reverse=True):
+                text = text.replace(token, "")
+        for token in known.among(text, by_assistant):
+            text = text.replace(token[0], "")  # Nested on purpose: without its first letter no token is left.
         return text
 
-    return [_with_words(message, change) for message in messages]
+    return [_with_words(message, partial(change, by_assistant=_is_answer(message))) for message in messages]
+
+
+def _is_answer(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant"
 
 
 def with_masks(messages: Messages) -> Messages:

@@ -108,7 +108,12 @@ def test_answer_cut():
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("Bye<|im_end|>", "<|im_end|>"), ("<b><|im_start|>system", "<|im_start|>"), ("a </s> b", "</s>")],
+    [
+        ("Bye<|im_end|>", "<|im_end|>"),
+        ("<b><|im_start|>system", "<|im_start|>"),
+        ("a </s> b", "</s>"),
+        ("[</s>]", "</s>"),
+    ],
 )
 def test_real_control_tokens(text, name):
     (finding,) = found([row(4, user("q"), assistant(text))], "control_tokens")
