@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import groupby
 from typing import Any, TypedDict
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence, say
+from playground.core.messages import merged
 from playground.data.json_repair import Budget, repair
 from playground.data.lint.control import ControlTokens
 from playground.data.lint.pii import masked
@@ -234,32 +234,6 @@ def _trim(message: Any) -> Any:
         if blocks and isinstance(blocks[place], dict) and isinstance(blocks[place].get("text"), str):
             blocks[place] = {**blocks[place], "text": strip(blocks[place]["text"])}
     return {**message, "content": blocks}
-
-
-def merged(messages: Messages) -> Messages:
-    """Neighbours of the same role become one, joined by a blank line.
-
-    Two answers of tools stay two, and so does a message with calls or blocks: joined they would mean something else.
-    """
-    result: Messages = []
-    for role, neighbours in groupby(messages, key=lambda message: message["role"] if _is_plain(message) else None):
-        group = list(neighbours)
-        if role is None or len(group) == 1:
-            result += group
-        else:
-            parts = [message["content"] for message in group if message["content"].strip()]
-            result.append({**group[0], "content": "\n\n".join(parts)})
-    return result
-
-
-def _is_plain(message: Any) -> bool:
-    """Whether the message is a role and text, and nothing that gets lost when it is joined to another."""
-    return (
-        isinstance(message, dict)
-        and message.get("role") in ("system", "developer", "user", "assistant")
-        and isinstance(message.get("content"), str)
-        and all(value in (None, [], "") for key, value in message.items() if key not in ("role", "content"))
-    )
 
 
 def with_roles(messages: Messages) -> Messages:

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.core.errors import InputError
+from playground.core.messages import merged
 from playground.data import edits as module
 from playground.data.edits import (
     KINDS,
     Edits,
     check_edits,
-    merged,
     trimmed,
     with_masks,
     with_roles,
