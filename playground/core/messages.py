@@ -8,6 +8,7 @@ is kept. Errors name the row, the message, what was found and what was expected 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from playground.core.errors import InputError
@@ -108,3 +109,29 @@ def json_kind(value: object) -> Sentence:
     if isinstance(value, list):
         return say("a list")
     return say("an object")
+
+
+def merged(messages: list[Any]) -> list[Any]:
+    """Neighbours of the same role become one, joined by a blank line.
+
+    Two answers of tools stay two, and so does a message with calls or blocks: joined they would mean something else.
+    """
+    result: list[Any] = []
+    for role, neighbours in groupby(messages, key=lambda message: message["role"] if is_plain(message) else None):
+        group = list(neighbours)
+        if role is None or len(group) == 1:
+            result += group
+        else:
+            parts = [message["content"] for message in group if message["content"].strip()]
+            result.append({**group[0], "content": "\n\n".join(parts)})
+    return result
+
+
+def is_plain(message: Any) -> bool:
+    """Whether the message is a role and text, and nothing that gets lost when it is joined to another."""
+    return (
+        isinstance(message, dict)
+        and message.get("role") in ("system", "developer", "user", "assistant")
+        and isinstance(message.get("content"), str)
+        and all(value in (None, [], "") for key, value in message.items() if key not in ("role", "content"))
+    )

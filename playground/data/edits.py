@@ -12,12 +12,14 @@ Each function that mends takes messages and gives new ones; what it does not kno
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from functools import partial
 from typing import Any, TypedDict
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence, say
+from playground.core.messages import merged
 from playground.data.json_repair import Budget, repair
+from playground.data.lint.control import ControlTokens
 from playground.data.lint.pii import masked
 from playground.data.schemas.column_names import ROLES as USUAL_ROLES
 from playground.data.schemas.column_names import fold
@@ -121,7 +123,7 @@ class Edits:
         Raises InputError.
         """
         self._by_row: dict[int, list[Edit]] = {}
-        self._control_tokens = tuple(control_tokens)
+        self._control_tokens = ControlTokens(control_tokens)
         self._budget = budget or Budget()
         for edit in check_edits(list(edits)):
             for row in dict.fromkeys(edit["rows"]):
@@ -234,32 +236,6 @@ def _trim(message: Any) -> Any:
     return {**message, "content": blocks}
 
 
-def merged(messages: Messages) -> Messages:
-    """Neighbours of the same role become one, joined by a blank line.
-
-    Two answers of tools stay two, and so does a message with calls or blocks: joined they would mean something else.
-    """
-    result: Messages = []
-    for role, neighbours in groupby(messages, key=lambda message: message["role"] if _is_plain(message) else None):
-        group = list(neighbours)
-        if role is None or len(group) == 1:
-            result += group
-        else:
-            parts = [message["content"] for message in group if message["content"].strip()]
-            result.append({**group[0], "content": "\n\n".join(parts)})
-    return result
-
-
-def _is_plain(message: Any) -> bool:
-    """Whether the message is a role and text, and nothing that gets lost when it is joined to another."""
-    return (
-        isinstance(message, dict)
-        and message.get("role") in ("system", "developer", "user", "assistant")
-        and isinstance(message.get("content"), str)
-        and all(value in (None, [], "") for key, value in message.items() if key not in ("role", "content"))
-    )
-
-
 def with_roles(messages: Messages) -> Messages:
     """Usual names of roles become the standard ones; a missing role is filled in by turns where only one way fits.
 
@@ -292,22 +268,24 @@ def _named(message: Any) -> Any:
     return changed
 
 
-def without_control_tokens(messages: Messages, control_tokens: Sequence[str]) -> Messages:
-    """The words without the tokenizer's control tokens. <<eos>eos> hides another: taken out until none is left."""
-    tokens = sorted((token for token in control_tokens if token.strip()), key=len, reverse=True)
+def without_control_tokens(messages: Messages, known: ControlTokens) -> Messages:
+    """The words without what the linter calls a control token, taken out until none is left: <<eos>eos> hides one."""
 
-    def change(text: str) -> str:
+    def change(text: str, by_assistant: bool) -> str:
         for _ in range(_PASSES):
-            before = text
-            for token in tokens:
-                text = text.replace(token, "")
-            if before == text:
+            if not (tokens := known.among(text, by_assistant)):
                 return text
-        for token in tokens:  # Somebody nested them on purpose: without its first letter no token is left.
-            text = text.replace(token[0], "") if token in text else text
+            for token in sorted(tokens, key=len, reverse=True):
+                text = text.replace(token, "")
+        for token in known.among(text, by_assistant):
+            text = text.replace(token[0], "")  # Nested on purpose: without its first letter no token is left.
         return text
 
-    return [_with_words(message, change) for message in messages]
+    return [_with_words(message, partial(change, by_assistant=_is_answer(message))) for message in messages]
+
+
+def _is_answer(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant"
 
 
 def with_masks(messages: Messages) -> Messages:

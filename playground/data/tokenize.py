@@ -19,7 +19,8 @@ from playground.core.errors import InputError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.messages import Conversation
 from playground.core.settings import DatasetOptions
-from playground.templates.masking import Interval, Memory
+from playground.templates.locate import Interval
+from playground.templates.masking import Memory
 from playground.templates.renderer import Renderer, Supervised, supervised_tokens
 
 _LOT = 256

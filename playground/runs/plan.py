@@ -44,6 +44,10 @@ _FORWARD_SHARE = 1 / 3
 counted, and the adapter's own gradients the rest."""
 _BATCH_SHARE = 0.15
 """Guess at the share of a step that does not depend on its tokens, where all steps measured were of one size."""
+_APART = 0.2
+"""Between two steps whose tokens differ by less, of the larger, the slope is noise."""
+_COMPARED = 200
+"""Steps that are compared in pairs, at most about so many."""
 
 
 @dataclass(frozen=True)
@@ -248,33 +252,19 @@ def _guess_at_step(points: Floats, known: Speed | None, batches: int) -> float:
 
 
 def _line(tokens: Floats, seconds: Floats, guess: float) -> tuple[float, float]:
-    """(at no tokens, for each token), neither below 0: least squares, with less weight for what lies far off (Huber).
+    """(at no tokens, for each token), neither below 0: the median of the slopes between two steps (Theil and Sen).
 
-    One more point, at no tokens, holds the guess. It weighs little beside steps of many sizes, and decides alone where
-    all steps were of one size.
+    Where all steps were about of one size, `guess` tells what they take at no tokens.
     """
-    x, y = np.append(tokens, 0.0), np.append(seconds, guess)
-    trust = np.ones(len(x))
-    trust[-1] = 0.1
-    weights = trust
-    base, slope = 0.0, 0.0
-    for _ in range(20):
-        base, slope = _non_negative(x, y, weights)
-        off = np.abs(y - base - slope * x)
-        scale = 1.4826 * float(np.median(off[:-1])) + 1e-9 * float(y.max())
-        weights = trust * np.minimum(1.0, 1.345 * scale / np.maximum(off, 1e-300))
-    return base, slope
-
-
-def _non_negative(x: Floats, y: Floats, weights: Floats) -> tuple[float, float]:
-    total = weights.sum()
-    middle_x, middle_y = (weights * x).sum() / total, (weights * y).sum() / total
-    spread = (weights * (x - middle_x) ** 2).sum()
-    slope = float((weights * (x - middle_x) * (y - middle_y)).sum() / spread) if spread else 0.0
-    base = float(middle_y - slope * middle_x)
-    if base < 0:
-        return 0.0, float((weights * x * y).sum() / (weights * x * x).sum())
-    return (base, slope) if slope >= 0 else (float(middle_y), 0.0)
+    every = len(tokens) // _COMPARED + 1
+    x, y = tokens[::every], seconds[::every]
+    one, other = np.triu_indices(len(x), 1)
+    apart = np.abs(x[one] - x[other]) > _APART * np.maximum(x[one], x[other])
+    one, other = one[apart], other[apart]
+    slopes = (y[one] - y[other]) / (x[one] - x[other]) if apart.any() else (y - guess) / x
+    slope = max(float(np.median(slopes)), 0.0)
+    base = float(np.median(seconds - slope * tokens))
+    return (base, slope) if base >= 0 else (0.0, float(np.median(seconds / tokens)))
 
 
 def _rate(measured: Sequence[tuple[float, float]]) -> float:

@@ -23,7 +23,8 @@ from itertools import groupby
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
-from playground.templates.masking import Interval, Turn
+from playground.templates.locate import Interval
+from playground.templates.masking import Turn
 from playground.templates.renderer import Renderer
 from playground.templates.types import Comparison, DiffPart, Side, TurnCost
 

@@ -5,22 +5,21 @@
 
 Jinja tells which names a template reads without setting them (`jinja2.meta.find_undeclared_variables`). Which of these
 somebody outside is meant to give, of what kind they are and what holds when they are left out is read from how they
-are used: a guess to offer a control by, not a check. A boolean's default is found by working out the conditions that
-read it alone, with the variable missing, true and false.
+are used: a guess to offer a control by, not a check. A boolean's default is found by rendering the conditions that read
+it alone, with the variable missing, true and false.
 
 Compiles templates, which can be made to explode while they compile: call it in the sandbox.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import jinja2.meta
-from jinja2 import Environment, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2 import Environment, Template, TemplateError, TemplateSyntaxError, nodes
 from transformers.utils import chat_template_utils
 
 from playground.core.errors import InputError
@@ -34,12 +33,6 @@ _OF_TEXT = {"lower", "upper", "title", "capitalize", "trim", "strip", "lstrip", 
 _OF_TEXT |= {"split", "replace", "string"}
 _KIND_BY_TEST = {"true": "boolean", "false": "boolean", "boolean": "boolean", "string": "text"}
 _KIND_BY_TEST |= {"mapping": "json", "iterable": "json", "sequence": "json"}
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "in": lambda value, among: value in among,
-    "notin": lambda value, among: value not in among,
-}
 _UNKNOWN = object()
 
 
@@ -258,7 +251,8 @@ def _constant(node: nodes.Node | None) -> Any:
 
 def _note_guard(uses: _Uses, name: str, guard: nodes.If, environment: Environment) -> None:
     """{% if x is not defined %}{% set x = "low" %}{% endif %}: what is set first there is the default."""
-    if not _comes_out(guard.test, Undefined(), environment) or _comes_out(guard.test, True, environment):
+    missing, true, _ = _outcomes(guard.test, environment)
+    if not missing or true:
         return
     for statement in guard.body:
         for assignment in [statement, *statement.find_all(nodes.Assign)]:
@@ -289,32 +283,22 @@ def _is_condition(parent: nodes.Node, child: nodes.Node) -> bool:
 
 
 def _note_condition(uses: _Uses, condition: nodes.Node, environment: Environment) -> None:
-    missing, true, false = (_comes_out(condition, value, environment) for value in (Undefined(), True, False))
+    missing, true, false = _outcomes(condition, environment)
     if true != false and missing is not None:
         uses.same_as_missing.add(missing == true)
 
 
-def _comes_out(condition: nodes.Node, value: Any, environment: Environment) -> bool | None:
-    """What a condition on one variable alone comes to for `value`; None where it cannot be told."""
+def _outcomes(condition: nodes.Node, environment: Environment) -> list[bool | None]:
+    """What a condition on one variable alone comes to where it is missing, true and false; None: it cannot be told."""
+    holds = nodes.Output([nodes.TemplateData("x")])
+    tree = nodes.Template([nodes.If(condition, [holds], [], [])], lineno=1)
+    tree.set_environment(environment)
+    template = Template.from_code(environment, environment.compile(tree), {})
+    return [_holds(template, given) for given in ({}, {_alone(condition): True}, {_alone(condition): False})]
+
+
+def _holds(template: Template, given: dict[str, Any]) -> bool | None:
     try:
-        return bool(_value(condition, value, environment))
+        return bool(template.render(given))
     except (TemplateError, TypeError, ValueError, LookupError):
         return None
-
-
-def _value(node: nodes.Node, value: Any, environment: Environment) -> Any:
-    if isinstance(node, nodes.Name):
-        return value
-    if isinstance(node, nodes.Not):
-        return not _value(node.node, value, environment)
-    if isinstance(node, nodes.And):
-        return _value(node.left, value, environment) and _value(node.right, value, environment)
-    if isinstance(node, nodes.Or):
-        return _value(node.left, value, environment) or _value(node.right, value, environment)
-    if isinstance(node, nodes.Test):
-        given = [_constant(one) for one in node.args]
-        return environment.call_test(node.name, _value(node.node, value, environment), given)
-    if isinstance(node, nodes.Compare):
-        left = _value(node.expr, value, environment)
-        return all(_COMPARE[one.op](left, _value(one.expr, value, environment)) for one in node.ops)
-    return _constant(node)

@@ -1,14 +1,8 @@
 """Where each message stands in a rendered text, and what of it an assistant has to learn to write.
 
-A chat template is a program: it may trim a message, move it, strip its reasoning once it is history, or write it in
-pieces. So it is asked, not parsed. The conversation is rendered once more with a pair of private-use characters set
-into the words of each message:
-
-    <|im_start|>user\\n[Hi]<|im_end|>\\n<|im_start|>assistant\\n[Ahoy]<|im_end|>\\n
-
-The marks are believed only where the text without them is, byte for byte, the text that is looked into. What stands
-between two messages' words is then shared out by rendering the conversation up to there: what the template writes after
-the last message ends its turn; what its generation prompt writes opens the assistant's.
+The words are found by marks (locate.py). What stands between two messages' words is then shared out by rendering the
+conversation up to there: what the template writes after the last message ends its turn; what its generation prompt
+writes opens the assistant's.
 
     learnt = from where the generation prompt would have ended to the end of the turn
 
@@ -24,21 +18,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 from playground.core.messages import Message
+from playground.templates.locate import REASONING, SIDES, Interval, Marks, Rewrite, Slot, slots_of
 
-Interval = tuple[int, int]
 Write = Callable[[list[Message], bool], str | None]
 """write(messages, add_generation_prompt) -> text, or None where the template refuses."""
 
-_PRIVATE = range(0xF0000, 0x10FFFE)
-"""Where the marks come from: Unicode's private-use planes."""
 _TAG = r"<[^<>\n]{1,60}>|\[/?[A-Z_]{2,30}\]"
 """What looks like a control token: a stretch that two texts share must not end inside one."""
 _TRIES_ONE_BY_ONE = 24
 """Messages that are marked one at a time where marking all at once changes the text."""
-_REASONING = ("reasoning_content", "reasoning", "thinking")
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class _Known:
         for place, (around, message) in enumerate(zip(self.frame, messages, strict=False)):
             content = message.get("content")
             core = content.strip() if isinstance(content, str) else ""
-            if not core or any(message.get(key) for key in _REASONING):
+            if not core or any(message.get(key) for key in REASONING):
                 return None
             start = edge + len(around)
             edge = start + len(core)
@@ -114,7 +104,7 @@ def locate_turns(
     messages: list[Message],
     text: str,
     write: Write,
-    rewrite: Callable[[list[Message]], str | None],
+    rewrite: Rewrite,
     *,
     is_open: bool = False,
     control_tokens: Iterable[str] = (),
@@ -152,136 +142,41 @@ def locate_turns(
 # --- Finding the words ---
 
 
-def _find_words(
-    messages: list[Message], text: str, rewrite: Callable[[list[Message]], str | None]
-) -> dict[int, Interval | None]:
+def _find_words(messages: list[Message], text: str, rewrite: Rewrite) -> dict[int, Interval | None]:
     """For each message the stretch from its first word to its last; None where the template does not show them."""
     nowhere: dict[int, Interval | None] = dict.fromkeys(range(len(messages)))
-    marks = _Marks.not_in(text, len(messages))
+    marks = Marks.not_in(text, len(messages))
     if marks is None:
         return nowhere
+    ends = {place: told for place, message in enumerate(messages) if (told := _ends(place, message)) is not None}
+    if (words := _marked(messages, text, rewrite, marks, ends)) is not None:
+        return {**nowhere, **words}
     found: dict[int, Interval] = {}
-    for sides in ("both", "end", "start"):
-        # A template may look at how a message begins or ends ("<think>", a blank): then one mark is too many.
-        marked = [marks.mark(message, place, sides) for place, message in enumerate(messages)]
-        written = rewrite(marked)
-        if written is not None and marks.erase(written) == text:
-            return {**nowhere, **marks.find(written)}
-    for place, message in enumerate(messages[:_TRIES_ONE_BY_ONE]):
-        for sides in ("both", "end", "start"):
-            marked = [*messages[:place], marks.mark(message, place, sides), *messages[place + 1 :]]
-            written = rewrite(marked)
-            if written is not None and marks.erase(written) == text:
-                found |= marks.find(written)
-                break
+    for place in range(min(len(messages), _TRIES_ONE_BY_ONE)):
+        if place in ends:
+            found |= _marked(messages, text, rewrite, marks, {place: ends[place]}) or {}
     return {**nowhere, **found}
 
 
-@dataclass(frozen=True)
-class _Marks:
-    """A run of characters that the text does not use: two for each message."""
-
-    base: int
-    count: int
-
-    @classmethod
-    def not_in(cls, text: str, messages: int) -> _Marks | None:
-        """None where the text leaves no run of private-use characters that is long enough."""
-        used = sorted({ord(character) for character in re.findall(r"[\U000f0000-\U0010ffff]", text)})
-        base = _PRIVATE.start
-        for character in [*used, _PRIVATE.stop]:
-            if character - base >= 2 * messages:
-                return cls(base, 2 * messages)
-            base = character + 1
-        return None
-
-    def erase(self, text: str) -> str:
-        return self._any.sub("", text)
-
-    @property
-    def _any(self) -> re.Pattern[str]:
-        return re.compile(f"[{chr(self.base)}-{chr(self.base + self.count - 1)}]")
-
-    def find(self, written: str) -> dict[int, Interval]:
-        """Where, in the text without marks, the words of each message stand that is there, and there once."""
-        hits: dict[int, list[tuple[int, str]]] = {}
-        for before, hit in enumerate(self._any.finditer(written)):
-            hits.setdefault((ord(hit[0]) - self.base) // 2, []).append((hit.start() - before, hit[0]))
-        return {
-            place: (found[0][0], found[-1][0])
-            for place, found in hits.items()
-            if len(found) == len({mark for _, mark in found})
-        }
-
-    def mark(self, message: Message, place: int, sides: str) -> Message:
-        """The message with marks around its words: around the content, the reasoning and the calls taken together."""
-        first, last = chr(self.base + 2 * place), chr(self.base + 2 * place + 1)
-        parts = _parts(message)
-        if not parts:
-            return message
-        marked = dict(message)
-        for number, (keys, words) in enumerate(parts):
-            opening = first if number == 0 and sides in ("both", "start") else ""
-            closing = last if number == len(parts) - 1 and sides in ("both", "end") else ""
-            marked = _replaced(marked, keys, _wrap(words, opening, closing))
-        return marked
-
-
-def _parts(message: Message) -> list[tuple[list[Any], str]]:
-    """The first and the last string of a message that a template writes out, each with the way to it.
-
-    Templates write reasoning, then content, then calls.
-    """
-    found: list[tuple[list[Any], str]] = [
-        ([key], message[key]) for key in _REASONING if isinstance(message.get(key), str) and message[key]
-    ][:1]
-    content = message.get("content")
-    if isinstance(content, str):
-        found.append((["content"], content))
-    elif isinstance(content, list):
-        found += [
-            (["content", number, "text"], block["text"])
-            for number, block in enumerate(content)
-            if isinstance(block, dict) and isinstance(block.get("text"), str)
-        ]
-    calls = message.get("tool_calls")
-    for number, call in enumerate(calls if isinstance(calls, list) else []):
-        found += _parts_of_call(call, ["tool_calls", number])
+def _ends(place: int, message: Message) -> tuple[Slot, Slot] | None:
+    """Content, reasoning and calls are taken together."""
+    slots = slots_of(place, message)
     # With something said or called beside it, an empty string is no edge that can be relied on.
-    told = [part for part in found if part[1].strip()] or found
-    return told if len(told) < 2 else [told[0], told[-1]]
+    told = [slot for slot in slots if slot.words.strip()] or slots
+    return (told[0], told[-1]) if told else None
 
 
-def _parts_of_call(call: Any, way: list[Any]) -> list[tuple[list[Any], str]]:
-    inner = call.get("function", call) if isinstance(call, dict) else None
-    if not isinstance(inner, dict):
-        return []
-    here = [*way, "function"] if "function" in call else way
-    found: list[tuple[list[Any], str]] = []
-    if isinstance(inner.get("name"), str):
-        found.append(([*here, "name"], inner["name"]))
-    arguments = inner.get("arguments")
-    if isinstance(arguments, dict):
-        found += [([*here, "arguments", key], value) for key, value in arguments.items() if isinstance(value, str)]
-    return found
-
-
-def _replaced(value: Any, keys: list[Any], leaf: Any) -> Any:
-    """A copy of a JSON-like value with another leaf."""
-    if not keys:
-        return leaf
-    copy = list(value) if isinstance(value, list) else dict(value)
-    copy[keys[0]] = _replaced(value[keys[0]], keys[1:], leaf)
-    return copy
-
-
-def _wrap(words: str, opening: str, closing: str) -> str:
-    """The words with marks inside their outer whitespace, where a template that trims leaves them alone."""
-    core = words.strip()
-    if not core:
-        return opening + closing + words
-    start = words.index(core[0])
-    return words[:start] + opening + core + closing + words[start + len(core) :]
+def _marked(
+    messages: list[Message], text: str, rewrite: Rewrite, marks: Marks, ends: dict[int, tuple[Slot, Slot]]
+) -> dict[int, Interval] | None:
+    """Where the words of each message stand that is there, and there once; None where the marks change the text."""
+    for sides in SIDES:
+        written = rewrite(marks.set_into(messages, ends, sides))
+        if written is not None and marks.erase(written) == text:
+            hits = marks.hits(written).items()
+            once = ((place, there) for place, there in hits if len(there) == len({mark for _, mark in there}))
+            return {place: (there[0][0], there[-1][0]) for place, there in once}
+    return None
 
 
 # --- Sharing out what stands between ---

@@ -8,7 +8,7 @@ The mask is worked out here, on characters, and then carried to tokens by their 
 
     generation         the template marks what the assistant writes with {% generation %}
     training_template  TRL ships this very template with markers, and with them it writes the same text
-    sentinels          otherwise: marks set into the messages show where their words stand (masking.py); believed only
+    sentinels          otherwise: marks set into the messages show where their words stand (locate.py); believed only
                        where the text without the marks is the same
     prefix             otherwise: what an assistant turn adds after the generation prompt, found by rendering the
                        conversation up to that turn; believed only where each such text begins the whole
@@ -43,7 +43,8 @@ from playground.core.i18n import say
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions, TrainOn
 from playground.templates.catalogue import template_source, training_twin
-from playground.templates.masking import Interval, Memory, Turn, locate_turns
+from playground.templates.locate import Interval
+from playground.templates.masking import Memory, Turn, locate_turns
 from playground.templates.spans import ONE_TURN, Span, share_out
 
 if TYPE_CHECKING:

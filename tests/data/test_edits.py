@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.core.errors import InputError
+from playground.core.messages import merged
 from playground.data import edits as module
 from playground.data.edits import (
     KINDS,
     Edits,
     check_edits,
-    merged,
     trimmed,
     with_masks,
     with_roles,
@@ -22,6 +22,7 @@ from playground.data.edits import (
     without_empty,
 )
 from playground.data.json_repair import Budget
+from playground.data.lint.control import ControlTokens
 from playground.data.source import Record
 
 TOKENS = ("<|im_start|>", "<|im_end|>", "</s>")
@@ -112,13 +113,28 @@ def test_an_edit_mends_what_it_is_for_and_nothing_else(mend, before, after):
 )
 def test_control_tokens_are_taken_out(before, after):
     messages = [user(before), assistant(blocks(before), tool_calls=CALLS), "x"]
-    assert without_control_tokens(messages, TOKENS) == [user(after), assistant(blocks(after), tool_calls=CALLS), "x"]
-    assert without_control_tokens(messages, ()) == messages == without_control_tokens(messages, ("", " "))
+    assert without_control_tokens(messages, ControlTokens(TOKENS)) == [
+        user(after),
+        assistant(blocks(after), tool_calls=CALLS),
+        "x",
+    ]
+    assert (
+        without_control_tokens(messages, ControlTokens([]))
+        == messages
+        == without_control_tokens(messages, ControlTokens(["", " "]))
+    )
 
 
 def test_control_tokens_nested_without_end_are_gone_too():
     text = "</" * 5_000 + "</s>" + "s>" * 5_000
-    assert "</s>" not in without_control_tokens([user(f"{text} b")], TOKENS)[0]["content"]
+    assert "</s>" not in without_control_tokens([user(f"{text} b")], ControlTokens(TOKENS))[0]["content"]
+
+
+def test_only_what_the_linter_calls_a_control_token_is_taken_out():
+    """Plain words are added tokens of some tokenizers, and <think> is meant where an assistant writes it."""
+    known = ControlTokens(["the", "<think>", "</think>"])
+    messages = [user("the <think>"), assistant("<think>the sum</think>4")]
+    assert without_control_tokens(messages, known) == [user("the "), messages[1]]
 
 
 anything = st.recursive(

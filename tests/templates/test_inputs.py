@@ -146,6 +146,8 @@ def test_the_kind_is_read_from_the_use(source, kind):
         ("{% if x is not defined %}{% set x = 'low' %}{% endif %}{{ x }}", "text", "low"),
         ("{% if not x is defined %}{% set x = true %}{% endif %}{% if x %}a{% endif %}", "boolean", True),
         ("{% if x is undefined %}{% set x = messages[0].role %}{% endif %}{{ x }}", "text", None),
+        ("{% if x is not defined or x %}{% set x = 'low' %}{% endif %}{{ x }}", "text", None),
+        ("{% if x >= true %}a{% endif %}", "boolean", None),
         ("{% if x is defined %}{% set x = 'never' %}{% endif %}{{ x }}", "text", None),
         ("{% if x %}a{% endif %}", "boolean", False),
         ("{% if x is defined and x is false %}a{% endif %}", "boolean", True),

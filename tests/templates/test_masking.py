@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from playground.core.errors import InputError
 from playground.core.settings import RenderOptions
-from playground.templates import masking
+from playground.templates import locate, masking
 from playground.templates.catalogue import gallery
 from playground.templates.renderer import Renderer
 from tests.corpora import TEMPLATES, needed, template_of
@@ -193,6 +193,14 @@ def test_reasoning_in_an_answer_is_learnt_where_the_template_writes_it(tokenizer
     assert learnt(tokenizer, edited("qwen3"), [user("2+2?"), apart])[0] == last
 
 
+def test_of_two_fields_for_reasoning_the_one_that_transformers_writes_is_marked(tokenizer):
+    messages = [user("2+2?"), {"role": "assistant", "content": "4", "reasoning": "Old.", "thinking": "New."}]
+    renderer = Renderer(tokenizer, edited("qwen3"))
+    text = renderer.text(messages, NOTHING)
+    [_, turn] = renderer.turns(messages, NOTHING, text)
+    assert text[slice(*turn.words)] == "New.\n</think>\n\n4"
+
+
 CALL = {
     "role": "assistant",
     "tool_calls": [{"type": "function", "function": {"name": "weather", "arguments": {"place": "Oslo", "days": 3}}}],
@@ -249,7 +257,7 @@ def test_a_text_that_uses_the_marks_itself_is_marked_with_others(tokenizer):
 
 
 def test_a_text_that_leaves_no_character_for_marks_is_told_by_prefixes(tokenizer, monkeypatch):
-    monkeypatch.setattr(masking, "_PRIVATE", range(0xF0000, 0xF0006))
+    monkeypatch.setattr(locate, "_PRIVATE", range(0xF0000, 0xF0006))
     messages = [user("\U000f0001"), assistant("\U000f0004")]
     rendered = Renderer(tokenizer).render(messages, NOTHING)
     assert rendered.mask_source == "prefix"

@@ -9,8 +9,9 @@ from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.data.lint.rows import LintFacts, View
 
-_TAG = re.compile(r"<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]")
-"""What control tokens look like. Each one found is looked up, so a tokenizer with a thousand of them costs no more."""
+_TAG = re.compile(r"(?=(<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]))")
+"""What control tokens look like, one within another too. Each one found is looked up, so a tokenizer with a thousand of
+them costs no more."""
 _USUAL = re.compile(
     r"<\|[^<>|\s]{1,50}\|>|<｜[^<>｜\s]{1,50}｜>|</s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>"
     r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|<<SYS>>|<</SYS>>"
@@ -22,14 +23,14 @@ _ODD = 200
 """Control tokens of an unusual shape that are searched for, at most."""
 
 
-class _Known:
+class ControlTokens:
     """The tokenizer's control tokens, to be found in a text."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
         names = {token for token in tokens if len(token) > 2 and not token.isspace()}
         self.names = names
         # Plain words and runs of blanks are added tokens of some tokenizers, but nobody's turn ends with them.
-        odd = [name for name in names if not _TAG.fullmatch(name) and not re.fullmatch(r"[\w\s▁]+", name)]
+        odd = [name for name in names if _TAG.findall(name)[:1] != [name] and not re.fullmatch(r"[\w\s▁]+", name)]
         odd = sorted(odd, key=lambda name: (-len(name), name))[:_ODD]
         self.odd = re.compile("|".join(map(re.escape, odd))) if odd else None
 
@@ -43,7 +44,7 @@ class _Known:
 
 def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
     """A warning where the tokenizer takes the words for the real token, an info where they only look like one."""
-    known = _Known(facts.control_tokens)
+    known = ControlTokens(facts.control_tokens)
     for view in views:
         real, alike, where = _found(view, known)
         names = ", ".join((real or alike)[:4])
@@ -74,7 +75,7 @@ def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]
             )
 
 
-def _found(view: View, known: _Known) -> tuple[list[str], list[str], int]:
+def _found(view: View, known: ControlTokens) -> tuple[list[str], list[str], int]:
     """Real control tokens, lookalikes, and the number of the first message that has the graver of them."""
     real: list[str] = []
     alike: list[str] = []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
-from playground.core.messages import Message
+from playground.core.messages import is_plain
 from playground.data.lint.rows import LEADS, View
 
 _MAY_REPEAT = ("tool",)
@@ -37,7 +37,7 @@ def _repeated(view: View) -> Iterator[Finding]:
     if not places:
         return
     first = places[0]
-    can_merge = all(_is_plain(view.messages[place + step]) for place in places for step in (-1, 0))
+    can_merge = all(is_plain(view.messages[place + step]) for place in places for step in (-1, 0))
     yield _finding(
         view,
         say(
@@ -50,13 +50,6 @@ def _repeated(view: View) -> Iterator[Finding]:
         say("Merge the two into one message, or add the turn that is missing between them."),
         say("Many templates refuse two turns of one role; others make a pattern of it that no chat has."),
         ["merge", "drop", "keep"] if can_merge else ["drop", "keep"],
-    )
-
-
-def _is_plain(message: Message) -> bool:
-    """Whether the message is words and nothing else, so that two can become one: see `merged` in edits.py."""
-    return isinstance(message.get("content"), str) and not any(
-        value for key, value in message.items() if key not in ("role", "content")
     )
 
 

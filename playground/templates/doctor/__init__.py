@@ -21,7 +21,7 @@ from playground.templates.doctor.case import Case
 from playground.templates.doctor.facts import TemplateFacts, examine
 from playground.templates.doctor.prober import BUDGET_S, Asker, Budget, OutOfTime
 from playground.templates.doctor.refusals import explain_refusal
-from playground.templates.doctor.slots import Skeleton, Slot, locate, skeleton_of, slots_of
+from playground.templates.locate import locate_slots
 from playground.templates.renderer import Rendered, Renderer
 
 __all__ = ["BUDGET_S", "Budget", "TemplateFacts", "diagnose", "examine", "explain_refusal"]
@@ -72,10 +72,8 @@ def diagnose(
     budget = budget or Budget()
     asker = Asker(renderer, options, budget)
     facts = facts or examine(renderer, options, budget)
-    slots = slots_of(messages)
-    skeleton = _skeleton(asker, messages, slots)
-    placed = locate(rendered.text, slots, skeleton)
-    case = Case(asker, messages, options, rendered, facts, stop_ids, placed, skeleton)
+    slots = locate_slots(messages, rendered.text, lambda marked: _text(asker, marked))
+    case = Case(asker, messages, options, rendered, facts, stop_ids, slots)
     findings: list[Finding] = []
     left_out: list[str] = []
     for check in _CHECKS:
@@ -87,9 +85,9 @@ def diagnose(
     return findings + ([_left_out(left_out)] if left_out else [])
 
 
-def _skeleton(asker: Asker, messages: list[Message], slots: list[Slot]) -> Skeleton | None:
+def _text(asker: Asker, messages: list[Message]) -> str | None:
     try:
-        return skeleton_of(asker, messages, slots)
+        return asker.text(messages)
     except OutOfTime:
         return None
 

@@ -11,7 +11,7 @@ from playground.core.messages import Message
 from playground.core.settings import RenderOptions
 from playground.templates.doctor.facts import TemplateFacts
 from playground.templates.doctor.prober import Asker
-from playground.templates.doctor.slots import Skeleton, Slot
+from playground.templates.locate import Slot
 from playground.templates.renderer import Rendered
 
 
@@ -25,7 +25,6 @@ class Case:
     stop_ids: set[int] | None
     """The ids that `generation_config` ends an answer on; None where they are not known."""
     slots: list[Slot]
-    skeleton: Skeleton | None
 
     @property
     def text(self) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
-from playground.core.messages import Message
 from playground.templates.doctor.case import Case
 from playground.templates.doctor.facts import own_words
 from playground.templates.doctor.prober import common, sentinel, shown
 from playground.templates.doctor.repairs import conversation, merge_system, to_blocks, to_text
-from playground.templates.doctor.slots import Slot, change, put
+from playground.templates.locate import Slot, put
 
 _INTO_USER = say("Write the system prompt at the beginning of the first user's turn.")
 _NEVER_SEEN = say("The model never sees these words, in training or in a chat.")
@@ -23,7 +22,7 @@ _CHECKED = 8
 def system_turn(case: Case) -> Iterator[Finding]:
     """system_dropped, system_merged or system_refused."""
     slots = [slot for slot in case.slots if case.messages[slot.message]["role"] == "system"]
-    if case.facts.wants_blocks and any(slot.block is None for slot in slots):
+    if case.facts.wants_blocks and any(slot.way == ("content",) for slot in slots):
         return  # Of words that are lost for want of blocks, `lost_words` speaks.
     if slots and len(_lost(case, slots)) == len(slots):
         yield _system_dropped_here(case)
@@ -127,9 +126,13 @@ def lost_words(case: Case) -> Iterator[Finding]:
 def _lost(case: Case, slots: list[Slot]) -> list[Slot]:
     """Those of the slots whose words make no difference to the text."""
     unseen = [slot for slot in slots if slot.asked is False]
-    if not unseen or case.asker.text(change(case.messages, unseen, lambda _: _OTHER_WORDS)) == case.text:
+    if not unseen or case.asker.text(put(case.messages, [(slot, _OTHER_WORDS) for slot in unseen])) == case.text:
         return unseen
-    return [slot for slot in unseen[:_CHECKED] if case.asker.text(put(case.messages, slot, _OTHER_WORDS)) == case.text]
+    return [slot for slot in unseen[:_CHECKED] if _with_others(case, slot) == case.text]
+
+
+def _with_others(case: Case, slot: Slot) -> str | None:
+    return case.asker.text(put(case.messages, [(slot, _OTHER_WORDS)]))
 
 
 def _numbers(slots: list[Slot]) -> str:
@@ -202,31 +205,24 @@ def _trimmed(case: Case, slots: list[Slot]) -> list[tuple[Slot, str]]:
     """
     edged = [slot for slot in slots if slot.words != slot.words.strip()]
     forms = [(slot, case.text[slice(*slot.place)] if slot.place else slot.words.strip()) for slot in edged]
-    if not forms or case.asker.text(_with_forms(case, forms)) == case.text:
+    if not forms or case.asker.text(put(case.messages, forms)) == case.text:
         return forms
     one_by_one = [(slot, _trimming(case, slot)) for slot in edged[:_CHECKED]]
     return [(slot, form) for slot, form in one_by_one if form is not None]
-
-
-def _with_forms(case: Case, forms: list[tuple[Slot, str]]) -> list[Message]:
-    messages = case.messages
-    for slot, form in forms:
-        messages = put(messages, slot, form)
-    return messages
 
 
 def _trimming(case: Case, slot: Slot) -> str | None:
     """The words as the template leaves them, where white space at their edges makes no difference to the text."""
     words = slot.words
     for form in dict.fromkeys((words.strip(), words.rstrip(), words.lstrip(), words.strip("\n"))):
-        if form != words and case.asker.text(put(case.messages, slot, form)) == case.text:
+        if form != words and case.asker.text(put(case.messages, [(slot, form)])) == case.text:
             return form
     return None
 
 
 def _content_trimmed(case: Case, trimmed: list[tuple[Slot, str]]) -> Finding:
     slots = [slot for slot, _ in trimmed]
-    messages = _with_forms(case, trimmed)
+    messages = put(case.messages, trimmed)
     learnt = any(case.messages[slot.message]["role"] == "assistant" for slot in slots)
     return Finding(
         "content_trimmed",
@@ -244,7 +240,7 @@ def _is_rewritten(case: Case, slot: Slot) -> bool:
     has a finding of its own."""
     if slot.words.strip() in case.text or _loses_reasoning(case, slot.words):
         return False
-    other = case.asker.text(put(case.messages, slot, _OTHER_WORDS))
+    other = _with_others(case, slot)
     return other is not None and other != case.text
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from playground.core.findings import Action, Finding
 from playground.core.i18n import say
 from playground.core.messages import Message
 from playground.templates.doctor.case import Case
 from playground.templates.doctor.repairs import conversation
-from playground.templates.doctor.slots import Slot, locate, put, slots_of
+from playground.templates.locate import Slot, locate_slots, put
 
 _ROUNDS = 3
 
@@ -80,7 +81,7 @@ def _broken(case: Case, hits: list[_Hit]) -> Action | None:
         text = case.asker.text(messages)
         if text is None:
             return None
-        slots = locate(text, slots_of(messages), case.skeleton)
+        slots = locate_slots(messages, text, case.asker.text)
         encoding = case.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         hits = _hits(case, text, list(encoding["input_ids"]), list(encoding["offset_mapping"]), slots)
         if not hits:
@@ -90,11 +91,11 @@ def _broken(case: Case, hits: list[_Hit]) -> Action | None:
 
 def _break(messages: list[Message], hits: list[_Hit]) -> list[Message]:
     """Later hits first, so that the places of the earlier ones stay."""
-    words: dict[tuple[int, str, int | None], tuple[Slot, str]] = {}
+    words: dict[tuple[int, tuple[Any, ...]], tuple[Slot, str]] = {}
     for hit in sorted(hits, key=lambda hit: hit.place, reverse=True):
         slot = hit.slot
         assert slot.place is not None
-        key = (slot.message, slot.field, slot.block)
+        key = (slot.message, slot.way)
         current = words.get(key, (slot, slot.words))[1]
         # Where the text has the words without the white space at their edges, the places begin later.
         length = slot.place[1] - slot.place[0]
@@ -103,6 +104,4 @@ def _break(messages: list[Message], hits: list[_Hit]) -> list[Message]:
         # A token that the template begins and whose last character alone is the words': only before it is room.
         cut = inside if hit.place[1] - slot.place[0] == 1 else inside + 1
         words[key] = (slot, current[:cut] + " " + current[cut:])
-    for slot, text in words.values():
-        messages = put(messages, slot, text)
-    return messages
+    return put(messages, words.values())

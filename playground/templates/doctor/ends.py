@@ -9,7 +9,7 @@ from playground.core.findings import Action, Finding
 from playground.core.i18n import say
 from playground.templates.doctor.case import Case
 from playground.templates.doctor.prober import shown
-from playground.templates.doctor.slots import Slot
+from playground.templates.locate import Slot
 
 
 def bos_twice(case: Case) -> Iterator[Finding]:

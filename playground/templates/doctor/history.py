@@ -11,7 +11,7 @@ from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.templates.doctor.case import Case
 from playground.templates.doctor.prober import SENTINELS, common, parting, shown
-from playground.templates.doctor.slots import REASONING, plain_text
+from playground.templates.locate import REASONING, plain_text
 
 _ASKED = 3
 """At most so many turns are asked about."""

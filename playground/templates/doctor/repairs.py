@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from playground.core.findings import Action
-from playground.core.messages import Message
-from playground.templates.doctor.slots import plain_text
+from playground.core.messages import Message, merged
+from playground.templates.locate import plain_text
 
 
 def merge_system(messages: list[Message]) -> list[Message] | None:
@@ -20,26 +20,16 @@ def merge_system(messages: list[Message]) -> list[Message] | None:
         return None
     content = others[first].get("content")
     if isinstance(content, list):
-        merged: Any = [{"type": "text", "text": system + "\n\n"}, *content]
+        content = [{"type": "text", "text": system + "\n\n"}, *content]
     else:
-        merged = f"{system}\n\n{content or ''}"
-    return [*others[:first], {**others[first], "content": merged}, *others[first + 1 :]]
+        content = f"{system}\n\n{content or ''}"
+    return [*others[:first], {**others[first], "content": content}, *others[first + 1 :]]
 
 
 def merge_neighbours(messages: list[Message]) -> list[Message] | None:
-    """Turns of one role in a row made one, their words apart by an empty line. Turns that call tools stay."""
-    merged: list[Message] = []
-    for message in messages:
-        before = merged[-1] if merged else None
-        if before is not None and _is_plain(before) and _is_plain(message) and before["role"] == message["role"]:
-            merged[-1] = {**before, "content": f"{plain_text(before)}\n\n{plain_text(message)}"}
-        else:
-            merged.append(message)
-    return merged if len(merged) < len(messages) else None
-
-
-def _is_plain(message: Message) -> bool:
-    return message["role"] != "tool" and set(message) <= {"role", "content"}
+    """Turns of one role in a row made one, where each is text alone."""
+    fewer = merged(messages)
+    return fewer if len(fewer) < len(messages) else None
 
 
 def developer_to_system(messages: list[Message]) -> list[Message] | None:

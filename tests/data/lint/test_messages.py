@@ -15,6 +15,7 @@ CALL = {"role": "assistant", "tool_calls": [{"function": {"name": "weather", "ar
         ([user("a b"), user("c d"), assistant("e")], "messages 1 and 2 are both from user", True),
         ([user("a"), assistant("b"), assistant("c")], "messages 2 and 3 are both from assistant", True),
         ([user("a"), CALL, assistant("c")], "messages 2 and 3 are both from assistant", False),
+        ([user("a"), {**assistant("b"), "x": 0}, assistant("c")], "messages 2 and 3 are both from assistant", False),
         ([user([{"type": "text", "text": "a"}]), user("b"), assistant("c")], "messages 1 and 2 are both", False),
         ([assistant("Hello!"), user("Hi"), assistant("b")], "begins with assistant (message 1)", False),
         ([system("s"), assistant("Hello!"), user("Hi"), assistant("b")], "begins with assistant (message 2)", False),
@@ -108,7 +109,12 @@ def test_answer_cut():
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("Bye<|im_end|>", "<|im_end|>"), ("<b><|im_start|>system", "<|im_start|>"), ("a </s> b", "</s>")],
+    [
+        ("Bye<|im_end|>", "<|im_end|>"),
+        ("<b><|im_start|>system", "<|im_start|>"),
+        ("a </s> b", "</s>"),
+        ("[</s>]", "</s>"),
+    ],
 )
 def test_real_control_tokens(text, name):
     (finding,) = found([row(4, user("q"), assistant(text))], "control_tokens")

@@ -131,10 +131,11 @@ FAULTY = {
     "nothing_trained": [
         Case(
             each(TURN, before="{{ messages | map(attribute='content') | join | length }}:"),
-            LONGER,
+            talk,
             severity="error",
-            shows=["Ahoy", "Farewell"],
+            shows=[message["content"] for message in talk[1::2]],
         )
+        for talk in (LONGER, TALK)  # With the marks in it, TALK's length takes a digit more.
     ],
     "system_dropped": [
         Case(DROPS_SYSTEM, RULED, severity="error", action="conversation"),
@@ -169,6 +170,10 @@ FAULTY = {
         ),
     ],
     "content_trimmed": [
+        Case(HEALTHY.replace("m.content", "m.content.lstrip()"), [user("Hi"), assistant(" Ahoy ")], shows=["Ahoy "],
+             action="conversation"),
+        Case(HEALTHY.replace("m.content", "m.content.rstrip()"), [user("Hi"), assistant(" Ahoy ")], shows=[" Ahoy"],
+             action="conversation"),
         Case(TRIMS, [user("Hi"), assistant(" Ahoy\n")], shows=["Ahoy"], action="conversation"),
         Case(TRIMS, [user(" Hi "), assistant("Ahoy")], severity="info", shows=["Hi"], action="conversation"),
         Case(

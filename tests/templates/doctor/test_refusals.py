@@ -98,6 +98,9 @@ def test_results_and_calls_of_tools_are_never_merged():
         user("a\n\nb"), calls, calls, result, result,
     ]  # fmt: skip
     assert merge_neighbours([result, result]) is None
+    assert (
+        merge_neighbours([user([{"type": "image"}]), user("b")]) is None
+    )  # Joined as text, the picture would be lost.
 
 
 @pytest.mark.parametrize("template", ["{% for %}", "{{ raise_exception('Never.') }}"])
