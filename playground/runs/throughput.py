@@ -82,7 +82,7 @@ class SpeedBook:
             return False
         return True
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, dict[str, float]]:
         try:
             entries = orjson.loads(self.path.read_bytes())
         except (OSError, ValueError):
@@ -117,7 +117,7 @@ def _is_entry(entry: object) -> bool:
     return isinstance(entry, dict) and _is_speed(entry) and isinstance(entry.get("time"), (int, float))
 
 
-def _is_speed(entry: dict[str, Any]) -> bool:
+def _is_speed(entry: dict[str, float]) -> bool:
     values = [entry.get(name) for name in _NAMES]
     return all(
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

@@ -16,9 +16,10 @@ from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits, Sampling, TrainSettings
 from playground.data.source import Source
 from playground.runs.bootstrap import Interval, interval, paired_change
+from playground.runs.types import Answer, ExamplesLoss, Loss, Need, NeedAnswer, NeedFindings, News, TimedAnswer
 from playground.server.processes.chat_client import ChatClient
 
-Tell = Callable[[dict[str, Any]], None]
+Tell = Callable[[News], None]
 
 KNOWN = 0.5
 """Loss per token, in nats, below which there is little left to learn: each token is given 61 % on average."""
@@ -36,15 +37,10 @@ def need(
     settings: TrainSettings,
     limits: Limits,
     tell: Tell = lambda news: None,
-) -> dict[str, Any]:
-    """{rows: int, plain: {loss, low, high}, examples: {loss, low, high, count, tokens} or None, answers: [{row,
-    question, expected, plain, with_examples: text or None, ended: [stop|length, the same or ""]}], gap: Sentence,
-    code: known|examples|both|tuning|untried|broken, verdict: Sentence, notes: [Sentence]}
-
-    Losses are nats per supervised token, `low` and `high` the 95 % interval over rows or None where it cannot be told;
-    `tokens` are what the examples add to a prompt on average. `sandbox_run` is Sandbox.run; `base` as ChatClient takes
-    it. `tell` gets {fraction: 0 to 1, line: Sentence} at least each second once the rows are read; where it raises,
-    everything is cancelled. Raises PlaygroundError for rows that cannot be used.
+) -> Need:
+    """What the base does. `sandbox_run` is Sandbox.run; `base` as ChatClient takes it. `tell` is called at least each
+    second once the rows are read; where it raises, everything is cancelled. Raises PlaygroundError for rows that cannot
+    be used.
     """
     tell({"fraction": 0.0, "line": say("Reading the rows.")})
     prompts = sandbox_run(
@@ -87,7 +83,7 @@ def _score(
 
 def _answer(
     chat: ChatClient, base: dict[str, Any], rows: list[dict[str, Any]], stop: list[int], tell: Tell
-) -> list[dict[str, Any]]:
+) -> list[NeedAnswer]:
     asked = [(row["row"], row["asked"]) for row in rows if row["asked"] is not None]
     prompts = [
         {"prompt": question[side], "stop": stop, "sampling": asdict(Sampling(max_new_tokens=question["room"]))}
@@ -98,7 +94,7 @@ def _answer(
     if not prompts:
         return []
     longest = max(prompt["sampling"]["max_new_tokens"] for prompt in prompts)
-    said: list[dict[str, Any]] = []
+    said: list[TimedAnswer] = []
     part = 0.0
     with closing(chat.reply(base, [{**prompt, "adapter": None} for prompt in prompts])) as answers:
         for message in answers:
@@ -111,7 +107,7 @@ def _answer(
     return [_beside(row, question, texts) for row, question in asked]
 
 
-def _beside(row: int, question: dict[str, Any], texts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _beside(row: int, question: dict[str, Any], texts: Iterable[Answer]) -> NeedAnswer:
     """The answers beside the expected one; takes them from `texts`."""
     taken = iter(texts)
     plain = next(taken)
@@ -131,11 +127,11 @@ def _beside(row: int, question: dict[str, Any], texts: Iterable[dict[str, Any]])
 
 def _findings(
     rows: list[dict[str, Any]], plain: list[tuple[float, int]], behind: list[tuple[float, int] | None], count: int
-) -> dict[str, Any]:
+) -> NeedFindings:
     pairs = [(one, other) for one, other in zip(plain, behind, strict=True) if other is not None]
     change = paired_change([one for one, _ in pairs], [other for _, other in pairs]) if pairs else None
     alone, helped = interval(plain), interval([other for _, other in pairs])
-    examples = None
+    examples: ExamplesLoss | None = None
     if pairs:
         added = [len(row["examples"]["ids"]) - len(row["plain"]["ids"]) for row in rows if row["examples"]]
         examples = {**_loss(helped), "count": count, "tokens": round(sum(added) / len(added))}
@@ -150,7 +146,7 @@ def _findings(
     }
 
 
-def _loss(found: Interval) -> dict[str, float | None]:
+def _loss(found: Interval) -> Loss:
     return {"loss": found.mean, "low": found.low, "high": found.high}
 
 
@@ -168,7 +164,7 @@ def _code(plain: Interval, examples: Interval, change: Interval | None) -> str:
     return "examples" if examples.mean < KNOWN or -change.mean >= MUCH * before else "both"
 
 
-def _gap(plain: Interval, helped: Interval, examples: dict[str, Any] | None) -> Sentence:
+def _gap(plain: Interval, helped: Interval, examples: ExamplesLoss | None) -> Sentence:
     if plain.mean is None:
         return say("The base's loss on these answers is no number.")
     alone = say(
@@ -193,7 +189,7 @@ def _choices(loss: float) -> str:
     return f"{among:.1f}" if among < 10 else f"{among:.0f}"
 
 
-def _verdict(code: str, examples: dict[str, Any] | None) -> Sentence:
+def _verdict(code: str, examples: ExamplesLoss | None) -> Sentence:
     tokens = examples["tokens"] if examples else 0
     return {
         "known": say("The base nearly knows these answers already: tuning has little left to teach."),
