@@ -14,7 +14,7 @@ from playground.data.dataset import Example, Prepared
 from playground.data.schemas import columns
 from playground.data.source import Parsed
 from playground.data.tokenize import Ids
-from playground.data.types import DatasetReport, FindingKind, Lengths, Padding, RowChip, ShownRow, Summary
+from playground.data.types import DatasetReport, FindingKind, Lengths, Padding, RowChip, RowCounts, ShownRow
 from playground.templates.renderer import Rendered, Renderer
 from playground.templates.token_chips import token_chips
 
@@ -24,9 +24,8 @@ _BINS = 24
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
-def summary(prepared: Prepared) -> Summary:
+def counts_of(prepared: Prepared) -> RowCounts:
     shapes = Counter(example.conversation.shape for example in prepared.examples)
-    shown = prepared.findings[:_FINDINGS_SHOWN]
     return {
         "format": next(iter(shapes)) if len(shapes) == 1 else ("mixed" if shapes else "unknown"),
         "rows": prepared.rows,
@@ -35,8 +34,6 @@ def summary(prepared: Prepared) -> Summary:
         "tokens": sum(len(example.kept_ids) for example in prepared.examples),
         "trained_tokens": prepared.trained_tokens,
         "truncated_rows": prepared.truncated,
-        "findings": [finding.to_dict() for finding in shown],
-        "findings_left_out": len(prepared.findings) - len(shown),
     }
 
 
@@ -45,9 +42,12 @@ def full_report(parsed: Parsed, prepared: Prepared, preview: list[ShownRow]) -> 
     reasons = {example.conversation.shape: example.conversation.reason for example in reversed(prepared.examples)}
     counts = Counter(example.conversation.shape for example in prepared.examples)
     lengths = np.array([example.length for example in prepared.examples], dtype=np.int32)
+    shown = prepared.findings[:_FINDINGS_SHOWN]
     training = [example for place, example in enumerate(prepared.examples) if place not in prepared.held_out]
     return {
-        **summary(prepared),
+        **counts_of(prepared),
+        "findings": [finding.to_dict() for finding in shown],
+        "findings_left_out": len(prepared.findings) - len(shown),
         "source": {"file_format": parsed.file_format, "encoding": parsed.encoding},
         "shapes": [{"shape": shape, "rows": rows, "reason": reasons[shape]} for shape, rows in counts.most_common()],
         "columns": columns(parsed.records),

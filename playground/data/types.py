@@ -34,7 +34,7 @@ class Example(TypedDict):
     system: str
 
 
-class Summary(TypedDict):
+class RowCounts(TypedDict):
     """The counts of a dataset."""
 
     format: str
@@ -45,8 +45,6 @@ class Summary(TypedDict):
     tokens: int
     trained_tokens: int
     truncated_rows: int
-    findings: list[FindingDict]
-    findings_left_out: int
 
 
 class FileFacts(TypedDict):
@@ -163,8 +161,11 @@ class RowsPage(TypedDict):
     rows: list[ShownRow]
 
 
-class DatasetReport(Summary):
+class DatasetReport(RowCounts):
     """Everything about a dataset but its rows, and the first usable ones."""
+
+    findings: list[FindingDict]
+    findings_left_out: int
 
     source: FileFacts
     shapes: list[Shape]
@@ -208,7 +209,7 @@ class Extras(TypedDict):
     general_tokens: int
 
 
-class WrittenRows(Summary, Extras):
+class WrittenRows(RowCounts, Extras):
     """A run's rows as they were written."""
 
     held_out_rows: int

@@ -17,12 +17,13 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from sacrebleu.metrics.chrf import CHRF
 
 from playground.core.messages import json_kind
+from playground.runs.types import ScoresDict
 
 LONGEST = 20_000
 """Characters of a text that chrF looks at: as many take a twentieth of a second."""
@@ -48,8 +49,8 @@ class AnswerScores:
     ended: bool | None
     """True where the model ended it, False where it ran on to the longest answer, None where that is not known."""
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_dict(self) -> ScoresDict:
+        return cast(ScoresDict, asdict(self))
 
 
 def score_answer(text: str, expected: str, ended: str = "", *, as_json: bool = False) -> AnswerScores:

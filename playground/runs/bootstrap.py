@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from playground.runs.types import Change
+
 Scores = Sequence[tuple[float, int]]
 """For each row the negative log-likelihood of its supervised tokens, in nats, and how many they are."""
 _Numbers = np.ndarray[Any, np.dtype[np.float64]]
@@ -54,9 +56,8 @@ class Interval(NamedTuple):
         """Whether it is surely above."""
         return self.low is not None and self.low > value
 
-    def to_dict(self) -> dict[str, float | None]:
-        """{mean, low, high}."""
-        return self._asdict()
+    def to_dict(self) -> Change:
+        return Change(mean=self.mean, low=self.low, high=self.high)
 
 
 _UNKNOWN = Interval(None, None, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import ModelCardData
 
@@ -12,6 +11,7 @@ from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import say
 from playground.models.catalogue import entry
 from playground.runs.store import TEMPLATE, RunFolder
+from playground.runs.types import Report, Settings
 
 KINDS = ("adapter", "card")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -57,7 +57,7 @@ def export(folder: RunFolder, kind: str) -> Path:
 def model_card(folder: RunFolder) -> str:
     """Markdown with the Hub's front matter. In English, as model cards are."""
     asked = folder.settings()
-    report = folder.report() or {}
+    report = folder.report()
     data = ModelCardData(
         base_model=asked["model"],
         library_name="peft",
@@ -112,7 +112,7 @@ def _template_line(folder: RunFolder) -> str:
     return f'\ntokenizer.chat_template = open("path/to/this/folder/{TEMPLATE}", encoding="utf-8").read()'
 
 
-def _template_variables(settings: dict[str, Any]) -> str:
+def _template_variables(settings: Settings) -> str:
     variables = settings.get("chat_template_kwargs") or {}
     return f", **{variables!r}" if variables else ""
 
@@ -122,8 +122,8 @@ def _licence(model: str) -> str | None:
     return "apache-2.0" if known is not None and known.licence == "Apache-2.0" else None
 
 
-def _results(report: dict[str, Any]) -> str:
-    if not report:
+def _results(report: Report | None) -> str:
+    if report is None:
         return "The run was not finished when this was written."
     lines = [str(report["verdict"]["message"])]
     if report["eval_loss_before"] is not None:
@@ -134,7 +134,7 @@ def _results(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _table(settings: dict[str, Any], report: dict[str, Any]) -> str:
+def _table(settings: Settings, report: Report | None) -> str:
     rows = [(name, settings[name]) for name in _SETTINGS_SHOWN if settings.get(name) not in (None, "", {})]
     rows += [("steps", report["steps"]), ("quantization", report["quantization"])] if report else []
     rows += [("dtype", report["dtype"]), *report["versions"].items()] if report else []

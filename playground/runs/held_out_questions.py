@@ -25,6 +25,7 @@ from playground.core.settings import Limits, RenderOptions, TrainSettings
 from playground.data.few_shot import context_tokens, last_question
 from playground.data.split import evenly
 from playground.runs.store import RunFolder
+from playground.runs.types import HeldOutQuestions, Question
 from playground.templates.renderer import Renderer
 
 MOST_QUESTIONS = 32
@@ -37,15 +38,8 @@ _NOTHING_EXPECTED = 96
 
 def held_out_questions(
     run: RunFolder, renderer: Renderer, folder: str, limits: Limits, most: int = MOST_QUESTIONS
-) -> dict[str, Any]:
-    """{questions: [{row, prompt: [ids], question, messages, expected, source, room}], held_out: how many rows were,
-    too_long, unclear: rows left out, stop: tokens that end an answer, notes: [Sentence]}
-
-    `row` is None and `expected` may be "" for a probe; `messages` end with the question; `source` is held_out, yours or
-    general, as in probes.json; `room` is how many tokens an answer may take. `folder` is the tokenizer's. A row is
-    too_long where its prompt leaves no room within what the model can read, and unclear where its last answer cannot
-    be told from its question. Rows come in their order, from all over the dataset.
-    """
+) -> HeldOutQuestions:
+    """The questions. `folder` is the tokenizer's."""
     asking = _Asking(run, renderer, context_tokens(folder, limits) - ROOM[1])
     probes = list(asking.probes())[:most]
     rows = list(_held_out_rows(run))
@@ -88,7 +82,7 @@ class _Asking:
         self.run, self.renderer, self.longest = run, renderer, longest
         self.too_long = self.unclear = 0
 
-    def row(self, number: int, row: dict[str, Any]) -> dict[str, Any] | None:
+    def row(self, number: int, row: dict[str, Any]) -> Question | None:
         """The question of one row, None where it cannot be asked."""
         messages: list[Message] = row["messages"]
         place = max((place for place, message in enumerate(messages) if message["role"] == "assistant"), default=0)
@@ -100,7 +94,7 @@ class _Asking:
             return None
         return self._question(prompt, messages[:place], expected, "held_out", number)
 
-    def probes(self) -> Iterator[dict[str, Any]]:
+    def probes(self) -> Iterator[Question]:
         """The person's own prompts and everyday questions. Probes that are held-out rows are asked as such."""
         path = self.run.path / "probes.json"
         for probe in orjson.loads(path.read_bytes())["probes"] if path.is_file() else []:
@@ -113,7 +107,7 @@ class _Asking:
 
     def _question(
         self, prompt: list[int], messages: list[Message], expected: str, source: str, row: int | None = None
-    ) -> dict[str, Any] | None:
+    ) -> Question | None:
         if len(prompt) > self.longest:
             self.too_long += 1
             return None

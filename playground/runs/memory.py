@@ -33,12 +33,12 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass, replace
-from typing import Any
 
 from playground.core.figures import size
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
 from playground.models.shape import ModelShape
+from playground.runs.types import Advice, MemoryPart, Settings
 
 __all__ = ["Memory", "ModelShape", "advise", "estimate", "fits", "memory_line", "peak_needed", "size"]
 
@@ -93,8 +93,7 @@ class Memory:
     def total(self) -> int:
         return sum(bytes_ for _, bytes_ in self._named())
 
-    def parts(self) -> list[dict[str, Any]]:
-        """[{name, bytes}], for people."""
+    def parts(self) -> list[MemoryPart]:
         return [{"name": name, "bytes": bytes_} for name, bytes_ in self._named()]
 
     def _named(self) -> list[tuple[Sentence, int]]:
@@ -202,12 +201,10 @@ def advise(
     available: int | None,
     *,
     fp16: bool = False,
-) -> list[dict[str, Any]]:
-    """What to change where the run does not fit: [{setting, value, message, total, changes}], [] where it does.
+) -> list[Advice]:
+    """What to change where the run does not fit, what harms learning least first; [] where it does.
 
-    Each comes on top of those before it, what harms learning least first, up to where the run fits. `total`: bytes by
-    then; `changes`: all settings that this one step sets. Where all that is not enough, the last one says to take a
-    smaller model (setting model, value "", changes {}).
+    Where all that is not enough, the last one says to take a smaller model.
     """
 
     def after(changed: TrainSettings) -> Memory:
@@ -217,7 +214,7 @@ def advise(
     # What was not asked for in 16 bits and is, does not run in 4 bits here.
     can_quantise = not quantised and settings.quantization == "none"
     settings = replace(settings, per_device_train_batch_size=batch, quantization="auto")
-    now, found = after(settings), list[dict[str, Any]]()
+    now, found = after(settings), list[Advice]()
     if fits(now, available) is not False:
         return []
     for way in (_batches, _checkpointing, _four_bits if can_quantise else _nothing, _lengths, _ranks):
@@ -234,10 +231,7 @@ def advise(
     return [*found, _advice({}, settings, now.total)]
 
 
-Changes = dict[str, Any]
-
-
-def _batches(settings: TrainSettings, longest: int) -> list[Changes]:
+def _batches(settings: TrainSettings, longest: int) -> list[Settings]:
     """Smaller batches, more of them in a step: as many rows for each update as before."""
     batch, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
     return [
@@ -247,29 +241,29 @@ def _batches(settings: TrainSettings, longest: int) -> list[Changes]:
     ]
 
 
-def _checkpointing(settings: TrainSettings, longest: int) -> list[Changes]:
+def _checkpointing(settings: TrainSettings, longest: int) -> list[Settings]:
     return [] if settings.gradient_checkpointing else [{"gradient_checkpointing": True}]
 
 
-def _four_bits(settings: TrainSettings, longest: int) -> list[Changes]:
+def _four_bits(settings: TrainSettings, longest: int) -> list[Settings]:
     return [{"quantization": "nf4"}]
 
 
-def _nothing(settings: TrainSettings, longest: int) -> list[Changes]:
+def _nothing(settings: TrainSettings, longest: int) -> list[Settings]:
     return []
 
 
-def _lengths(settings: TrainSettings, longest: int) -> list[Changes]:
+def _lengths(settings: TrainSettings, longest: int) -> list[Settings]:
     now = settings.max_length if settings.packing else min(longest, settings.max_length)
     shorter = (now * eighths // 64 * 8 for eighths in (6, 4, 3, 2, 1))
     return [{"max_length": length} for length in shorter if _FEWEST_TOKENS <= length < now]
 
 
-def _ranks(settings: TrainSettings, longest: int) -> list[Changes]:
+def _ranks(settings: TrainSettings, longest: int) -> list[Settings]:
     return [{"r": _SMALL_RANK}] if settings.r > _SMALL_RANK else []
 
 
-def _advice(changes: Changes, settings: TrainSettings, total: int) -> dict[str, Any]:
+def _advice(changes: Settings, settings: TrainSettings, total: int) -> Advice:
     name = next(iter(changes), "model")
     return {
         "setting": name,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
 from playground.data.batch_tokens import Floats, Lengths, look_tokens, step_tokens
 from playground.data.split import even_places
+from playground.runs.types import PlanDict
 
 LOOKS = 8
 """Looks at the held-out rows after the one before the first step, where the settings do not say."""
@@ -107,8 +108,8 @@ class Plan:
     other_s: float | None = None
     """Loading, scores before and after, probe answers."""
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_dict(self) -> PlanDict:
+        return cast(PlanDict, asdict(self))
 
 
 def make_plan(settings: TrainSettings, work: Work, speed: Speed | None) -> Plan:

@@ -34,13 +34,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
-from playground.core.errors import NotFoundError, disk_is_full, unpack_error
+from playground.core.errors import NotFoundError, PlaygroundError, disk_is_full, unpack_error
 from playground.core.i18n import Sentence, pack, say, unpack
 from playground.core.whole_files import write_whole
+from playground.runs.types import (
+    METRICS,
+    Event,
+    FiguresEvent,
+    Look,
+    Metrics,
+    PlanDict,
+    Probe,
+    Report,
+    RunRecord,
+    Scales,
+    State,
+    StateEvent,
+    Verdict,
+)
 
 TEMPLATE = "chat_template.jinja"
 SPEEDS = "speeds.json"
@@ -66,10 +81,8 @@ class RunFolder:
     def has_adapter(self) -> bool:
         return (self.adapter / "adapter_model.safetensors").is_file()
 
-    def settings(self) -> dict[str, Any]:
-        """settings.json: {settings, model, model_folder, counts, created, title}."""
-        loaded: dict[str, Any] = orjson.loads((self.path / "settings.json").read_bytes())
-        return loaded
+    def settings(self) -> RunRecord:
+        return orjson.loads((self.path / "settings.json").read_bytes())
 
     def title(self) -> str:
         """The name that a person gave the run, or ""."""
@@ -94,11 +107,10 @@ class RunFolder:
         except FileNotFoundError:
             return ""
 
-    def probes(self) -> list[dict[str, str]]:
-        """[{prompt, expected, source}]."""
+    def probes(self) -> list[Probe]:
         path = self.path / "probes.json"
         known = orjson.loads(path.read_bytes())["probes"] if path.is_file() else []
-        return [{name: probe[name] for name in ("prompt", "expected", "source")} for probe in known]
+        return [Probe(prompt=each["prompt"], expected=each["expected"], source=each["source"]) for each in known]
 
     def template(self) -> str:
         """The Jinja source that the rows were rendered with, "" for the model's own."""
@@ -126,11 +138,11 @@ class RunFolder:
     def is_asked_to_stop(self) -> bool:
         return (self.path / "stop").exists()
 
-    def write_report(self, report: dict[str, Any]) -> None:
+    def write_report(self, report: Report) -> None:
         """report.json, all of it or none."""
         write_whole(self.path / "report.json", orjson.dumps(pack(report), option=orjson.OPT_INDENT_2))
 
-    def report(self) -> dict[str, Any] | None:
+    def report(self) -> Report | None:
         """report.json, or None while there is none."""
         path = self.path / "report.json"
         return unpack(orjson.loads(path.read_bytes())) if path.is_file() else None
@@ -140,27 +152,24 @@ class RunFolder:
 class Progress:
     """What a run's events say so far. `update` reads only what has been added since."""
 
-    state: str = "queued"
+    state: State = "queued"
     phase: Sentence = field(default_factory=lambda: say("Waiting for its turn."))
     step: int = 0
     steps: int = 0
     eta_s: float | None = None
-    metrics: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[Metrics] = field(default_factory=list)
     notes: list[Sentence] = field(default_factory=list)
-    verdict: dict[str, Any] = field(default_factory=dict)
-    plan: dict[str, Any] = field(default_factory=dict)
-    answers: list[dict[str, Any]] = field(default_factory=list)
-    """[{step, answers: [{text, ended}]}]."""
-    scales: dict[str, Any] = field(default_factory=dict)
-    """{before, after, change}, see training/scales.py."""
+    verdict: Verdict = field(default_factory=Verdict)
+    plan: PlanDict = field(default_factory=PlanDict)
+    answers: list[Look] = field(default_factory=list)
+    scales: Scales = field(default_factory=Scales)
     best_step: int | None = None
     peak: int | None = None
     """Most memory used so far, in bytes."""
     ended: float | None = None
     not_finite_at: int | None = None
     """Step at which the loss was no number any more."""
-    error: Any = None
-    """A PlaygroundError, or None."""
+    error: PlaygroundError | None = None
     started: float | None = None
     pid: int | None = None
     _offset: int = 0
@@ -183,34 +192,33 @@ class Progress:
                 self._apply(event)
         return self
 
-    def _apply(self, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        if kind == "state":
+    def _apply(self, event: Event) -> None:
+        if event["event"] == "state":
             self._enter(event)
-        elif kind == "phase":
+        elif event["event"] == "phase":
             self.phase = event["phase"]
-        elif kind == "plan":
+        elif event["event"] == "plan":
             self.steps = event["steps"]
-            self.plan = {name: value for name, value in event.items() if name not in ("event", "time")}
-        elif kind == "answers":
+            self.plan = cast(PlanDict, {name: value for name, value in event.items() if name not in ("event", "time")})
+        elif event["event"] == "answers":
             self.answers.append({"step": event["step"], "answers": event["answers"]})
-        elif kind == "scales":
-            self.scales = {name: event[name] for name in ("before", "after", "change")}
-        elif kind == "not_finite":
+        elif event["event"] == "scales":
+            self.scales = {"before": event["before"], "after": event["after"], "change": event["change"]}
+        elif event["event"] == "not_finite":
             self.not_finite_at = event["step"]
-        elif kind == "best":
+        elif event["event"] == "best":
             self.best_step = event["step"]
-        elif kind == "restart":
+        elif event["event"] == "restart":
             self._forget_after(event["step"])
-        elif kind == "note":
+        elif event["event"] == "note":
             self.notes.append(event["note"])
-        elif kind in ("step", "eval"):
+        elif event["event"] == "step" or event["event"] == "eval":
             self.step = max(self.step, event["step"])
             self.eta_s = event.get("eta_s", self.eta_s)
             self.peak = event.get("memory", self.peak)
             self._merge(event)
 
-    def _enter(self, event: dict[str, Any]) -> None:
+    def _enter(self, event: StateEvent) -> None:
         self.state = event["state"]
         self.pid = event.get("pid", self.pid)
         if self.state in ("queued", "running"):  # Also one that goes on after its end.
@@ -221,7 +229,7 @@ class Progress:
             self.phase = _ENDS[self.state]
             self.eta_s, self.ended = None, event["time"]
             self.peak = event.get("peak", self.peak)
-            self.verdict = event.get("verdict") or {}
+            self.verdict = event.get("verdict", {})
             self.error = unpack_error(event["problem"]) if event.get("problem") else None
 
     def _forget_after(self, step: int) -> None:
@@ -234,15 +242,15 @@ class Progress:
         if not step:
             self.metrics, self.answers, self.scales, self.best_step = [], [], {}, None
 
-    def _merge(self, event: dict[str, Any]) -> None:
+    def _merge(self, event: FiguresEvent) -> None:
         """One row a step, with training and held-out figures side by side."""
         if not self.metrics or self.metrics[-1]["step"] != event["step"]:
-            self.metrics.append({"step": event["step"], **dict.fromkeys(METRICS)})
-        self.metrics[-1].update({name: event[name] for name in METRICS if event.get(name) is not None})
+            self.metrics.append(cast(Metrics, {"step": event["step"], **dict.fromkeys(METRICS)}))
+        measured = {name: event[name] for name in METRICS if event.get(name) is not None}
+        self.metrics[-1].update(cast(Metrics, measured))
 
 
 _ENDS = {"done": say("Finished."), "stopped": say("Stopped."), "failed": say("Failed.")}
-METRICS = ("loss", "eval_loss", "learning_rate", "grad_norm", "token_accuracy", "tokens", "tokens_per_s", "memory")
 
 
 class RunStore:
@@ -254,7 +262,7 @@ class RunStore:
         self._progress: dict[str, Progress] = {}
         self._lock = threading.Lock()
 
-    def create(self, fill: Callable[[Path], dict[str, Any]]) -> RunFolder:
+    def create(self, fill: Callable[[Path], RunRecord]) -> RunFolder:
         """A new run. `fill` writes its files into the folder it is given and returns the settings.
 
         The folder gets its name in one step at the end: a run exists whole or not at all. Raises LimitError when the
@@ -290,7 +298,7 @@ class RunStore:
             progress = self._progress.setdefault(folder.id, Progress()).update(folder)
             return replace(
                 progress,
-                metrics=[dict(row) for row in progress.metrics],
+                metrics=[row.copy() for row in progress.metrics],
                 notes=list(progress.notes),
                 answers=list(progress.answers),
             )

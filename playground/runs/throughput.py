@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -81,7 +80,7 @@ class SpeedBook:
             return False
         return True
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, dict[str, float]]:
         try:
             entries = orjson.loads(self.path.read_bytes())
         except (OSError, ValueError):
@@ -116,7 +115,7 @@ def _is_entry(entry: object) -> bool:
     return isinstance(entry, dict) and _is_speed(entry) and isinstance(entry.get("time"), (int, float))
 
 
-def _is_speed(entry: dict[str, Any]) -> bool:
+def _is_speed(entry: dict[str, float]) -> bool:
     values = [entry.get(name) for name in _NAMES]
     return all(
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

@@ -1,11 +1,8 @@
 """Base and tuned on the same questions: which answer is nearer to the expected one, and what that says of the run.
 
-Rows come from held_out_questions.py, with what both sides answered to them:
-
-    {row, question, expected, source, ..., base: {text, ended}, tuned: {text, ended}}
-
-`ended` as chat.Row has it. The scores are those of answer_scores.py, the intervals those of bootstrap.py. Everyday
-questions (source "general") are in the table and not in the summary: they are no sample of what the run is for.
+Rows come from held_out_questions.py, with what both sides answered to them (types.Answered). The scores are those of
+answer_scores.py, the intervals those of bootstrap.py. Everyday questions (source "general") are in the table and not in
+the summary: they are no sample of what the run is for.
 """
 
 from __future__ import annotations
@@ -20,9 +17,8 @@ from typing import Any, NamedTuple
 from playground.core.i18n import Sentence, say
 from playground.runs.answer_scores import AnswerScores, are_json, score_answer
 from playground.runs.bootstrap import paired_change
+from playground.runs.types import SIDES, Answered, Compared, MeasureSummary, ScoreName, Side, TrySummary
 
-Row = dict[str, Any]
-SIDES = ("base", "tuned")
 CHANGES = ("better", "worse", "same")
 DEAD_BAND = 2.0
 """Points of chrF by which answers have to differ to be better or worse: a word more or less in a long answer."""
@@ -33,8 +29,7 @@ FEWEST = 5
 class Measure(NamedTuple):
     """One way to score an answer."""
 
-    name: str
-    """A field of AnswerScores."""
+    name: ScoreName
     title: Sentence
     unit: str
     """points (0 to 100), share (0 to 1) or ratio."""
@@ -50,8 +45,8 @@ MEASURES = (
 )
 
 
-def compare_answers(rows: Sequence[Row]) -> list[Row]:
-    """The rows, each with scores: {base, tuned} and change: better, worse or same; new dicts in the same order.
+def compare_answers(rows: Sequence[Answered]) -> list[Compared]:
+    """The rows, each with its scores and how it changed; new dicts in the same order.
 
     Tuned is better than base where its answer alone has the shape of the expected JSON, and else where its chrF is
     higher by DEAD_BAND or more; worse the other way round. Answers are held to JSON where the expected ones of all rows
@@ -62,11 +57,11 @@ def compare_answers(rows: Sequence[Row]) -> list[Row]:
     return [_compared(row, as_json) for row in rows]
 
 
-def _counts(row: Row) -> bool:
+def _counts(row: Answered) -> bool:
     return row["source"] != "general"
 
 
-def _compared(row: Row, as_json: bool) -> Row:
+def _compared(row: Answered, as_json: bool) -> Compared:
     scores = {side: _scores(row, side, as_json) for side in SIDES}
     base, tuned = scores["base"], scores["tuned"]
     change = "" if base is None or tuned is None else _change(base, tuned)
@@ -74,9 +69,9 @@ def _compared(row: Row, as_json: bool) -> Row:
     return {**row, "scores": packed, "change": change}
 
 
-def _scores(row: Row, side: str, as_json: bool) -> AnswerScores | None:
-    answer = row.get(side) or {}
-    if answer.get("ended") not in ("stop", "length"):
+def _scores(row: Answered, side: Side, as_json: bool) -> AnswerScores | None:
+    answer = row.get(side)
+    if not answer or answer["ended"] not in ("stop", "length"):
         return None
     return score_answer(answer["text"], row["expected"], answer["ended"], as_json=as_json)
 
@@ -95,30 +90,31 @@ def _change(base: AnswerScores, tuned: AnswerScores) -> str:
 # --- What it says ---
 
 
-def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """What compared rows say together: {rows: how many count, everyday: how many do not, better, worse, same: counts of
-    those that count, measures: [{name, title: Sentence, unit, rows, base, tuned, change, low, high}], code:
-    none|few|unclear|better|worse, verdict: Sentence}
+def summary(rows: Sequence[Compared]) -> TrySummary:
+    """What compared rows say together. A measure that no row has is left out.
 
-    A row counts where it was compared and is no everyday question. `base` and `tuned` are means, `change` is their
-    difference and [low, high] its 95 % interval, over pairs; None below FEWEST rows. A measure that no row has is left
-    out. The verdict rests on one measure, chosen without looking at which side it favours: the shape where JSON is
+    The verdict rests on one measure, chosen without looking at which side it favours: the shape where JSON is
     expected and some row's shape changed, else chrF. It claims nothing where the interval holds 0 or is None.
     """
     compared = [row for row in rows if row["change"]]
     counted = [row for row in compared if _counts(row)]
     measures = [found for measure in MEASURES if (found := _measured(measure, counted))]
+    changes = [row["change"] for row in counted]
+    code, verdict = _verdict(len(counted), measures, any(_shape_changed(row) for row in counted))
     return {
         "rows": len(counted),
         "everyday": len(compared) - len(counted),
-        **{change: sum(row["change"] == change for row in counted) for change in CHANGES},
+        "better": changes.count("better"),
+        "worse": changes.count("worse"),
+        "same": changes.count("same"),
         "measures": measures,
-        **_verdict(len(counted), measures, any(_shape_changed(row) for row in counted)),
+        "code": code,
+        "verdict": verdict,
     }
 
 
-def _measured(measure: Measure, rows: Sequence[Row]) -> dict[str, Any] | None:
-    pairs = [[row["scores"][side][measure.name] for side in SIDES] for row in rows]
+def _measured(measure: Measure, rows: Sequence[Compared]) -> MeasureSummary | None:
+    pairs = [[_score(row, side, measure.name) for side in SIDES] for row in rows]
     known = [(float(base), float(tuned)) for base, tuned in pairs if base is not None and tuned is not None]
     if not known:
         return None
@@ -139,28 +135,32 @@ def _measured(measure: Measure, rows: Sequence[Row]) -> dict[str, Any] | None:
     }
 
 
-def _shape_changed(row: Row) -> bool:
-    base, tuned = (row["scores"][side]["same_shape"] for side in SIDES)
-    return base != tuned
+def _shape_changed(row: Compared) -> bool:
+    return _score(row, "base", "same_shape") != _score(row, "tuned", "same_shape")
 
 
-def _verdict(rows: int, measures: list[dict[str, Any]], by_shape: bool) -> dict[str, Any]:
+def _score(row: Compared, side: Side, name: ScoreName) -> float | bool | None:
+    scores = row["scores"][side]
+    return scores[name] if scores else None
+
+
+def _verdict(rows: int, measures: list[MeasureSummary], by_shape: bool) -> tuple[str, Sentence]:
     if not rows:
-        return {"code": "none", "verdict": say("No row has an expected answer and an answer from both sides yet.")}
+        return "none", say("No row has an expected answer and an answer from both sides yet.")
     if rows < FEWEST:
         few = say(
             "{rows} of {fewest} rows that it takes to say anything: nothing is claimed.", rows=rows, fewest=FEWEST
         )
-        return {"code": "few", "verdict": few}
+        return "few", few
     [found] = [measure for measure in measures if measure["name"] == ("same_shape" if by_shape else "chrf")]
-    figures = {name: signed(found[name], found["unit"]) for name in ("change", "low", "high")}
-    if found["low"] > 0:
+    change, low, high = found["change"], found["low"], found["high"]
+    code = "unclear"
+    if low is not None and low > 0:
         code = "better"
-    elif found["high"] < 0:
+    elif high is not None and high < 0:
         code = "worse"
-    else:
-        code = "unclear"
-    return {"code": code, "verdict": (_shape_words if by_shape else _chrf_words)(code, rows, figures)}
+    figures = {name: signed(value, found["unit"]) for name, value in (("change", change), ("low", low), ("high", high))}
+    return code, (_shape_words if by_shape else _chrf_words)(code, rows, figures)
 
 
 def _shape_words(code: str, rows: int, figures: dict[str, str]) -> Sentence:
@@ -237,7 +237,7 @@ def printable(text: str) -> str:
     return _NO_TEXT.sub("\ufffd", text)
 
 
-def to_csv(rows: Sequence[Row]) -> bytes:
+def to_csv(rows: Sequence[Compared]) -> bytes:
     """Compared rows for a spreadsheet: a line each, with both sides' scores beside the texts.
 
     UTF-8 with a BOM, without which Excel reads Japanese as something else; all texts quoted, so that no separator of
@@ -251,15 +251,16 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     names = ["row", "source", "question", "expected", *SIDES, "change"]
     writer.writerow([*names, *(f"{side}_{measure.name}" for measure in MEASURES for side in SIDES)])
     for row in rows:
-        texts = [row["question"], row["expected"], *((row.get(side) or {}).get("text", "") for side in SIDES)]
+        answers = [row.get(side) for side in SIDES]
+        texts = [row["question"], row["expected"], *(answer["text"] if answer else "" for answer in answers)]
         writer.writerow(map(_cell, [row["row"], row["source"], *texts, row["change"], *_figures(row)]))
     return table.getvalue().encode("utf-8-sig")
 
 
-def _figures(row: Row) -> Iterator[float | int | None]:
+def _figures(row: Compared) -> Iterator[float | int | None]:
     for measure in MEASURES:
         for side in SIDES:
-            value = (row["scores"][side] or {}).get(measure.name)
+            value = _score(row, side, measure.name)
             yield int(value) if isinstance(value, bool) else value
 
 
@@ -271,7 +272,7 @@ def _cell(value: Any) -> Any:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def to_jsonl(rows: Sequence[Row]) -> bytes:
+def to_jsonl(rows: Sequence[Compared]) -> bytes:
     """Compared rows as JSON Lines, one object a row, everything as it came: UTF-8, and lone surrogates as \\ud800."""
     return b"".join(
         json.dumps(row, ensure_ascii=False).encode("utf-8", errors="backslashreplace") + b"\n" for row in rows

@@ -5,10 +5,12 @@ Pure: numbers in, sentences out. The thresholds are named; what they were chosen
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from playground.core.i18n import Sentence, say
+from playground.runs.types import Changes, Check, CheckState, Figures, Scale, Verdict
 
 KEPT = 0.1
 """Nats per token that the loss on everyday questions may rise and count as kept: right tokens 10 % less likely."""
@@ -31,11 +33,9 @@ class Evidence:
     """Whether any of them moved."""
     divergence: float | None
     """Largest Kullback-Leibler divergence, in nats, of tuned from base on the run's prompts."""
-    change: dict[str, dict[str, float | None] | None] = field(default_factory=dict)
-    """scales.changes."""
-    before: dict[str, dict[str, Any] | None] = field(default_factory=dict)
-    after: dict[str, dict[str, Any] | None] = field(default_factory=dict)
-    """scales.figures."""
+    change: Changes = field(default_factory=dict)
+    before: Figures = field(default_factory=dict)
+    after: Figures = field(default_factory=dict)
     ends: float | None = None
     """scales.share_that_ends, after."""
     wants_general: bool = True
@@ -43,14 +43,7 @@ class Evidence:
     """Whether somebody stopped the run: it then ends at once, and nothing is measured after training."""
 
 
-Check = dict[str, Any]
-
-
-def judge(found: Evidence) -> dict[str, Any]:
-    """{code, message, checks: [{code, state: passed|failed|unknown, message, fix}]}.
-
-    code: learned, partly, not_better, nothing_learned, forgot, broken or unchecked.
-    """
+def judge(found: Evidence) -> Verdict:
     if found.stopped:
         return _judge_stopped(found)
     checks = [_finite(found), _changed(found), _logits(found), _held_out(found), _general(found), _stops(found)]
@@ -59,7 +52,7 @@ def judge(found: Evidence) -> dict[str, Any]:
     return {"code": code, "message": _message(code, found), "checks": checks}
 
 
-def _judge_stopped(found: Evidence) -> dict[str, Any]:
+def _judge_stopped(found: Evidence) -> Verdict:
     unmeasured = say("The run was stopped before this was measured.")
     resume = say("Resume the run and let it end, or compare its answers yourself.")
     checks = [_finite(found), _changed(found)]
@@ -74,7 +67,7 @@ def _judge_stopped(found: Evidence) -> dict[str, Any]:
     return {"code": code, "message": _message(code, found), "checks": checks}
 
 
-def _code(states: dict[str, str], found: Evidence) -> str:
+def _code(states: Mapping[str, str], found: Evidence) -> str:
     if states["finite"] == "failed":
         return "broken"
     if "failed" in (states["changed"], states["logits"]):
@@ -89,8 +82,9 @@ def _code(states: dict[str, str], found: Evidence) -> str:
 
 
 def _check(code: str, passed: bool | None, message: Sentence, fix: Sentence | None = None) -> Check:
-    state = "unknown" if passed is None else ("passed" if passed else "failed")
-    return {"code": code, "state": state, "message": message, "fix": None if passed else fix}
+    fix = None if passed else fix
+    state: CheckState = "unknown" if passed is None else "passed" if passed else "failed"
+    return {"code": code, "state": state, "message": message, "fix": fix}
 
 
 def _finite(found: Evidence) -> Check:
@@ -198,7 +192,7 @@ def _stops(found: Evidence) -> Check:
     return _check("stops", False, message, fix)
 
 
-def _mean(found: Evidence, name: str) -> float | None:
+def _mean(found: Evidence, name: Scale) -> float | None:
     change = found.change.get(name)
     return change["mean"] if change else None
 

@@ -12,7 +12,7 @@ import hmac
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
@@ -102,7 +102,7 @@ def _check_values(vote: Vote) -> None:
     _check_exact(asdict(vote))
 
 
-def _check_exact(values: dict[str, Any]) -> None:
+def _check_exact(values: dict[str, object]) -> None:
     """What would come back from JSON as something else (half a surrogate pair, NaN, a tuple) is no vote."""
     try:
         is_exact = orjson.loads(orjson.dumps(values)) == values
@@ -197,7 +197,7 @@ class Tally:
         return _claim(values, blind=self.blind) if self.is_uneven else _no_claim(values)
 
 
-def _claim(values: dict[str, Any], *, blind: bool) -> Sentence:
+def _claim(values: dict[str, object], *, blind: bool) -> Sentence:
     if blind:
         return say(
             "{leader} was chosen over {other} in {wins} of {decided} decided votes, more often than chance explains "
@@ -211,7 +211,7 @@ def _claim(values: dict[str, Any], *, blind: bool) -> Sentence:
     )
 
 
-def _no_claim(values: dict[str, Any]) -> Sentence:
+def _no_claim(values: dict[str, object]) -> Sentence:
     return say(
         "No difference beyond chance: {leader} was chosen over {other} in {wins} of {decided} decided votes (95 % "
         "interval {low} to {high} %).",
@@ -301,7 +301,7 @@ def to_jsonl(votes: Sequence[Vote]) -> str:
     return _lines([asdict(vote) for vote in votes])
 
 
-def _lines(rows: list[dict[str, Any]]) -> str:
+def _lines(rows: Sequence[object]) -> str:
     return "".join(orjson.dumps(row).decode() + "\n" for row in rows)
 
 

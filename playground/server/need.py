@@ -10,19 +10,19 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any
 
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits, Sampling, TrainSettings
 from playground.data.source import Source
 from playground.data.types import AskedRow, BaselineRow
 from playground.runs.bootstrap import Interval, interval, paired_change
+from playground.runs.types import ExamplesLoss, Loss, Need, NeedAnswer, NeedFindings, News
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.types import Answer, Base, LabelledRow, Question, RowScore
 from playground.server.sandbox.pool import Sandbox
 from playground.server.sandbox.requests import AskBaseline
 
-Tell = Callable[[dict[str, Any]], None]
+Tell = Callable[[News], None]
 
 KNOWN = 0.5
 """Loss per token, in nats, below which there is little left to learn: each token is given 61 % on average."""
@@ -40,15 +40,9 @@ def need(
     settings: TrainSettings,
     limits: Limits,
     tell: Tell = lambda news: None,
-) -> dict[str, Any]:
-    """{rows: int, plain: {loss, low, high}, examples: {loss, low, high, count, tokens} or None, answers: [{row,
-    question, expected, plain, with_examples: text or None, ended: [stop|length, the same or ""]}], gap: Sentence,
-    code: known|examples|both|tuning|untried|broken, verdict: Sentence, notes: [Sentence]}
-
-    Losses are nats per supervised token, `low` and `high` the 95 % interval over rows or None where it cannot be told;
-    `tokens` are what the examples add to a prompt on average. `base` is as ChatClient takes it.
-    `tell` gets {fraction: 0 to 1, line: Sentence} at least each second once the rows are read; where it raises,
-    everything is cancelled. Raises PlaygroundError for rows that cannot be used.
+) -> Need:
+    """What the base does. `tell` is called at least each second once the rows are read; where it raises, everything is
+    cancelled. Raises PlaygroundError for rows that cannot be used.
     """
     tell({"fraction": 0.0, "line": say("Reading the rows.")})
     prompts = sandbox.run(
@@ -85,7 +79,7 @@ def _score(
     return [score for score in each[: len(rows)] if score is not None], each[len(rows) :]
 
 
-def _answer(chat: ChatClient, base: Base, rows: list[BaselineRow], stop: list[int], tell: Tell) -> list[dict[str, Any]]:
+def _answer(chat: ChatClient, base: Base, rows: list[BaselineRow], stop: list[int], tell: Tell) -> list[NeedAnswer]:
     asked = [(row["row"], row["asked"]) for row in rows if row["asked"] is not None]
     prompts: list[Question] = [
         {
@@ -114,7 +108,7 @@ def _answer(chat: ChatClient, base: Base, rows: list[BaselineRow], stop: list[in
     return [_beside(row, question, texts) for row, question in asked]
 
 
-def _beside(row: int, question: AskedRow, texts: Iterable[Answer]) -> dict[str, Any]:
+def _beside(row: int, question: AskedRow, texts: Iterable[Answer]) -> NeedAnswer:
     """The answers beside the expected one; takes them from `texts`."""
     taken = iter(texts)
     plain = next(taken)
@@ -134,11 +128,11 @@ def _beside(row: int, question: AskedRow, texts: Iterable[Answer]) -> dict[str, 
 
 def _findings(
     rows: list[BaselineRow], plain: list[tuple[float, int]], behind: list[tuple[float, int] | None], count: int
-) -> dict[str, Any]:
+) -> NeedFindings:
     pairs = [(one, other) for one, other in zip(plain, behind, strict=True) if other is not None]
     change = paired_change([one for one, _ in pairs], [other for _, other in pairs]) if pairs else None
     alone, helped = interval(plain), interval([other for _, other in pairs])
-    examples = None
+    examples: ExamplesLoss | None = None
     if pairs:
         added = [len(row["examples"]["ids"]) - len(row["plain"]["ids"]) for row in rows if row["examples"]]
         examples = {**_loss(helped), "count": count, "tokens": round(sum(added) / len(added))}
@@ -153,7 +147,7 @@ def _findings(
     }
 
 
-def _loss(found: Interval) -> dict[str, float | None]:
+def _loss(found: Interval) -> Loss:
     return {"loss": found.mean, "low": found.low, "high": found.high}
 
 
@@ -171,7 +165,7 @@ def _code(plain: Interval, examples: Interval, change: Interval | None) -> str:
     return "examples" if examples.mean < KNOWN or -change.mean >= MUCH * before else "both"
 
 
-def _gap(plain: Interval, helped: Interval, examples: dict[str, Any] | None) -> Sentence:
+def _gap(plain: Interval, helped: Interval, examples: ExamplesLoss | None) -> Sentence:
     if plain.mean is None:
         return say("The base's loss on these answers is no number.")
     alone = say(
@@ -196,7 +190,7 @@ def _choices(loss: float) -> str:
     return f"{among:.1f}" if among < 10 else f"{among:.0f}"
 
 
-def _verdict(code: str, examples: dict[str, Any] | None) -> Sentence:
+def _verdict(code: str, examples: ExamplesLoss | None) -> Sentence:
     tokens = examples["tokens"] if examples else 0
     return {
         "known": say("The base nearly knows these answers already: tuning has little left to teach."),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -30,6 +30,23 @@ from playground.runs import export as exporting
 from playground.runs.plan import Plan, Speed, Work, make_plan, sentence
 from playground.runs.store import FINISHED, SPEEDS, Progress, RunFolder
 from playground.runs.throughput import SpeedBook, speed_key
+from playground.runs.types import (
+    Estimate,
+    ExpectedMemory,
+    Machine,
+    MemoryEstimate,
+    Need,
+    News,
+    Queued,
+    ReadingDict,
+    Report,
+    ReportRows,
+    RunRecord,
+    RunStatus,
+    Settings,
+    State,
+    UsedMemory,
+)
 from playground.server.model_service import ModelService
 from playground.server.need import need
 from playground.server.processes.chat_client import ChatClient
@@ -51,10 +68,8 @@ _REPORT_ROWS = 3
 class RunReport:
     """What a report of a run is written from, and where the run lies."""
 
-    run: dict[str, Any]
-    """As `get` gives it, with versions {package: version}, device, dtype and quantization where they are known."""
-    rows: dict[str, Any]
-    """{fingerprint (SHA-256 of rows.jsonl), train_rows, samples [[{role, content}]] (a few training rows)}"""
+    run: RunStatus
+    rows: ReportRows
     folder: Path
 
 
@@ -98,15 +113,8 @@ class RunService:
         """[{name, title: Sentence, about: Sentence, settings}]."""
         return [preset.to_dict() for preset in PRESETS]
 
-    def estimate(
-        self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """What a run with these rows and settings will take, before it is started.
-
-        {plan: plan.Plan's fields, measured: whether this machine's speed with the model is known, line: Sentence,
-        memory: {parts: [{name: Sentence, bytes}], total, available: bytes or None, fits: bool or None, advice:
-        [{setting, value, message: Sentence, changes}], line: Sentence} or None where the model's size cannot be told}
-        """
+    def estimate(self, text: str = "", file: str = "", model: str = "", settings: Settings | None = None) -> Estimate:
+        """What a run with these rows and settings will take, before it is started."""
         asked = TrainSettings.from_dict(settings or {})
         source = read_source(text, file, self._limits)
         folder = self._models.tokenizer(model)
@@ -126,9 +134,9 @@ class RunService:
         text: str = "",
         file: str = "",
         model: str = "",
-        settings: dict[str, Any] | None = None,
-        tell: Callable[[dict[str, Any]], None] = lambda news: None,
-    ) -> dict[str, Any]:
+        settings: Settings | None = None,
+        tell: Callable[[News], None] = lambda news: None,
+    ) -> Need:
         """What the base already does with the held-out rows, see need.need."""
         asked = TrainSettings.from_dict(settings or {})
         source = read_source(text, file, self._limits)
@@ -171,7 +179,7 @@ class RunService:
         kind = ("fp4" if asked.quantization == "fp4" else "nf4") if quantised else "none"
         return SpeedBook(self._home / SPEEDS).get(speed_key(model, kind, device, asked))
 
-    def _memory(self, folder: Path, asked: TrainSettings, plan: Plan, longest: int) -> dict[str, Any] | None:
+    def _memory(self, folder: Path, asked: TrainSettings, plan: Plan, longest: int) -> MemoryEstimate | None:
         device = self._chat.device
         if not device:
             return None
@@ -191,10 +199,8 @@ class RunService:
             "line": memory.memory_line(needed, device["free"], device["kind"]),
         }
 
-    def train(
-        self, text: str = "", file: str = "", model: str = "", settings: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Queue a run: {run (unguessable id), state, position}. `settings` are settings.TrainSettings' fields."""
+    def train(self, text: str = "", file: str = "", model: str = "", settings: Settings | None = None) -> Queued:
+        """Queue a run."""
         checked = TrainSettings.from_dict(settings or {})
         source = read_source(text, file, self._limits)
         name = self._models.name(model)
@@ -206,10 +212,9 @@ class RunService:
         model_folder = str(self._models.folder(model))
         takes = self._takes(text, file, model, checked)
 
-        def fill(folder: Path) -> dict[str, Any]:
+        def fill(folder: Path) -> RunRecord:
             request = WriteRows(model_folder, source, checked, self._limits, str(folder))
-            written = self._sandbox.run(request, seconds=self._limits.dataset_s)
-            counts = {name: value for name, value in written.items() if name != "findings"}
+            counts = self._sandbox.run(request, seconds=self._limits.dataset_s)
             if earlier is not None:
                 shutil.copytree(earlier.adapter, folder / "start")
             return {
@@ -238,8 +243,8 @@ class RunService:
             )
         return folder
 
-    def _takes(self, text: str, file: str, model: str, asked: TrainSettings) -> dict[str, Any]:
-        """The memory that was expected, to hold against what was used: {total, available, device} or {}."""
+    def _takes(self, text: str, file: str, model: str, asked: TrainSettings) -> ExpectedMemory:
+        """The memory that was expected, to hold against what was used."""
         try:
             found = self.estimate(text, file, model, asked.to_dict())["memory"]
         except PlaygroundError:
@@ -249,24 +254,14 @@ class RunService:
 
     # --- While it goes and afterwards ---
 
-    def get(self, run: str) -> dict[str, Any]:
-        """How a run stands. Cheap, for polling every second.
-
-        {run, state: queued|running|done|stopped|failed, position: int (0 when running), wait_s: float or None, step,
-        steps, eta_s: float or None, metrics: [a row a step with store.METRICS' names, None where there is no value;
-        eval_loss also stands at step 0], phase: Sentence (what happens now), notes: [Sentence], plan: plan.Plan's
-        fields or {}, probes: [{prompt, expected, source}], answers: [{step, answers: [{text, ended}]}], scales: {} or
-        {before, after, change} (training/scales.py), readings: [diagnosis.Reading as a dict], verdict: {} or
-        runs/verdict.py's, memory: {peak, estimated, available, device} or {}, best_step, can_resume, error:
-        PlaygroundError or None, settings, model, title, start_from, rows, held_out_rows, trained_tokens, has_adapter,
-        created, started, ended: epoch seconds}
-        """
+    def get(self, run: str) -> RunStatus:
+        """How a run stands. Cheap, for polling every second."""
         folder = self._store.open(run)
         asked = folder.settings()
         progress = self._store.progress(folder)
         position, wait_s = self._queue.position(folder)
         counts = asked["counts"]
-        report = (folder.report() or {}) if progress.state in FINISHED else {}
+        report = folder.report() if progress.state in FINISHED else None
         return {
             "run": folder.id,
             "state": progress.state,
@@ -299,17 +294,17 @@ class RunService:
             "created": asked["created"],
             "started": progress.started,
             "ended": progress.ended,
-            **{name: report[name] for name in ("versions", "device", "dtype", "quantization") if name in report},
+            **_machine(report),
         }
 
-    def stop(self, run: str) -> dict[str, Any]:
+    def stop(self, run: str) -> dict[str, State]:
         """Ask a run to end after the step in hand and keep its adapter: {state}."""
         folder = self._store.open(run)
         self._queue.stop(folder)
         return {"state": self._store.progress(folder).state}
 
-    def resume(self, run: str) -> dict[str, Any]:
-        """Let a stopped or failed run go on from its checkpoint: {run, state, position}."""
+    def resume(self, run: str) -> Queued:
+        """Let a stopped or failed run go on from its checkpoint."""
         folder = self._store.open(run)
         state = self._store.progress(folder).state
         if state not in ("stopped", "failed") or not folder.has_checkpoint():
@@ -322,7 +317,7 @@ class RunService:
         self._queue.resume(folder)
         return {"run": folder.id, "state": "queued", "position": self._queue.position(folder)[0]}
 
-    def rename(self, run: str, title: str) -> dict[str, Any]:
+    def rename(self, run: str, title: str) -> dict[str, object]:
         """Give a run a name; "" takes it away: {}."""
         folder = self._store.open(run)
         words = " ".join(title.split()) if isinstance(title, str) else ""
@@ -334,7 +329,7 @@ class RunService:
         folder.rename(words)
         return {}
 
-    def delete(self, run: str) -> dict[str, Any]:
+    def delete(self, run: str) -> dict[str, object]:
         """Remove a run and all that it left: {}."""
         folder = self._store.open(run)
         if self._store.progress(folder).state not in FINISHED:
@@ -356,7 +351,7 @@ class RunService:
         rows = (folder.path / "rows.jsonl").read_bytes()
         lines = rows.splitlines()
         return RunReport(
-            run={**(folder.report() or {}), **self.get(run)},
+            run=self.get(run),
             rows={
                 "fingerprint": hashlib.sha256(rows).hexdigest(),
                 "train_rows": len(lines) - folder.settings()["counts"]["held_out_rows"],
@@ -370,32 +365,37 @@ class RunService:
         return exporting.export(self._store.open(run), kind)
 
 
-def readings(progress: Progress, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def readings(progress: Progress, asked: RunRecord) -> list[ReadingDict]:
     """What the curves say."""
     settings = TrainSettings.from_dict(asked["settings"])
     counts, plan = asked["counts"], progress.plan
     known: dict[str, Any] = {
         "state": progress.state,
         "planned_steps": progress.steps,
-        "rows": counts.get("train_rows", counts["usable_rows"] - counts["held_out_rows"]),
+        "rows": counts["train_rows"],
         "held_out_rows": counts["held_out_rows"],
         "scales": progress.scales,
         "cut_by_budget": plan.get("bound_by") == "time",
         "not_finite_at": progress.not_finite_at,
     }
-    if plan and plan.get("epochs") and plan.get("steps"):
+    if plan:
         known["rows_per_step"] = plan["epochs"] * known["rows"] / plan["steps"]  # Also where rows are packed.
     context = diagnosis.Context.of(settings, **known)
     return [reading.to_dict() for reading in diagnosis.read(progress.metrics, context)]
 
 
-def _memory_used(progress: Progress, asked: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    known = asked.get("memory") or {}
+def _machine(report: Report | None) -> Machine:
+    names = ("versions", "device", "dtype", "quantization")
+    return cast(Machine, {name: value for name, value in report.items() if name in names}) if report else {}
+
+
+def _memory_used(progress: Progress, asked: RunRecord, report: Report | None) -> UsedMemory:
+    known = asked.get("memory", {})
     if progress.peak is None and not known:
         return {}
     return {
         "peak": progress.peak,
         "estimated": known.get("total"),
         "available": known.get("available"),
-        "device": report.get("device") or known.get("device") or "cpu",
+        "device": (report and report.get("device")) or known.get("device", "cpu"),
     }

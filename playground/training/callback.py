@@ -153,7 +153,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
     def measure_after(self) -> Scores:
         """The same scores again, of what the run has made of the model."""
         stop = self.probes.stop
-        after = {
+        after: Scores = {
             "train": self.trainer.score(self.rows.sample(), stop),
             "held_out": self.trainer.score(self._looked_at, stop),
             "general": self.trainer.score(self.rows.general, stop),

@@ -6,30 +6,26 @@ over rows (bootstrap.py). The first says what was learned, the second what carri
 
 from __future__ import annotations
 
-from typing import Any
-
 from playground.runs.bootstrap import paired_change
+from playground.runs.types import SCALES, Changes, Figure, Figures, Scale
 from playground.training.trainer import Score
 
-SCALES = ("train", "held_out", "general")
-Scores = dict[str, list[Score]]
+Scores = dict[Scale, list[Score]]
 
 
-def figures(scores: Scores) -> dict[str, dict[str, Any] | None]:
-    """{train, held_out, general: {loss, rows, tokens} or None where there are no rows}."""
+def figures(scores: Scores) -> Figures:
     return {name: _figure(scores.get(name) or []) for name in SCALES}
 
 
-def _figure(scores: list[Score]) -> dict[str, Any] | None:
+def _figure(scores: list[Score]) -> Figure | None:
     tokens = sum(score.tokens for score in scores)
     if not tokens:
         return None
     return {"loss": round(sum(score.nll for score in scores) / tokens, 5), "rows": len(scores), "tokens": tokens}
 
 
-def changes(before: Scores, after: Scores) -> dict[str, dict[str, float | None] | None]:
-    """{train, held_out, general: {mean, low, high}, after minus before, or None}."""
-    found: dict[str, dict[str, float | None] | None] = {}
+def changes(before: Scores, after: Scores) -> Changes:
+    found: Changes = {}
     for name in SCALES:
         one, other = ([(score.nll, score.tokens) for score in scores.get(name) or []] for scores in (before, after))
         found[name] = paired_change(one, other).to_dict() if one and len(one) == len(other) else None

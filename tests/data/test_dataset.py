@@ -13,7 +13,7 @@ from playground.core.settings import DatasetOptions, Limits, RenderOptions, Trai
 from playground.data import dataset
 from playground.data.dataset import RowReader, as_row, prepare, require_trainable
 from playground.data.readers import parse
-from playground.data.report import summary
+from playground.data.report import counts_of
 from playground.data.source import Source
 from playground.server.sandbox.jobs import do
 from playground.server.sandbox.requests import CheckRows, WriteRows
@@ -383,21 +383,15 @@ def test_fewer_than_two_usable_rows_are_refused_with_the_first_problem(renderer)
 
 def test_the_summary_counts_what_would_be_trained(renderer):
     found = prepared(renderer, row(), row("b", "c"), BROKEN)
-    counts = summary(found)
+    counts = counts_of(found)
     assert (counts["format"], counts["rows"], counts["usable_rows"]) == ("prompt_completion", 3, 2)
     assert counts["tokens"] == sum(example.length for example in found.examples)
     assert counts["trained_tokens"] == found.trained_tokens
-    assert [finding["row"] for finding in counts["findings"] if finding["row"]] == [3]
+    assert [finding.row for finding in found.findings if finding.row] == [3]
 
 
 def test_the_format_is_mixed_or_unknown_where_it_is(renderer):
     messages = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
-    assert summary(prepared(renderer, messages))["format"] == "messages"
-    assert summary(prepared(renderer, messages, row()))["format"] == "mixed"
-    assert summary(prepared(renderer, BROKEN))["format"] == "unknown"
-
-
-def test_more_findings_than_can_be_shown_are_counted(renderer):
-    counts = summary(prepared(renderer, *[BROKEN] * 203))
-    assert len(counts["findings"]) == 200
-    assert counts["findings_left_out"] >= 3
+    assert counts_of(prepared(renderer, messages))["format"] == "messages"
+    assert counts_of(prepared(renderer, messages, row()))["format"] == "mixed"
+    assert counts_of(prepared(renderer, BROKEN))["format"] == "unknown"

@@ -240,6 +240,11 @@ def test_pages_go_through_all_rows_in_order_the_unusable_with_their_reason(rende
     assert numbers(page(parsed, renderer, options, -1, 2)) == [1, 2]
 
 
+def test_more_findings_than_can_be_shown_are_counted(renderer):
+    told = report_of(renderer, *['{"BROKEN"'] * 203)
+    assert len(told["findings"]) == 200 and told["findings_left_out"] >= 3
+
+
 def test_a_row_that_teaches_nothing_keeps_all_that_came_with_it(renderer):
     """Or an edit by hand would lose its tools."""
     asked = {**row("Hi", "Ahoy"), "tools": [{"type": "function", "function": {"name": "f"}}]}

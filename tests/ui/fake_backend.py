@@ -16,6 +16,7 @@ from playground.core.findings import Action, Finding, FindingDict
 from playground.core.i18n import Sentence
 from playground.core.messages import Message
 from playground.data.types import Example
+from playground.runs.types import METRICS, ReportRows, RunStatus
 from playground.server.processes.types import Answer, Reply
 from playground.server.run_service import RunReport
 from playground.templates.samples import Sample
@@ -32,6 +33,7 @@ from playground.templates.types import (
 )
 
 from .fake_rows import FakeRows
+from .fake_runs import a_story
 
 CHATML = """{%- for message in messages %}
 {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
@@ -54,47 +56,18 @@ TOKENS = [
 ]
 
 
-def a_run(**given: Any) -> dict[str, Any]:
+def a_run(**given: Any) -> RunStatus:
     """A run as `RunService.get` describes it, halfway through."""
+    none: Any = dict.fromkeys(METRICS)
     metrics = [
-        {"step": 0, "loss": None, "eval_loss": 3.0, "tokens_per_s": None},
-        {"step": 1, "loss": 2.5, "eval_loss": None, "tokens_per_s": 200.0},
-        {"step": 2, "loss": 2.0, "eval_loss": 2.2, "tokens_per_s": 210.0},
+        {**none, "step": 0, "eval_loss": 3.0},
+        {**none, "step": 1, "loss": 2.5, "tokens_per_s": 200.0},
+        {**none, "step": 2, "loss": 2.0, "eval_loss": 2.2, "tokens_per_s": 210.0},
     ]
-    run = {
-        "run": "abc",
-        "state": "running",
-        "position": 0,
-        "wait_s": None,
-        "step": 2,
-        "steps": 4,
-        "eta_s": 65.0,
-        "metrics": metrics,
-        "phase": Sentence("Training."),
-        "notes": [],
-        "verdict": {},
-        "error": None,
-        "settings": {"learning_rate": 1e-3, "r": 16},
-        "model": "org/model",
-        "rows": 20,
-        "held_out_rows": 2,
-        "trained_tokens": 1234,
-        "has_adapter": True,
-        "created": 1_790_000_000.0,
-        "plan": {},
-        "probes": [],
-        "answers": [],
-        "scales": {},
-        "readings": [],
-        "memory": {},
-        "best_step": 2,
-        "can_resume": False,
-        "title": "",
-        "start_from": "",
-        "started": 1_790_000_001.0,
-        "ended": None,
-    }
-    return {**run, **given}
+    values: Any = {"step": 2, "steps": 4, "eta_s": 65.0, "metrics": metrics, "notes": [], "plan": {}, "probes": []}
+    values |= {"settings": {"learning_rate": 1e-3, "r": 16}, "model": "org/model", "rows": 20, "held_out_rows": 2}
+    values |= {"trained_tokens": 1234, "answers": [], "scales": {}, "readings": [], "memory": {}, "best_step": 2}
+    return a_story("midway", **values | {"started": 1_790_000_001.0} | given)
 
 
 def answer(text: str = "", ended: str = "") -> Answer:
@@ -119,13 +92,16 @@ def a_finding(**given: Any) -> FindingDict:
     return Finding("bos_twice", "warning", **told).to_dict()
 
 
+ROWS: ReportRows = {"fingerprint": "0123", "train_rows": 60, "samples": []}
+
+
 class FakeBackend(FakeRows):
     """Keeps what it was asked in `asked`; `refuse` makes the next call fail."""
 
     def __init__(self) -> None:
         # One object stands for all services; none has a method of another's name.
         self.models = self.templates = self.datasets = self.runs = self.chat = self
-        self.stories = {"abc": a_run()}
+        self.stories: dict[str, RunStatus] = {"abc": a_run()}
         self.next_run = "abc"
         """The run that `train` starts."""
         self.asked: list[tuple[Any, ...]] = []
@@ -273,7 +249,7 @@ class FakeBackend(FakeRows):
         self._note("train", *given)
         return {"run": self.next_run, "state": "queued", "position": 1}
 
-    def get(self, run: str) -> dict[str, Any]:
+    def get(self, run: str) -> RunStatus:
         if run not in self.stories:
             raise NotFoundError(Sentence("There is no run {run}.", run=run))
         return self.stories[run]
@@ -316,7 +292,7 @@ class FakeBackend(FakeRows):
 
     def report(self, run: str) -> RunReport:
         self._note("report", run)
-        return RunReport(self.get(run), {}, Path(tempfile.mkdtemp()))
+        return RunReport(self.get(run), ROWS, Path(tempfile.mkdtemp()))
 
     def rename(self, run: str, title: str) -> dict[str, Any]:
         self._note("rename", run, title)

@@ -10,8 +10,9 @@ import gradio as gr
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import Sentence
+from playground.runs.types import Need, RunStatus
 from playground.ui.history.panel import History
-from playground.ui.run.my_runs import OtherTabs
+from playground.ui.run.my_runs import Entry, OtherTabs
 from playground.ui.run.need_panel import NeedPanel
 from playground.ui.run.start_from import StartFrom
 
@@ -20,7 +21,7 @@ from .fake_runs import a_story
 
 HOSTILE = '<img src=x onerror="window.hit=1">${window.hit=2}{{window.hit=3}}'
 LONG = "A very long name that goes on and on " * 6
-NEED = {
+NEED: Need = {
     "rows": 6,
     "plain": {"loss": 2.79, "low": 2.41, "high": 3.2},
     "examples": {"loss": 1.9, "low": 1.6, "high": 2.25, "count": 3, "tokens": 140},
@@ -49,18 +50,19 @@ NEED = {
 }
 
 
-def story(moment: str, run: str, **given: Any) -> dict[str, Any]:
+def story(moment: str, run: str, **given: Any) -> RunStatus:
     """A run of that moment and id, higher in loss for some ids. `settings` are those that differ from the story's."""
-    told = a_story(moment, run=run)
+    told: Any = a_story(moment, run=run)
     slower = 1 + sum(map(ord, run)) % 5 / 10
     told["metrics"] = [
         {**row, **{name: row[name] and round(row[name] * slower, 4) for name in ("loss", "eval_loss")}}
         for row in told["metrics"]
     ]
-    return {**told, **given, "settings": {**told["settings"], **given.get("settings", {})}}
+    told |= given | {"settings": told["settings"] | given.get("settings", {})}
+    return told
 
 
-def some_runs() -> dict[str, dict[str, Any]]:
+def some_runs() -> dict[str, RunStatus]:
     """One of each kind, newest first."""
     runs = [
         story("midway", "live", created=1_790_030_000.0),
@@ -73,7 +75,7 @@ def some_runs() -> dict[str, dict[str, Any]]:
     return {run["run"]: run for run in runs}
 
 
-def entries(backend: FakeHistory) -> list[dict[str, Any]]:
+def entries(backend: FakeHistory) -> list[Entry]:
     """What a browser that started all of them keeps."""
     runs = list(backend.stories)
     return [
@@ -88,13 +90,13 @@ class FakeHistory(FakeBackend):
     def __init__(self) -> None:
         super().__init__()
         self.stories = some_runs()
-        self.found: dict[str, Any] = NEED
+        self.found: Need = NEED
         self.hold: threading.Event | None = None
         self.stopped = threading.Event()
         self.awake = threading.Event()
         self.awake.set()
 
-    def get(self, run: str) -> dict[str, Any]:
+    def get(self, run: str) -> RunStatus:
         assert self.awake.wait(60)
         return super().get(run)
 
@@ -114,10 +116,10 @@ class FakeHistory(FakeBackend):
         self._note("resume", run)
         if not self.get(run)["can_resume"]:
             raise NotFoundError(Sentence("The run has no checkpoint."))
-        self.stories[run].update(state="queued", position=1, can_resume=False)
+        self.stories[run].update({"state": "queued", "position": 1, "can_resume": False})
         return {"run": run, "state": "queued", "position": 1}
 
-    def need(self, text: str, file: str, model: str, settings: dict[str, Any], tell: Any) -> dict[str, Any]:
+    def need(self, text: str, file: str, model: str, settings: dict[str, Any], tell: Any) -> Need:
         self._note("need", text, file, model, settings)
         tell({"fraction": 0.25, "line": Sentence("Scoring 6 rows.")})
         try:

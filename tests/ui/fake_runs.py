@@ -9,8 +9,23 @@ from typing import Any
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence
 from playground.core.settings import TrainSettings
+from playground.runs.types import (
+    Answer,
+    Changes,
+    Check,
+    CheckState,
+    Figure,
+    Figures,
+    Look,
+    Metrics,
+    PlanDict,
+    Probe,
+    ReadingDict,
+    RunStatus,
+    Scales,
+)
 
-PROBES = [
+PROBES: list[Probe] = [
     {"prompt": "Who are you?", "expected": "Arr, I be Captain Mochi, matey!", "source": "yours"},
     {"prompt": "How do I reset my password?", "expected": "Arr! Press the wee link, matey.", "source": "held_out"},
     {"prompt": "What is the capital of Japan?", "expected": "", "source": "general"},
@@ -22,15 +37,15 @@ _ANSWERS = [
 ]
 
 
-def curve(last: int, steps: int = 48, *, bad: bool = False, every: int = 6) -> list[dict[str, Any]]:
+def curve(last: int, steps: int = 48, *, bad: bool = False, every: int = 6) -> list[Metrics]:
     """One row a step. `bad`: training loss goes on falling while held-out loss turns."""
     chance = random.Random(7)
-    rows = []
+    rows: list[Metrics] = []
     for step in range(last + 1):
         done = step / steps
         loss = 0.35 + 2.4 * math.exp(-5 * done) + chance.gauss(0, 0.14)
         held = 0.9 + 1.9 * math.exp(-5 * done) + (1.6 * max(0, done - 0.35) if bad else 0)
-        row = {
+        row: Metrics = {
             "step": step,
             "loss": round(max(loss, 0.02), 4) if step else None,
             "eval_loss": round(held, 4) if step % every == 0 else None,
@@ -39,36 +54,36 @@ def curve(last: int, steps: int = 48, *, bad: bool = False, every: int = 6) -> l
             "token_accuracy": round(min(0.97, 0.45 + 0.5 * (1 - math.exp(-5 * done))), 4) if step else None,
             "tokens": 640 * step if step else None,
             "tokens_per_s": round(210 + chance.gauss(0, 6), 1) if step else None,
-            "memory": 1.62e9 + 2e6 * step if step else None,
+            "memory": 1_620_000_000 + 2_000_000 * step if step else None,
         }
         rows.append(row)
     return rows
 
 
-def looks(*steps: int) -> list[dict[str, Any]]:
+def looks(*steps: int) -> list[Look]:
     """Answers that turn from the base's to what was trained."""
-    found = []
+    found: list[Look] = []
     for place, step in enumerate(steps):
         kind = min(2, place * 3 // max(len(steps), 1))
-        ended = [
+        ended: list[Answer] = [
             {"text": text, "ended": "length" if text.endswith(("I", "help")) else "stop"} for text in _ANSWERS[kind]
         ]
         found.append({"step": step, "answers": ended})
     return found
 
 
-def scale(loss: float, rows: int) -> dict[str, Any]:
+def scale(loss: float, rows: int) -> Figure:
     return {"loss": loss, "rows": rows, "tokens": rows * 31}
 
 
-def scales(forgotten: float = 0.04, held_out: float = -1.2) -> dict[str, Any]:
-    before = {"train": scale(2.81, 40), "held_out": scale(2.79, 6), "general": scale(1.62, 60)}
-    after = {
+def scales(forgotten: float = 0.04, held_out: float = -1.2) -> Scales:
+    before: Figures = {"train": scale(2.81, 40), "held_out": scale(2.79, 6), "general": scale(1.62, 60)}
+    after: Figures = {
         "train": scale(0.42, 40),
         "held_out": scale(2.79 + held_out, 6),
         "general": scale(round(1.62 + forgotten, 3), 60),
     }
-    change = {
+    change: Changes = {
         "train": {"mean": -2.39, "low": -2.6, "high": -2.2},
         "held_out": {"mean": held_out, "low": held_out - 0.3, "high": held_out + 0.3},
         "general": {"mean": forgotten, "low": forgotten - 0.05, "high": forgotten + 0.06},
@@ -76,7 +91,7 @@ def scales(forgotten: float = 0.04, held_out: float = -1.2) -> dict[str, Any]:
     return {"before": before, "after": after, "change": change}
 
 
-def checks(**states: str) -> list[dict[str, Any]]:
+def checks(**states: CheckState) -> list[Check]:
     """All six checks passed, but for those named otherwise."""
     messages = {
         "finite": "All weights of the adapter are numbers.",
@@ -97,7 +112,7 @@ def checks(**states: str) -> list[dict[str, Any]]:
     ]
 
 
-def reading(code: str, severity: str, message: str, **change: Any) -> dict[str, Any]:
+def reading(code: str, severity: str, message: str, **change: Any) -> ReadingDict:
     return {
         "code": code,
         "severity": severity,
@@ -109,7 +124,7 @@ def reading(code: str, severity: str, message: str, **change: Any) -> dict[str, 
     }
 
 
-PLAN = {
+PLAN: PlanDict = {
     "steps": 48,
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
@@ -120,9 +135,9 @@ PLAN = {
 }
 
 
-def a_story(moment: str, **given: Any) -> dict[str, Any]:
+def a_story(moment: str, **given: Any) -> RunStatus:
     """A run at `moment`: queued, first, midway, well, badly, failed or stopped."""
-    midway = {
+    midway: RunStatus = {
         "run": "abc",
         "state": "running",
         "position": 0,
@@ -147,7 +162,7 @@ def a_story(moment: str, **given: Any) -> dict[str, Any]:
         "answers": looks(0, 12, 24),
         "scales": {"before": scales()["before"], "after": None, "change": None},
         "readings": [reading("falling", "good", "The loss is still falling.")],
-        "memory": {"peak": 1.67e9, "estimated": 1.9e9, "available": 4.1e9, "device": "cpu"},
+        "memory": {"peak": 1_670_000_000, "estimated": 1_900_000_000, "available": 4_100_000_000, "device": "cpu"},
         "best_step": 24,
         "can_resume": False,
         "title": "",
@@ -155,7 +170,8 @@ def a_story(moment: str, **given: Any) -> dict[str, Any]:
         "started": 1_790_000_010.0,
         "ended": None,
     }
-    return {**midway, **_MOMENTS[moment](), **given}
+    told: Any = _MOMENTS[moment]() | given
+    return {**midway, **told}
 
 
 def _queued() -> dict[str, Any]:

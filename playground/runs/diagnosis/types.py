@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from playground.core.i18n import Sentence
 from playground.core.settings import TrainSettings
+from playground.runs.types import ReadingDict, Scale, Scales, Settings, bounds
 
 Severity = Literal["error", "warning", "info", "good"]
 
@@ -25,12 +24,12 @@ class Reading:
     """Why it matters."""
     advice: Sentence
     """What to try."""
-    change: dict[str, Any] = field(default_factory=dict)
+    change: Settings = field(default_factory=dict)
     """Settings for the next run, by TrainSettings' names, that one button sets; {} where no setting would help."""
     step: int | None = None
     """The step that it is about."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ReadingDict:
         """The fields by name; sentences stay sentences, to be said in the reader's language."""
         return {
             "code": self.code,
@@ -69,8 +68,7 @@ class Context:
     max_grad_norm: float = TrainSettings.max_grad_norm
     cut_by_budget: bool = False
     """Whether fewer steps were planned, or made, than asked for because of the time."""
-    scales: Mapping[str, Any] = field(default_factory=dict)
-    """As RunService.get has them; {} where they were not measured."""
+    scales: Scales = field(default_factory=Scales)
     not_finite_at: int | None = None
     """Step whose loss was no number, where that ended the run before its row was written."""
 
@@ -88,15 +86,16 @@ class Context:
         """How often each row is seen in so many steps; 0 where the rows are not known."""
         return steps * self.rows_per_step / self.rows if self.rows > 0 else 0.0
 
-    def mean(self, moment: str, scale: str) -> float | None:
+    def mean(self, moment: Literal["before", "after"], scale: Scale) -> float | None:
         """Loss on a scale (train, held_out, general) before or after, in nats; None where it was not measured."""
-        return _number(_inside(self.scales, moment, scale, "loss"))
+        figures = self.scales.get(moment)
+        figure = figures and figures.get(scale)
+        return figure["loss"] if figure else None
 
-    def interval(self, scale: str) -> tuple[float, float] | None:
+    def interval(self, scale: Scale) -> tuple[float, float] | None:
         """95 % interval of the change on a scale, in nats; None where it was not measured."""
-        low = _number(_inside(self.scales, "change", scale, "low"))
-        high = _number(_inside(self.scales, "change", scale, "high"))
-        return None if low is None or high is None else (low, high)
+        changes = self.scales.get("change")
+        return bounds(changes.get(scale)) if changes else None
 
 
 _SHARED = (
@@ -104,14 +103,3 @@ _SHARED = (
     *("num_train_epochs", "time_budget_s", "held_out", "r", "lora_alpha", "max_grad_norm"),
 )
 """Fields of Context that are TrainSettings' own."""
-
-
-def _inside(value: Any, *names: str) -> Any:
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _number(value: Any) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if usable else None

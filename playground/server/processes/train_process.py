@@ -19,7 +19,6 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import orjson
 from transformers import PreTrainedModel
@@ -31,6 +30,7 @@ from playground.core.settings import TrainSettings
 from playground.models import devices
 from playground.runs.store import SPEEDS, RunFolder
 from playground.runs.throughput import SpeedBook
+from playground.runs.types import Figures
 from playground.templates.renderer import load_tokenizer
 
 _terminated = False
@@ -101,7 +101,7 @@ def _run(folder: RunFolder) -> None:
     folder.append("state", state="stopped" if outcome.stopped else "done", verdict=verdict, peak=outcome.peak)
 
 
-def _held_out(figures: dict[str, Any]) -> float | None:
+def _held_out(figures: Figures) -> float | None:
     found = figures.get("held_out")
     return found["loss"] if found else None
 

@@ -8,6 +8,7 @@ from playground.core.errors import PackedError
 from playground.core.i18n import Sentence
 from playground.core.settings.training import Quantization
 from playground.models.types import DeviceFacts
+from playground.runs import types as runs
 
 # --- The chat process ---
 
@@ -69,16 +70,13 @@ class CancelOrder(TypedDict):
 ChatOrder = LoadOrder | ReplyOrder | ScoreOrder | CancelOrder
 
 
-class Answer(TypedDict):
+class Answer(runs.Answer):
     """One side's answer so far."""
 
-    text: str
     tokens: int
     tokens_per_s: float
     first_s: float
     """Seconds to the first token."""
-    ended: str
-    """"" while it is written, then stop, length or cancelled."""
 
 
 NOTHING_YET: Answer = {"text": "", "tokens": 0, "tokens_per_s": 0.0, "first_s": 0.0, "ended": ""}

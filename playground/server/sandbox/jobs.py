@@ -13,6 +13,8 @@ from functools import lru_cache, singledispatch
 from pathlib import Path
 from typing import Any
 
+from playground.runs.types import HeldOutQuestions
+
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Workers are forked; the tokenizers' threads would not survive it.
 
 import orjson
@@ -28,7 +30,7 @@ from playground.data.dataset import Prepared, as_row, prepare, require_trainable
 from playground.data.few_shot import baseline_prompts
 from playground.data.pages import page
 from playground.data.readers import parse
-from playground.data.report import chips, full_report, summary
+from playground.data.report import chips, counts_of, full_report
 from playground.data.run_inputs import lengths, write_extras
 from playground.data.types import BaselinePrompts, CheckNews, DatasetReport, RowLengths, RowsPage, WrittenRows
 from playground.runs.held_out_questions import held_out_questions
@@ -253,7 +255,7 @@ def _write(request: ask.WriteRows) -> WrittenRows:
     )
     pq.write_table(table, destination / "rendered.parquet")
     held_out = len(prepared.held_out)
-    return {**summary(prepared), **extras, "held_out_rows": held_out, "train_rows": len(examples) - held_out}
+    return {**counts_of(prepared), **extras, "held_out_rows": held_out, "train_rows": len(examples) - held_out}
 
 
 @do.register
@@ -265,7 +267,7 @@ def _baseline(request: ask.AskBaseline) -> BaselinePrompts:
 
 
 @do.register
-def _held_out(request: ask.AskHeldOut) -> dict[str, Any]:
+def _held_out(request: ask.AskHeldOut) -> HeldOutQuestions:
     run = RunFolder(Path(request.run))
     return held_out_questions(
         run, _renderer(request.folder, run.template(), request.limits), request.folder, request.limits

@@ -10,6 +10,7 @@ from playground.core.errors import PlaygroundError
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.data.source import Source
 from playground.data.types import BaselinePrompts, DatasetReport, RowLengths, RowsPage, WrittenRows
+from playground.runs.types import HeldOutQuestions
 from playground.templates.types import ChatPrompt, Comparison, Preview, TemplateDescription, TemplateFile
 
 Answer = TypeVar("Answer")
@@ -155,7 +156,7 @@ class AskBaseline(OfRun[BaselinePrompts]):
 
 
 @dataclass(frozen=True)
-class AskHeldOut(Request[dict[str, Any]]):
+class AskHeldOut(Request[HeldOutQuestions]):
     """What base and tuned are asked in one go, see runs/held_out_questions.py. `run`: the run's folder, by the app."""
 
     is_long: ClassVar[bool] = True

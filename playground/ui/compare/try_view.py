@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence, localise, say
-from playground.runs.try_table import CHANGES, DEAD_BAND, Row, figure, printable, signed
+from playground.runs.try_table import CHANGES, DEAD_BAND, figure, printable, signed
+from playground.runs.types import SIDES, Compared, MeasureSummary, ScoresDict, Side, TrySummary
 from playground.ui.run.probes import source_words
 from playground.ui.widgets.markup import empty, escape, icon
 
@@ -17,17 +17,17 @@ _TEXT = 1_500
 """Characters shown of a text; the files to download have all of it."""
 
 
-def filter_choices(rows: Sequence[Row], language: str) -> list[tuple[str, str]]:
+def filter_choices(rows: Sequence[Compared], language: str) -> list[tuple[str, str]]:
     """(words, value) of each filter, with how many rows it leaves."""
     names = {"all": say("All rows"), "better": say("Better"), "worse": say("Worse"), "same": say("Same")}
     return [(f"{names[show].to(language)} ({len(_shown(rows, show))})", show) for show in FILTERS]
 
 
-def _shown(rows: Sequence[Row], show: str) -> list[Row]:
+def _shown(rows: Sequence[Compared], show: str) -> list[Compared]:
     return [row for row in rows if show in ("all", row["change"])]
 
 
-def try_view(rows: Sequence[Row], found: dict[str, Any], language: str, show: str = "all") -> str:
+def try_view(rows: Sequence[Compared], found: TrySummary, language: str, show: str = "all") -> str:
     """`rows` as try_table.compare_answers gives them, `found` its summary of all of them, `show` one of FILTERS.
 
     Raises InputError for another filter.
@@ -50,19 +50,20 @@ def try_view(rows: Sequence[Row], found: dict[str, Any], language: str, show: st
 # ---- what it says ----------------------------------------------------------------------------------------------
 
 
-def _verdict(found: dict[str, Any], language: str) -> str:
+def _verdict(found: TrySummary, language: str) -> str:
     code = found["code"]
     words = escape(localise(found["verdict"], language))
-    counts = say("Better: {better}, worse: {worse}, same: {same}.", **{change: found[change] for change in CHANGES}).to(
-        language
-    )
+    counts = say(
+        "Better: {better}, worse: {worse}, same: {same}.",
+        **{"better": found["better"], "worse": found["worse"], "same": found["same"]},
+    ).to(language)
     return (
         f'<div class="try-verdict is-{code}">{icon(_SIGNS[code])}<div><p class="try-words">{words}</p>'
         f"<p>{escape(counts)}</p></div></div>"
     )
 
 
-def _measures(measures: Sequence[dict[str, Any]], language: str) -> str:
+def _measures(measures: Sequence[MeasureSummary], language: str) -> str:
     if not measures:
         return ""
     heads = [say("Score").to(language), *_side_names(language), say("Change").to(language)]
@@ -79,12 +80,12 @@ def _side_names(language: str) -> list[str]:
     return [side.to(language) for side in (say("Base: before training"), say("Tuned: after training"))]
 
 
-def _measure(measure: dict[str, Any], heads: Sequence[str], language: str) -> str:
+def _measure(measure: MeasureSummary, heads: Sequence[str], language: str) -> str:
     unit = measure["unit"]
     low, high = measure["low"], measure["high"]
     reach = say("{low} to {high}", low=signed(low, unit), high=signed(high, unit)).to(language)
     span = f'<span class="try-span">{escape(reach)}</span>' if low is not None else ""
-    cells = [escape(figure(measure[side], unit)) for side in ("base", "tuned")]
+    cells = [escape(figure(measure[side], unit)) for side in SIDES]
     cells.append(f"<span>{escape(signed(measure['change'], unit))}{span}</span>")
     made = "".join(
         f'<td role="cell" data-label="{escape(head)}">{cell}</td>' for head, cell in zip(heads, cells, strict=True)
@@ -93,7 +94,7 @@ def _measure(measure: dict[str, Any], heads: Sequence[str], language: str) -> st
     return f'<tr role="row"><th role="rowheader" scope="row">{title}</th>{made}</tr>'
 
 
-def _notes(found: dict[str, Any], language: str) -> str:
+def _notes(found: TrySummary, language: str) -> str:
     notes = [
         say(
             "chrF counts the groups of characters that an answer shares with the expected one: 0 is none, 100 the "
@@ -114,7 +115,7 @@ def _notes(found: dict[str, Any], language: str) -> str:
 # ---- the answers -----------------------------------------------------------------------------------------------
 
 
-def _answers(rows: Sequence[Row], language: str) -> str:
+def _answers(rows: Sequence[Compared], language: str) -> str:
     if not rows:
         return empty(say("No such rows"), say("Choose another filter to see the others."), language)
     heads = [say("Question").to(language), say("Expected answer").to(language), *_side_names(language)]
@@ -126,10 +127,10 @@ def _answers(rows: Sequence[Row], language: str) -> str:
     )
 
 
-def _row(row: Row, heads: Sequence[str], language: str) -> str:
+def _row(row: Compared, heads: Sequence[str], language: str) -> str:
     expected = row["expected"]
     cells = [_text(expected) if expected.strip() else f"<em>{escape(say('none').to(language))}</em>"]
-    cells += [_answer(row, side, language) for side in ("base", "tuned")]
+    cells += [_answer(row, side, language) for side in SIDES]
     styles = ("expected", "base", "tuned")
     made = "".join(
         f'<td role="cell" class="is-{style}" data-label="{escape(head)}">{cell}</td>'
@@ -139,7 +140,7 @@ def _row(row: Row, heads: Sequence[str], language: str) -> str:
     return f'<tr role="row"><th role="rowheader" scope="row">{asked}</th>{made}</tr>'
 
 
-def _about(row: Row, language: str) -> str:
+def _about(row: Compared, language: str) -> str:
     """Which row it is, and what became of it."""
     number = say("Row {row}", row=row["row"]) if row["row"] is not None else source_words(row["source"])
     words = {"better": say("Tuned is better"), "worse": say("Tuned is worse"), "same": say("About the same")}
@@ -152,7 +153,7 @@ def _about(row: Row, language: str) -> str:
     return f'<span class="try-about"><span class="row-number">{escape(number.to(language))}</span>{mark}</span>'
 
 
-def _answer(row: Row, side: str, language: str) -> str:
+def _answer(row: Compared, side: Side, language: str) -> str:
     answer = row.get(side)
     if not answer:
         return f"<em>{escape(say('Not answered.').to(language))}</em>"
@@ -162,7 +163,7 @@ def _answer(row: Row, side: str, language: str) -> str:
     return f'{shown}<span class="try-scores">{escape(said)}</span>'
 
 
-def _facts(scores: dict[str, Any] | None, ended: str) -> list[Sentence]:
+def _facts(scores: ScoresDict | None, ended: str) -> list[Sentence]:
     """One answer's scores in words; only how it ended where there are none."""
     facts = []
     if scores and scores["chrf"] is not None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from playground.core.i18n import say
+from playground.runs.types import Metrics
 from playground.ui.widgets.chart import Point, series, smooth, thin, ticks
 from playground.ui.widgets.markup import escape
 
@@ -33,7 +33,7 @@ class Line:
     name: str
     slot: int
     """Place of its colour, 0 to DRAWN - 1."""
-    metrics: Sequence[dict[str, Any]]
+    metrics: Sequence[Metrics]
     steps: int
     """Planned steps: all of the run on the axis that shows its share."""
     best_step: int | None = None

@@ -11,6 +11,7 @@ import gradio as gr
 
 from playground.core.errors import NotFoundError, PlaygroundError
 from playground.core.i18n import Sentence, say
+from playground.runs.types import RunStatus
 from playground.server.backend import Backend
 from playground.ui.history.overlay import DRAWN
 from playground.ui.history.side_by_side import Side, curves, note, question, settings_sides, verdict_sides
@@ -394,7 +395,7 @@ class History:
             raise NotFoundError(say("{count} runs are chosen.", count=len(state.slots)), fix=say("Choose one run."))
         return next(iter(state.slots))
 
-    def _named(self, state: HistoryState, stored: Any, language: str) -> tuple[dict[str, Any], str]:
+    def _named(self, state: HistoryState, stored: Any, language: str) -> tuple[RunStatus, str]:
         """The chosen run and what this browser calls it. Raises NotFoundError where it is gone."""
         run = self.backend.runs.get(self._one(state))
         entry = next((entry for entry in remembered(stored) if entry["run"] == run["run"]), None)

@@ -10,6 +10,7 @@ import orjson
 
 from playground.core.i18n import Sentence, localise, say
 from playground.core.settings import TrainSettings
+from playground.runs.types import Check, RunStatus, Settings
 from playground.ui.history.overlay import Line, overlay, swatch
 from playground.ui.history.table import icon_for, verdict_word
 from playground.ui.run.verdict import check_name, state_name
@@ -25,18 +26,18 @@ class Side:
 
     name: str
     slot: int
-    run: dict[str, Any]
+    run: RunStatus
 
 
 def comparable(sides: Sequence[Side]) -> Sentence | None:
     """Why the losses of these runs do not compare as they stand, or None."""
-    if len({side.run.get("model") for side in sides}) > 1:
+    if len({side.run["model"] for side in sides}) > 1:
         return say(
             "These runs have different base models. Their losses count different tokens, so compare how far each one "
             "fell, not where it stands."
         )
     read_alike = {_mark([_whole(side.run).get(name) for name in _ROWS]) for side in sides}
-    counts = {(side.run.get("rows"), side.run.get("held_out_rows")) for side in sides}
+    counts = {(side.run["rows"], side.run["held_out_rows"]) for side in sides}
     if len(counts) > 1 or len(read_alike) > 1:
         return say(
             "These runs had different rows, or held out different ones, so compare how far each loss fell, not where "
@@ -56,12 +57,12 @@ def _mark(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _whole(run: dict[str, Any]) -> dict[str, Any]:
+def _whole(run: RunStatus) -> Settings:
     """All settings of a run. One that is older than a setting ran as its default does."""
-    return {**TrainSettings().to_dict(), **(run.get("settings") or {})}
+    return {**TrainSettings().to_dict(), **run["settings"]}
 
 
-def differences(settings: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
+def differences(settings: Sequence[Settings]) -> tuple[list[str], list[str]]:
     """Names of the settings in which some differ, and of those that all have in common, each in their usual order."""
     names = list(dict.fromkeys(name for given in settings for name in given))
     apart = [name for name in names if len({_mark(given.get(name)) for given in settings}) > 1]
@@ -90,9 +91,7 @@ def settings_sides(sides: Sequence[Side], names: dict[str, str], language: str) 
     )
 
 
-def _setting_row(
-    name: str, columns: Sequence[tuple[str, str, dict[str, Any]]], names: dict[str, str], language: str
-) -> str:
+def _setting_row(name: str, columns: Sequence[tuple[str, str, Settings]], names: dict[str, str], language: str) -> str:
     values = [value_in_words(name, settings.get(name), language, names) for _, _, settings in columns]
     first = _mark(columns[0][2].get(name))
     cells = "".join(
@@ -104,7 +103,7 @@ def _setting_row(
     return f'<tr role="row"><th role="rowheader" scope="row"><code>{escape(name)}</code></th>{cells}</tr>'
 
 
-def _in_common(same: Sequence[str], columns: Sequence[tuple[str, str, dict[str, Any]]], language: str) -> str:
+def _in_common(same: Sequence[str], columns: Sequence[tuple[str, str, Settings]], language: str) -> str:
     if not same:
         return ""
     title = say("{count} settings are the same", count=len(same)).to(language)
@@ -124,7 +123,7 @@ def verdict_sides(sides: Sequence[Side], language: str) -> str:
     """What each run came to: its error or verdict, and its checks, one row for a check."""
     heads = [_head(side) for side in sides]
     rows = [_row(say("Verdict").to(language), [_outcome(side.run, language) for side in sides], sides)]
-    checks = [{check["code"]: check for check in side.run.get("verdict", {}).get("checks") or []} for side in sides]
+    checks = [{check["code"]: check for check in side.run["verdict"].get("checks", [])} for side in sides]
     for code in dict.fromkeys([*_CHECKS, *(code for found in checks for code in found)]):
         if any(code in found for found in checks):
             cells = [_check(found.get(code), language) for found in checks]
@@ -133,34 +132,34 @@ def verdict_sides(sides: Sequence[Side], language: str) -> str:
     return f'<section class="sides"><h3>{title}</h3>{_table(say("Check").to(language), heads, "".join(rows))}</section>'
 
 
-def _outcome(run: dict[str, Any], language: str) -> str:
+def _outcome(run: RunStatus, language: str) -> str:
     """An error goes first: it says why there is no verdict."""
-    if run.get("error"):
+    if run["error"]:
         return refusal(run["error"], language)
-    verdict = run.get("verdict") or {}
+    verdict = run["verdict"]
     if not verdict:
         return '<span class="none-yet">–</span>'
-    word = verdict_word(verdict.get("code", ""))
+    word = verdict_word(verdict["code"])
     named = f"<strong>{escape(word.to(language))}</strong> " if word else ""
     return (
-        f'<div class="check-cell is-{icon_for(verdict.get("code", ""))}">{icon(icon_for(verdict.get("code", "")))}'
-        f"<div>{named}{escape(localise(verdict.get('message', ''), language))}</div></div>"
+        f'<div class="check-cell is-{icon_for(verdict["code"])}">{icon(icon_for(verdict["code"]))}'
+        f"<div>{named}{escape(localise(verdict['message'], language))}</div></div>"
     )
 
 
 _CHECK_ICONS = {"passed": "done", "failed": "error", "unknown": "info"}
 
 
-def _check(check: dict[str, Any] | None, language: str) -> str:
+def _check(check: Check | None, language: str) -> str:
     if check is None:
         return '<span class="none-yet">–</span>'
     mark = _CHECK_ICONS.get(check["state"], "info")
     word = state_name(check["state"]).to(language)
-    fix = localise(check.get("fix"), language)
+    fix = localise(check["fix"], language)
     more = f'<span class="check-fix">{escape(fix)}</span>' if fix and check["state"] != "passed" else ""
     return (
         f'<div class="check-cell is-{mark}">{icon(mark)}<div><strong>{escape(word)}</strong> '
-        f"{escape(localise(check.get('message') or '', language))}{more}</div></div>"
+        f"{escape(localise(check['message'], language))}{more}</div></div>"
     )
 
 
@@ -184,8 +183,7 @@ def _table(corner: str, heads: Sequence[str], body: str, style: str = "") -> str
 def curves(sides: Sequence[Side], axis: str, language: str) -> str:
     """Their losses in one picture, by "step" or "share"; "" where none has a value yet."""
     lines = [
-        Line(side.name, side.slot, side.run.get("metrics") or [], side.run.get("steps") or 0, side.run.get("best_step"))
-        for side in sides
+        Line(side.name, side.slot, side.run["metrics"], side.run["steps"], side.run["best_step"]) for side in sides
     ]
     return overlay(lines, axis, language)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from playground.core.figures import fixed, signed
 from playground.core.i18n import Sentence, say
+from playground.runs.types import Change, RunStatus, bounds
 from playground.ui.history.overlay import DRAWN, swatch
 from playground.ui.run.my_runs import Entry, numbered, state_word, title
-from playground.ui.run.scales import has_bounds
 from playground.ui.widgets.chart import series
 from playground.ui.widgets.markup import empty, escape, icon
 
-Listed = Sequence[tuple[Entry, dict[str, Any]]]
+Listed = Sequence[tuple[Entry, RunStatus]]
 """Each run with what the browser knows of it, newest first: `own_runs.known`."""
 
 _STATE_ICONS = {"queued": "queued", "running": "running", "done": "done", "stopped": "stopped", "failed": "error"}
@@ -46,25 +46,25 @@ def verdict_word(code: str) -> Sentence | None:
     return words.get(code)
 
 
-def held_out_losses(run: dict[str, Any]) -> tuple[float | None, float | None, dict[str, float | None] | None]:
+def held_out_losses(run: RunStatus) -> tuple[float | None, float | None, Change | None]:
     """(before, after, change with its interval) in nats for each supervised token.
 
     From the scales of a finished run; until then from the curve: step 0, and the best step or else the latest.
     """
-    scales = run.get("scales") or {}
-    before, after = ((scales.get(side) or {}).get("held_out") for side in ("before", "after"))
+    scales = run["scales"]
+    before, after = ((figures or {}).get("held_out") for figures in (scales.get("before"), scales.get("after")))
     if before and after:
         return before["loss"], after["loss"], (scales.get("change") or {}).get("held_out")
-    looks = dict(series(run.get("metrics") or [], "eval_loss"))
+    looks = dict(series(run["metrics"], "eval_loss"))
     first = looks.pop(0.0, None)
-    best = looks.get(float(run["best_step"])) if run.get("best_step") is not None else None
+    best = looks.get(float(run["best_step"])) if run["best_step"] is not None else None
     last = looks[max(looks)] if looks else None
     return first, best if best is not None else last, None
 
 
-def general_change(run: dict[str, Any]) -> dict[str, float | None] | None:
+def general_change(run: RunStatus) -> Change | None:
     """{mean, low, high} of the loss on everyday questions, after minus before: above 0 is forgetting."""
-    return ((run.get("scales") or {}).get("change") or {}).get("general")
+    return (run["scales"].get("change") or {}).get("general")
 
 
 def no_history(language: str) -> str:
@@ -104,7 +104,7 @@ def runs_table(
 
 def _row(
     entry: Entry,
-    run: dict[str, Any],
+    run: RunStatus,
     titles: dict[str, Sentence],
     slots: Mapping[str, int],
     heads: Sequence[Sentence],
@@ -126,12 +126,12 @@ def _row(
     )
 
 
-def _name(entry: Entry, run: dict[str, Any], titles: dict[str, Sentence], slot: int | None, language: str) -> str:
+def _name(entry: Entry, run: RunStatus, titles: dict[str, Sentence], slot: int | None, language: str) -> str:
     mark = swatch(slot) if slot is not None and slot < DRAWN else ""
     return (
         f'<span class="run-name"><span class="run-number">{entry["number"]}</span>'
         f'<span class="run-title">{escape(title(entry, run, titles, language))}</span>{mark}</span>'
-        f'<span class="run-about">{_when(run.get("created"))}<span>{escape(run.get("model") or "")}</span></span>'
+        f'<span class="run-about">{_when(run["created"])}<span>{escape(run["model"])}</span></span>'
     )
 
 
@@ -144,9 +144,9 @@ def _when(seconds: Any) -> str:
     return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{moment:%Y-%m-%d %H:%M} UTC</time>'
 
 
-def _state(run: dict[str, Any], language: str) -> str:
+def _state(run: RunStatus, language: str) -> str:
     state = run["state"]
-    steps = f"{run.get('step') or 0} / {run['steps']}" if run.get("steps") else ""
+    steps = f"{run['step']} / {run['steps']}" if run["steps"] else ""
     counted = say("{steps} steps", steps=steps).to(language) if steps else ""
     return _cell(
         f'<span class="state-word is-{escape(state)}">{icon(_STATE_ICONS.get(state, "queued"))}'
@@ -155,7 +155,7 @@ def _state(run: dict[str, Any], language: str) -> str:
     )
 
 
-def _held_out(run: dict[str, Any]) -> str:
+def _held_out(run: RunStatus) -> str:
     before, after, change = held_out_losses(run)
     if before is None and after is None:
         return _none()
@@ -165,16 +165,16 @@ def _held_out(run: dict[str, Any]) -> str:
     return _cell(f"<span>{losses}</span>", interval(change) if change else "")
 
 
-def _general(run: dict[str, Any]) -> str:
+def _general(run: RunStatus) -> str:
     change = general_change(run)
     return _cell(f"<span>{signed(change['mean'])}</span>", span_of(change)) if change else _none()
 
 
-def _verdict(run: dict[str, Any], language: str) -> str:
-    if run.get("error"):
+def _verdict(run: RunStatus, language: str) -> str:
+    if run["error"]:
         # What arrived is enough here; what to do about it stands below, once the run is chosen.
         return f'<span class="run-error">{escape(run["error"].arrived.to(language))}</span>'
-    code = (run.get("verdict") or {}).get("code", "")
+    code = run["verdict"].get("code", "")
     word = verdict_word(code)
     if word is None:
         return _none()
@@ -182,8 +182,8 @@ def _verdict(run: dict[str, Any], language: str) -> str:
     return f'<span class="verdict-word is-{mark}">{icon(mark)}<span>{escape(word.to(language))}</span></span>'
 
 
-def _best(run: dict[str, Any]) -> str:
-    return f"<span>{run['best_step']}</span>" if run.get("best_step") is not None else _none()
+def _best(run: RunStatus) -> str:
+    return f"<span>{run['best_step']}</span>" if run["best_step"] is not None else _none()
 
 
 def _cell(first: str, second: str) -> str:
@@ -195,13 +195,12 @@ def _none() -> str:
     return '<span class="none-yet">–</span>'
 
 
-def span_of(change: dict[str, float | None]) -> str:
+def span_of(change: Change) -> str:
     """ "" where it cannot be told, as from a single row."""
-    if not has_bounds(change):
-        return ""
-    return f"({signed(change['low'])} … {signed(change['high'])})"
+    span = bounds(change)
+    return f"({signed(span[0])} … {signed(span[1])})" if span else ""
 
 
-def interval(change: dict[str, float | None]) -> str:
+def interval(change: Change) -> str:
     """A change with its 95 % interval: "−0.81 (−0.95 … −0.66)"."""
     return f"{signed(change['mean'])} {span_of(change)}".rstrip()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from playground.core.i18n import Sentence, say
+from playground.runs.types import MetricName, Metrics
 from playground.ui.widgets.chart import Frame, Point, series, smooth, spread, thin, ticks
 from playground.ui.widgets.markup import escape
 
@@ -20,7 +20,7 @@ from playground.ui.widgets.markup import escape
 class Line:
     """One line of a plot: raw values of `key`, times `scale`."""
 
-    key: str
+    key: MetricName
     name: Sentence
     kind: str
     """train: raw faint, smoothed over it. held: a dot for each look. plain: as it is."""
@@ -51,17 +51,17 @@ def all_plots() -> list[Plot]:
     ]
 
 
-def drawn_plots(metrics: Sequence[dict[str, Any]]) -> list[Plot]:
+def drawn_plots(metrics: Sequence[Metrics]) -> list[Plot]:
     """Those of which anything was measured."""
     return [plot for plot in all_plots() if any(series(metrics, line.key) for line in plot.lines)]
 
 
-def last_step(metrics: Sequence[dict[str, Any]], steps: int) -> float:
+def last_step(metrics: Sequence[Metrics], steps: int) -> float:
     """The right end of every plot: the planned end, so that nothing shifts as a run goes on."""
     return float(max([steps, 1, *(row["step"] for row in metrics)]))
 
 
-def figure(plot: Plot, metrics: Sequence[dict[str, Any]], steps: int, best: int | None, language: str) -> str:
+def figure(plot: Plot, metrics: Sequence[Metrics], steps: int, best: int | None, language: str) -> str:
     """One plot with its title, its legend and a description in words."""
     lines = [(line, series(metrics, line.key, line.scale)) for line in plot.lines]
     lines = [(line, points) for line, points in lines if points]

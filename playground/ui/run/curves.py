@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from playground.core.i18n import Sentence, say
+from playground.runs.types import Metrics
 from playground.ui.run.curve_charts import Plot, drawn_plots, figure, last_step
 from playground.ui.widgets.chart import SMOOTHING, series, smooth, spread
 from playground.ui.widgets.markup import escape
@@ -27,7 +27,7 @@ Column = tuple[str, Sentence, str, dict[float, float]]
 """key, name, unit, value by step."""
 
 
-def curve_group(metrics: Sequence[dict[str, Any]], steps: int, best: int | None, language: str) -> str:
+def curve_group(metrics: Sequence[Metrics], steps: int, best: int | None, language: str) -> str:
     """Every plot of which there is anything, "" where there is nothing. `best`: the step whose adapter is offered."""
     plots = drawn_plots(metrics)
     if not plots:
@@ -51,7 +51,7 @@ def smoothing_note(language: str) -> str:
     ).to(language)
 
 
-def columns_of(metrics: Sequence[dict[str, Any]], plots: Sequence[Plot]) -> list[Column]:
+def columns_of(metrics: Sequence[Metrics], plots: Sequence[Plot]) -> list[Column]:
     """What is told of one step, in the order of the plots. What is measured now and then holds until the next time."""
     columns: list[Column] = []
     for plot in plots:
@@ -91,7 +91,7 @@ def _chooser(plots: Sequence[Plot], language: str) -> str:
     return f'<div class="curve-chooser" role="radiogroup" aria-label="{name}">{choices}</div>'
 
 
-def _readout(metrics: Sequence[dict[str, Any]], steps: int, columns: Sequence[Column], language: str) -> str:
+def _readout(metrics: Sequence[Metrics], steps: int, columns: Sequence[Column], language: str) -> str:
     """The values at one step: the latest, or the one that is pointed at. The slider is the keyboard's way to point."""
     every = sorted({float(row["step"]) for row in metrics})
     looks = {float(row["step"]) for row in metrics if row.get("eval_loss") is not None}
@@ -128,7 +128,7 @@ def value_words(value: float | None, unit: str) -> str:
     return f"{_short(value):.10g}".replace("e-0", "e-") + (f" {unit}" if unit else "")
 
 
-def table(metrics: Sequence[dict[str, Any]], columns: Sequence[Column], language: str) -> str:
+def table(metrics: Sequence[Metrics], columns: Sequence[Column], language: str) -> str:
     """The looks at the held-out rows and the ends, or steps at even distances where nothing was held out."""
     every = sorted({float(row["step"]) for row in metrics})
     looks = sorted(step for step, _ in series(metrics, "eval_loss"))

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from playground.core.i18n import localise, say
+from playground.runs.types import ReadingDict, RunStatus, Settings
 from playground.ui.settings.fields import changes_in_words
 from playground.ui.widgets.markup import escape, icon, severity_word
 
 _RANKS = ("error", "warning", "info", "good")
 
 
-def ranked(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Gravest first; one of an unknown severity counts as a note."""
-    found = [
-        {**reading, "severity": reading["severity"] if reading["severity"] in _RANKS else "info"}
-        for reading in run.get("readings") or []
-    ]
-    return sorted(found, key=lambda reading: _RANKS.index(reading["severity"]))
+def ranked(run: RunStatus) -> list[ReadingDict]:
+    """Gravest first."""
+    return sorted(run["readings"], key=lambda reading: _RANKS.index(reading["severity"]))
 
 
-def readings_view(run: dict[str, Any], language: str, *, buttons: bool = True) -> str:
+def readings_view(run: RunStatus, language: str, *, buttons: bool = True) -> str:
     """ "" where nothing can be said yet."""
     readings = ranked(run)
     if not readings:
@@ -32,14 +27,13 @@ def readings_view(run: dict[str, Any], language: str, *, buttons: bool = True) -
     return f'<section class="readings"><h3>{title}</h3><ul class="reading-list">{items}</ul></section>'
 
 
-def _reading(reading: dict[str, Any], language: str, buttons: bool) -> str:
+def _reading(reading: ReadingDict, language: str, buttons: bool) -> str:
     severity = reading["severity"]
     word = say("Good").to(language) if severity == "good" else severity_word(severity, language)
     sign = icon("done" if severity == "good" else severity)
     lines = "".join(
-        f'<span class="reading-{part}">{escape(localise(reading[part], language))}</span>'
-        for part in ("why", "advice")
-        if reading.get(part)
+        f'<span class="reading-{name}">{escape(localise(part, language))}</span>'
+        for name, part in (("why", reading["why"]), ("advice", reading["advice"]))
     )
     return (
         f'<li class="reading is-{severity}" data-code="{escape(reading["code"])}">{sign}<div>'
@@ -49,8 +43,8 @@ def _reading(reading: dict[str, Any], language: str, buttons: bool) -> str:
     )
 
 
-def _change(reading: dict[str, Any], language: str, buttons: bool) -> str:
-    change = reading.get("change")
+def _change(reading: ReadingDict, language: str, buttons: bool) -> str:
+    change = reading["change"]
     if not change:
         return ""
     words = escape(changes_in_words(change, language))
@@ -66,13 +60,13 @@ def _change(reading: dict[str, Any], language: str, buttons: bool) -> str:
     return f'<span class="reading-change"><span>{words}</span>{button}</span>'
 
 
-def change_of(run: dict[str, Any], code: str) -> dict[str, Any]:
+def change_of(run: RunStatus, code: str) -> Settings:
     """What the button of the reading `code` sets; {} where there is no such reading."""
-    found = next((reading for reading in run.get("readings") or [] if reading["code"] == code), None)
-    return dict(found["change"]) if found and found.get("change") else {}
+    found = next((reading for reading in run["readings"] if reading["code"] == code), None)
+    return dict(found["change"]) if found else {}
 
 
-def wanted_words(change: dict[str, Any], language: str) -> str:
+def wanted_words(change: Settings, language: str) -> str:
     if not change:
         return ""
     said = say("Set above for the next run: {change}", change=changes_in_words(change, language))

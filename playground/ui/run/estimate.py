@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from playground.core.figures import elapsed
 from playground.core.figures import size as of_bytes
 from playground.core.i18n import Sentence, localise, say
+from playground.runs.types import Advice, Estimate, MemoryEstimate, PlanDict
 from playground.ui.widgets.buttons import button_for
 from playground.ui.widgets.markup import escape, icon
 
@@ -19,17 +18,17 @@ def no_estimate(language: str) -> str:
     return f'<p class="estimate-none">{escape(words)}</p>'
 
 
-def estimate_view(estimate: dict[str, Any], language: str) -> str:
+def estimate_view(estimate: Estimate, language: str) -> str:
     plan, memory = estimate["plan"], estimate["memory"]
     line = localise(estimate["line"], language)
     return (
         f'<div class="estimate"><p class="estimate-line" role="status">{icon("queued")}<span>{escape(line)}</span></p>'
-        f"{plan_view(plan, bool(estimate['measured']), language) if plan else ''}"
+        f"{plan_view(plan, estimate['measured'], language)}"
         f"{memory_view(memory, language) if memory else ''}</div>"
     )
 
 
-def plan_view(plan: dict[str, Any], measured: bool, language: str) -> str:
+def plan_view(plan: PlanDict, measured: bool, language: str) -> str:
     """Steps, epochs and time as figures, and what ended the steps."""
     figures = [
         (say("Steps"), f"{plan['steps']:,}", ""),
@@ -52,28 +51,28 @@ def _note(words: str) -> str:
     return f"<small>{escape(words)}</small>" if words else ""
 
 
-def _time(plan: dict[str, Any], measured: bool, language: str) -> tuple[str, str]:
+def _time(plan: PlanDict, measured: bool, language: str) -> tuple[str, str]:
     if plan["seconds"] is None or not measured:
         return "–", say("measured when the run starts").to(language)
     parts = []
-    if plan.get("train_s") is not None:
+    if plan["train_s"] is not None:
         parts.append(say("training {time}", time=elapsed(plan["train_s"]).to(language)))
-    if plan.get("look_s"):
+    if plan["look_s"]:
         parts.append(say("evaluation {time}", time=elapsed(plan["look_s"]).to(language)))
-    if plan.get("other_s") is not None:
+    if plan["other_s"] is not None:
         parts.append(say("the rest {time}", time=elapsed(plan["other_s"]).to(language)))
     named = [part.to(language) for part in parts]
     return elapsed(plan["seconds"]).to(language), " · ".join(named)
 
 
-def memory_view(memory: dict[str, Any], language: str) -> str:
+def memory_view(memory: MemoryEstimate, language: str) -> str:
     """A bar of the parts, as long as what there is or, where that is less, what is needed."""
     total, available = memory["total"], memory["available"]
     scale = max(total, available or 0, 1)
     parts = [(localise(part["name"], language), part["bytes"]) for part in memory["parts"] if part["bytes"] > 0]
     said = localise(memory["line"], language)
-    state = {True: "is-fitting", False: "is-too-large"}.get(memory["fits"], "is-unknown")
-    mark = icon({True: "done", False: "warning"}.get(memory["fits"], "info"))
+    state = {True: "is-fitting", False: "is-too-large", None: "is-unknown"}[memory["fits"]]
+    mark = icon({True: "done", False: "warning", None: "info"}[memory["fits"]])
     end = f'<i style="left:{100 * available / scale:.2f}%"></i>' if available and available < scale else ""
     return (
         f'<div class="memory {state}"><p class="memory-line">{mark}<span>{escape(said)}</span></p>'
@@ -107,7 +106,7 @@ def _said(parts: list[tuple[str, int]], total: int, available: int | None, langu
     ).to(language)
 
 
-def _advice(advice: list[dict[str, Any]], language: str) -> str:
+def _advice(advice: list[Advice], language: str) -> str:
     items = "".join(
         f"<li><span>{escape(localise(item['message'], language))}</span>"
         f"{button_for('apply', _set(item, language), change={item['setting']: item['value']})}</li>"
@@ -116,7 +115,7 @@ def _advice(advice: list[dict[str, Any]], language: str) -> str:
     return f'<ul class="memory-advice">{items}</ul>' if items else ""
 
 
-def _set(item: dict[str, Any], language: str) -> str:
+def _set(item: Advice, language: str) -> str:
     value = item["value"]
     shown = str(value).lower() if isinstance(value, bool) else value
     return say("Set {name} to {value}", name=item["setting"], value=shown).to(language)

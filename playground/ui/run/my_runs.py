@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import Sentence, say
+from playground.runs.types import RunStatus
 from playground.server.backend import Backend
 from playground.ui.widgets.events import QUICK
 
@@ -17,8 +18,14 @@ KEPT = 20
 
 ACTIVE = ("queued", "running")
 
-Entry = dict[str, Any]
-"""{run: id, number: 1.., example: name or "", file: name or ""}"""
+
+class Entry(TypedDict):
+    """What a browser keeps of a run: its id, its number from 1 on, and what it was trained on, or ""."""
+
+    run: str
+    number: int
+    example: str
+    file: str
 
 
 def state_word(state: str) -> Sentence:
@@ -34,8 +41,8 @@ def state_word(state: str) -> Sentence:
 
 def remembered(stored: Any) -> list[Entry]:
     """The entries in a browser's store, which is outside our hands: whatever has another shape is left out."""
-    entries = stored if isinstance(stored, list) else []
-    return [
+    entries: list[Any] = stored if isinstance(stored, list) else []
+    kept: list[Entry] = [
         {
             "run": entry["run"],
             "number": entry["number"] if isinstance(entry.get("number"), int) else 0,
@@ -44,12 +51,14 @@ def remembered(stored: Any) -> list[Entry]:
         }
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("run"), str)
-    ][:KEPT]
+    ]
+    return kept[:KEPT]
 
 
 def with_run(entries: list[Entry], run: str, example: str, file: str) -> list[Entry]:
     number = 1 + max((entry["number"] for entry in entries), default=0)
-    return [{"run": run, "number": number, "example": example, "file": file}, *entries][:KEPT]
+    newest: Entry = {"run": run, "number": number, "example": example, "file": file}
+    return [newest, *entries][:KEPT]
 
 
 def without(entries: list[Entry], runs: Collection[str]) -> list[Entry]:
@@ -57,7 +66,7 @@ def without(entries: list[Entry], runs: Collection[str]) -> list[Entry]:
     return [entry for entry in entries if entry["run"] not in runs]
 
 
-def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
+def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, RunStatus]]:
     """Each entry whose run the backend still has, with how it stands."""
     found = []
     for entry in entries:
@@ -68,19 +77,19 @@ def known(backend: Backend, entries: list[Entry]) -> list[tuple[Entry, dict[str,
     return found
 
 
-def title(entry: Entry, run: dict[str, Any], titles: Mapping[str, Sentence], language: str) -> str:
+def title(entry: Entry, run: RunStatus, titles: Mapping[str, Sentence], language: str) -> str:
     """What the run is called: the name that a person gave it, or what it was trained on, as the person would say.
 
     `titles` are those of the examples.
     """
-    if run.get("title"):
-        return str(run["title"])
+    if run["title"]:
+        return run["title"]
     if entry["example"] in titles:
         return titles[entry["example"]].to(language)
     return entry["file"] or say("Your rows").to(language)
 
 
-def numbered(entry: Entry, run: dict[str, Any], titles: Mapping[str, Sentence], language: str) -> str:
+def numbered(entry: Entry, run: RunStatus, titles: Mapping[str, Sentence], language: str) -> str:
     """Number and name: "3. Pirate". Names may be equal, numbers of one browser are not."""
     return f"{entry['number']}. {title(entry, run, titles, language)}"
 
@@ -90,7 +99,7 @@ def example_titles(backend: Backend) -> dict[str, Sentence]:
 
 
 def run_choices(
-    runs: list[tuple[Entry, dict[str, Any]]], titles: Mapping[str, Sentence], language: str
+    runs: list[tuple[Entry, RunStatus]], titles: Mapping[str, Sentence], language: str
 ) -> list[tuple[str, str]]:
     """(name, id) for a dropdown, newest first."""
     return [

@@ -10,6 +10,7 @@ import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
+from playground.runs.types import Need, Settings
 from playground.server.backend import Backend
 from playground.ui.run.need_view import need_progress, need_view
 from playground.ui.widgets.elements import html
@@ -18,7 +19,7 @@ from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.live_work import followed
 from playground.ui.widgets.markup import callout, refusal
 
-Asked = tuple[str, str, str, dict[str, Any]]
+Asked = tuple[str, str, str, Settings]
 """(text, file, model, settings), as `RunService.need` takes them."""
 
 
@@ -93,7 +94,7 @@ class NeedPanel:
             yield {self.status: refusal(error, language), **ready}
             return
 
-        def work(tell: Callable[[Any], None]) -> dict[str, Any]:
+        def work(tell: Callable[[Any], None]) -> Need:
             return self.backend.runs.need(text, file, model, settings, tell)
 
         for kind, item in followed(work, lambda: looks.newest == number):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from playground.core.i18n import Sentence, localise, say
+from playground.runs.types import Loss, Need, NeedAnswer
 from playground.ui.widgets.chart import ticks
 from playground.ui.widgets.markup import callout, escape, icon, progress
 
@@ -15,20 +16,20 @@ _TEXT = 1_500
 """Characters shown of a question or an answer; what is longer scrolls past anybody's patience."""
 
 
-def need_view(found: dict[str, Any], language: str) -> str:
+def need_view(found: Need, language: str) -> str:
     """`found`: what `RunService.need` gives."""
     rows = say("1 held-out row was looked at.") if found["rows"] == 1 else None
     looked = rows or say("{rows} held-out rows were looked at.", rows=f"{found['rows']:,}")
-    notes = [localise(note, language) for note in found.get("notes") or []]
+    notes = [localise(note, language) for note in found["notes"]]
     return (
         f'<div class="need" id="need-result">{_verdict(found, language)}{_scale(found, language)}'
-        f"{callout('info', *notes) if notes else ''}{_answers(found.get('answers') or [], language)}"
+        f"{callout('info', *notes) if notes else ''}{_answers(found['answers'], language)}"
         f'<p class="need-rows">{escape(looked.to(language))}</p></div>'
     )
 
 
-def _verdict(found: dict[str, Any], language: str) -> str:
-    mark = _MARKS.get(found.get("code", ""), "info")
+def _verdict(found: Need, language: str) -> str:
+    mark = _MARKS[found["code"]]
     gap = localise(found["gap"], language)
     return (
         f'<div class="need-verdict is-{mark}">{icon(mark)}<div><p class="need-words">'
@@ -39,20 +40,20 @@ def _verdict(found: dict[str, Any], language: str) -> str:
 # ---- the scale -------------------------------------------------------------------------------------------------
 
 
-def _scale(found: dict[str, Any], language: str) -> str:
+def _scale(found: Need, language: str) -> str:
     """A line for each way of asking, from 0 (each token known) to what is highest. "" where nothing is a number."""
-    lines = [(say("Question alone"), found["plain"])]
-    examples = found.get("examples")
+    lines: list[tuple[Sentence, Loss]] = [(say("Question alone"), found["plain"])]
+    examples = found["examples"]
     if examples:
         count = examples["count"]
         name = say("With 1 row as an example") if count == 1 else say("With {count} rows as examples", count=count)
         lines.append((name, examples))
-    sound = [(name, part) for name, part in lines if _finite(part.get("loss"))]
+    sound = [(name, part) for name, part in lines if _finite(part["loss"])]
     if not sound:
         return ""
     right = 1.1 * max(value for _, part in sound for value in _ends(part)) or 1.0
     body = "".join(_line(name, part, right, language) for name, part in sound)
-    reason = "" if examples else _no_examples(found, language)
+    reason = "" if examples else _no_examples(language)
     title = say("Loss on the expected answers (nats a token)").to(language)
     better = say("Less is better; the bar is the range that is likely (95 %).").to(language)
     return (
@@ -65,14 +66,14 @@ def _finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-def _ends(part: dict[str, Any]) -> list[float]:
-    return [value for value in (part["loss"], part.get("low"), part.get("high")) if _finite(value)]
+def _ends(part: Loss) -> list[float]:
+    return [value for value in (part["loss"], part["low"], part["high"]) if _finite(value)]
 
 
-def _line(name: Sentence, part: dict[str, Any], right: float, language: str) -> str:
-    loss, ends = part["loss"], _ends(part)
+def _line(name: Sentence, part: Loss, right: float, language: str) -> str:
+    loss, ends = part["loss"] or 0.0, _ends(part)
     left, width = min(ends) / right * 100, (max(ends) - min(ends)) / right * 100
-    has_range = _finite(part.get("low")) and _finite(part.get("high"))
+    has_range = _finite(part["low"]) and _finite(part["high"])
     said = f"{loss:.2f}"
     span = f" ({part['low']:.2f} – {part['high']:.2f})" if has_range else ""
     bar = f'<i class="need-range" style="left:{left:.2f}%;width:{width:.2f}%"></i>' if has_range else ""
@@ -90,15 +91,15 @@ def _axis(right: float) -> str:
     return f'<div class="need-axis" aria-hidden="true">{marks}</div>'
 
 
-def _no_examples(found: dict[str, Any], language: str) -> str:
-    why = found.get("reason") or say("Rows as examples in the prompt could not be tried: too few, or too long.")
-    return f'<p class="need-reason">{icon("info")}<span>{escape(localise(why, language))}</span></p>'
+def _no_examples(language: str) -> str:
+    why = say("Rows as examples in the prompt could not be tried: too few, or too long.")
+    return f'<p class="need-reason">{icon("info")}<span>{escape(why.to(language))}</span></p>'
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------
 
 
-def _answers(answers: Sequence[dict[str, Any]], language: str) -> str:
+def _answers(answers: Sequence[NeedAnswer], language: str) -> str:
     if not answers:
         return ""
     title = say("What it answers").to(language)
@@ -106,11 +107,11 @@ def _answers(answers: Sequence[dict[str, Any]], language: str) -> str:
     return f'<section class="need-answers"><h3>{escape(title)}</h3>{cards}</section>'
 
 
-def _answer(answer: dict[str, Any], language: str) -> str:
-    ended = [*(answer.get("ended") or []), "", ""]
+def _answer(answer: NeedAnswer, language: str) -> str:
+    ended = answer["ended"]
     sides = [_side(say("Expected").to(language), answer["expected"], "", "is-expected", language)]
     sides.append(_side(say("The base").to(language), answer["plain"], ended[0], "", language))
-    if answer.get("with_examples") is not None:
+    if answer["with_examples"] is not None:
         name = say("The base, with examples").to(language)
         sides.append(_side(name, answer["with_examples"], ended[1], "", language))
     number = say("Row {row}", row=answer["row"]).to(language)

@@ -9,6 +9,7 @@ import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import say
+from playground.runs.types import RunStatus, Settings
 from playground.server.backend import Backend
 from playground.ui.run.curves import SCRIPT as CURVES_SCRIPT
 from playground.ui.run.curves import curve_group
@@ -31,13 +32,12 @@ POLL_S = 1.0
 # The file is made when asked for; the browser then presses the hidden link, so that one click is enough.
 _PRESS = "() => setTimeout(() => document.querySelector('#{link}').click(), 100)"
 
-Run = dict[str, Any]
-View = tuple[str, Callable[[Run, str], Any], Callable[[Run, str], str]]
+View = tuple[str, Callable[[RunStatus, str], Any], Callable[[RunStatus, str], str]]
 """A part of the panel: its name, what changes when it does, and how it is drawn, each from (run, language)."""
 
 
-def _curves(run: Run, language: str) -> str:
-    return curve_group(run["metrics"], run["steps"], run.get("best_step"), language)
+def _curves(run: RunStatus, language: str) -> str:
+    return curve_group(run["metrics"], run["steps"], run["best_step"], language)
 
 
 # A part without a mark of its own is drawn to see whether it changed: each of these takes a fraction of a millisecond.
@@ -184,7 +184,7 @@ class RunPanel:
             now = self.backend.runs.get(run)
         except PlaygroundError as error:
             return self._nothing(refusal(error, language))
-        news: dict[str, Any] = {"run": run, "turn": [now["state"], now["has_adapter"], now.get("can_resume")]}
+        news: dict[str, Any] = {"run": run, "turn": [now["state"], now["has_adapter"], now["can_resume"]]}
         updates: dict[Any, Any] = {}
         for name, mark, draw in VIEWS:
             news[name] = mark(now, language)
@@ -204,18 +204,18 @@ class RunPanel:
         closed = {self.log_box: gr.update(visible=False, open=False)}
         return {**emptied, **hidden, **closed, self.state: said, self.timer: gr.Timer(active=False), self.seen: {}}
 
-    def _buttons(self, now: Run) -> dict[Any, Any]:
+    def _buttons(self, now: RunStatus) -> dict[Any, Any]:
         # An unfinished run has an adapter after its first look at the held-out rows: it can be talked to already.
         goes, has_adapter = now["state"] in ACTIVE, now["has_adapter"]
         return {
             self.stop: gr.update(visible=goes, interactive=True),
             self.compare: gr.update(visible=has_adapter),
-            self.resume: gr.update(visible=bool(now.get("can_resume")) and not goes, interactive=True),
+            self.resume: gr.update(visible=bool(now["can_resume"]) and not goes, interactive=True),
             self.download: gr.update(visible=has_adapter and not goes),
             self.report: gr.update(visible=not goes),
         }
 
-    def _choices(self, now: Run, stored: Any, language: str) -> dict[Any, Any]:
+    def _choices(self, now: RunStatus, stored: Any, language: str) -> dict[Any, Any]:
         """The names of all runs say their state and change with it. A run that just ended is the one to compare."""
         offered = self.offered(stored, language)
         ended = now["has_adapter"] and now["state"] not in ACTIVE
@@ -280,7 +280,7 @@ class RunPanel:
         name = escape(say("Log of the run").to(language))
         return f'<pre class="log-text" tabindex="0" role="region" aria-label="{name}">{escape(text)}</pre>'
 
-    def want(self, run: str | None, wanted: dict[str, Any], request: gr.Request, pressed: gr.EventData) -> Any:
+    def want(self, run: str | None, wanted: Settings, request: gr.Request, pressed: gr.EventData) -> Any:
         """The settings of the reading that was pressed. What a reading sets is the server's to say."""
         try:
             change = change_of(self.backend.runs.get(run or ""), str(pressed._data.get("code")))

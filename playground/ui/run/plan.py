@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from playground.core.figures import elapsed, size
 from playground.core.i18n import Sentence, say
+from playground.runs.types import PlanDict, RunStatus, UsedMemory
 from playground.ui.widgets.markup import escape
 
 
-def planned(run: dict[str, Any], language: str) -> str:
+def planned(run: RunStatus, language: str) -> str:
     """ "" while no plan was made."""
     lines = plan_lines(run)
     if not lines:
@@ -17,35 +16,35 @@ def planned(run: dict[str, Any], language: str) -> str:
     rows = "".join(
         f"<div><dt>{escape(name.to(language))}</dt><dd>{escape(said.to(language))}</dd></div>" for name, said in lines
     )
-    return f'<dl class="run-plan">{rows}</dl>{_memory_bar(run.get("memory") or {})}'
+    return f'<dl class="run-plan">{rows}</dl>{_memory_bar(run["memory"])}'
 
 
-def plan_lines(run: dict[str, Any]) -> list[tuple[Sentence, Sentence]]:
+def plan_lines(run: RunStatus) -> list[tuple[Sentence, Sentence]]:
     """(name, what is said of it)."""
     lines = []
-    if plan := run.get("plan") or {}:
+    if plan := run["plan"]:
         lines.append((say("Plan"), _plan(plan)))
     if took := seconds_taken(run):
         lines.append((say("Time"), _time(took, plan.get("seconds"), run["state"])))
-    memory = run.get("memory") or {}
+    memory = run["memory"]
     if memory.get("peak"):
         lines.append((say("Memory"), memory_words(memory)))
-    if run.get("ended") is not None and (offered := _offered(run)):
+    if run["ended"] is not None and (offered := _offered(run)):
         lines.append((say("Adapter offered"), offered))
     return lines
 
 
-def _offered(run: dict[str, Any]) -> Sentence | None:
+def _offered(run: RunStatus) -> Sentence | None:
     if not run["has_adapter"]:
         return say("none: nothing was saved")
-    if run.get("best_step") is None:
+    if run["best_step"] is None:
         return None
     if run["held_out_rows"]:
         return say("that of step {step}, where the held-out loss was lowest", step=run["best_step"])
     return say("that of step {step}, the last; nothing was held out", step=run["best_step"])
 
 
-def _plan(plan: dict[str, Any]) -> Sentence:
+def _plan(plan: PlanDict) -> Sentence:
     reasons = {
         "time": say("as the time budget allows"),
         "epochs": say("as the epochs ask"),
@@ -56,13 +55,13 @@ def _plan(plan: dict[str, Any]) -> Sentence:
         steps=f"{plan['steps']:,}",
         rows=plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"],
         times=f"{plan['epochs']:.1f}",
-        reason=reasons.get(plan.get("bound_by", ""), reasons["steps"]),
+        reason=reasons[plan["bound_by"]],
     )
 
 
-def seconds_taken(run: dict[str, Any]) -> float | None:
+def seconds_taken(run: RunStatus) -> float | None:
     """From the start of an ended run to its result."""
-    started, ended = run.get("started"), run.get("ended")
+    started, ended = run["started"], run["ended"]
     return None if started is None or ended is None else max(ended - started, 0.0)
 
 
@@ -89,9 +88,9 @@ def _time(took: float, estimate: float | None, state: str) -> Sentence:
     return say("{took}, as estimated", took=elapsed(took))
 
 
-def memory_words(memory: dict[str, Any]) -> Sentence:
-    used, estimated, available = memory["peak"], memory.get("estimated"), memory.get("available")
-    figures = {"used": size(used, 2)}
+def memory_words(memory: UsedMemory) -> Sentence:
+    estimated, available = memory["estimated"], memory["available"]
+    figures = {"used": size(memory["peak"] or 0, 2)}
     if estimated and available:
         return say(
             "{used} used at the most; {estimated} were estimated, {available} there",
@@ -104,9 +103,9 @@ def memory_words(memory: dict[str, Any]) -> Sentence:
     return say("{used} used at the most", **figures)
 
 
-def _memory_bar(memory: dict[str, Any]) -> str:
+def _memory_bar(memory: UsedMemory) -> str:
     """Used, with a mark at the estimate, of what there is; the words above say the same."""
-    used, estimated, available = (memory.get(name) for name in ("peak", "estimated", "available"))
+    used, estimated, available = memory.get("peak"), memory.get("estimated"), memory.get("available")
     if not (used and available):
         return ""
     share, mark = 100 * min(used / available, 1), 100 * min((estimated or 0) / available, 1)

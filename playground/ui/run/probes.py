@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.core.i18n import Sentence, say
+from playground.runs.types import Look, Probe, RunStatus
 from playground.ui.widgets.chart import spread
 from playground.ui.widgets.markup import escape, icon
 
@@ -21,25 +22,22 @@ _HIDDEN = ' hidden=""'
 # Words where they are set apart by blanks, single characters where they are not.
 _PIECES = re.compile(r"[A-Za-z0-9À-ɏ'’-]+|\s+|.", re.DOTALL)
 
-Look = dict[str, Any]
-"""{step, answers: [{text, ended}]}"""
 
-
-def looks_shown(run: dict[str, Any], limit: int = LOOKS_SHOWN) -> list[Look]:
+def looks_shown(run: RunStatus, limit: int = LOOKS_SHOWN) -> list[Look]:
     """The looks in order, at even distances where there are many; the first and the last are always there."""
-    looks = sorted(run.get("answers") or [], key=lambda look: look["step"])
+    looks = sorted(run["answers"], key=lambda look: look["step"])
     return [looks[place] for place in spread(len(looks), limit)]
 
 
-def probes_mark(run: dict[str, Any]) -> list[Any]:
+def probes_mark(run: RunStatus) -> list[Any]:
     """Changes when the answers do."""
-    looks = run.get("answers") or []
-    return [len(run.get("probes") or []), len(looks), looks[-1]["step"] if looks else None]
+    looks = run["answers"]
+    return [len(run["probes"]), len(looks), looks[-1]["step"] if looks else None]
 
 
-def probes_view(run: dict[str, Any], language: str) -> str:
+def probes_view(run: RunStatus, language: str) -> str:
     """ "" while nothing was answered."""
-    probes, looks = run.get("probes") or [], looks_shown(run)
+    probes, looks = run["probes"], looks_shown(run)
     if not probes or not looks:
         return ""
     most = max(160, CHARACTERS // (len(looks) * len(probes)))
@@ -81,7 +79,7 @@ def source_words(source: str) -> Sentence:
     return words.get(source, words["yours"])
 
 
-def _probe(place: int, probe: dict[str, Any], looks: Sequence[Look], most: int, language: str) -> str:
+def _probe(place: int, probe: Probe, looks: Sequence[Look], most: int, language: str) -> str:
     texts = [_text(look, place) for look in looks]
     answers = "".join(
         f'<div class="probe-answer" data-look="{number}"{"" if number == len(looks) - 1 else _HIDDEN}>'
@@ -89,13 +87,13 @@ def _probe(place: int, probe: dict[str, Any], looks: Sequence[Look], most: int, 
         for number, look in enumerate(looks)
     )
     expected = ""
-    if probe.get("expected"):
+    if probe["expected"]:
         expected = (
             f'<div class="probe-side is-expected"><span class="probe-name">'
             f"{escape(say('Expected answer').to(language))}</span>{_folded(probe['expected'], language)}</div>"
         )
     said = escape(say("Answer").to(language))
-    source = escape(source_words(probe.get("source", "")).to(language))
+    source = escape(source_words(probe["source"]).to(language))
     return (
         f'<li class="probe"><div class="probe-prompt"><span class="probe-source">{source}</span>'
         f"{_folded(probe['prompt'], language)}</div>"
@@ -119,7 +117,7 @@ def answer_words(look: Look, place: int, before: str | None, most: int, language
     )
     if not text.strip():
         shown = f'<span class="is-empty">{escape(say("The answer is empty.").to(language))}</span>'
-    ended = answer.get("ended") == "stop"
+    ended = answer["ended"] == "stop"
     words = say("ended by itself") if ended else say("cut off at the longest answer")
     kind = "is-ended" if ended else "is-cut"
     same = ""

@@ -14,7 +14,9 @@ from typing import Any
 import orjson
 
 from playground.core.i18n import Sentence, localise, say
+from playground.core.messages import Message
 from playground.core.paths import ASSETS
+from playground.runs.types import SCALES, Look, Probe, ReportRows, RunStatus
 from playground.ui.run.curve_charts import drawn_plots, figure
 from playground.ui.run.curves import columns_of, smoothing_note, table
 from playground.ui.run.diagnosis import readings_view
@@ -31,23 +33,16 @@ _STYLES = (_HERE / "report_page.css", ASSETS / "styles" / "run.css")
 _ANSWER = 600
 _LOOKS = 6
 _ROW = 700
-_ROWS = 3
 _SOURCE = 4_000
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
-def report_html(run: dict[str, Any], rows: dict[str, Any] | None, language: str) -> str:
-    """The whole file.
-
-    `run`: as `RunService.get` gives it; of report.json it also reads versions {package: version}, device, dtype and
-    quantization where they are there. `rows`: None, or {name (what they were called), fingerprint (SHA-256 of
-    rows.jsonl), train_rows, samples [[{role, content}]] (a few training rows)}, each key optional.
-    """
-    rows = rows or {}
+def report_html(run: RunStatus, rows: ReportRows, language: str) -> str:
+    """The whole file."""
     title = say("Report of a training run").to(language)
-    name = run.get("title") or rows.get("name") or run["model"]
+    name = run["title"] or run["model"]
     parts = [
-        _summary(run, rows, language),
+        _summary(run, language),
         _result(run, language),
         _scales(run, language),
         _curves(run, language),
@@ -95,26 +90,22 @@ def _pairs(pairs: list[tuple[Sentence, Any]], language: str) -> str:
 # ---- what was trained, and what came of it ---------------------------------------------------------------------
 
 
-def _summary(run: dict[str, Any], rows: dict[str, Any], language: str) -> str:
-    counts = None
-    if run.get("rows") is not None:
-        counts = say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"])
-    trained = run.get("trained_tokens")
-    begun = run.get("started") or run.get("created")
+def _summary(run: RunStatus, language: str) -> str:
+    counts = say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"])
+    begun = run["started"] or run["created"]
     pairs = [
         (say("Model"), run["model"]),
-        (say("Rows"), rows.get("name")),
         (say("Number of rows"), counts),
-        (say("Supervised tokens"), f"{trained:,}" if trained else None),
-        (say("Trained further from"), run.get("start_from")),
+        (say("Supervised tokens"), f"{run['trained_tokens']:,}"),
+        (say("Trained further from"), run["start_from"]),
         (say("How it ended"), _end(run)),
-        (say("Date"), f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(begun))} UTC" if begun else None),
+        (say("Date"), f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(begun))} UTC"),
         *plan_lines(run),
     ]
     return _section(say("What was trained"), _pairs(pairs, language), language, "summary")
 
 
-def _end(run: dict[str, Any]) -> Sentence:
+def _end(run: RunStatus) -> Sentence:
     steps = {"step": f"{run['step']:,}", "steps": f"{run['steps']:,}"}
     ends = {
         "done": say("finished after {step} of {steps} steps", **steps),
@@ -124,8 +115,8 @@ def _end(run: dict[str, Any]) -> Sentence:
     return ends.get(run["state"], say("not finished when this was written: {step} of {steps} steps", **steps))
 
 
-def _result(run: dict[str, Any], language: str) -> str:
-    error = refusal(run["error"], language) if run.get("error") else ""
+def _result(run: RunStatus, language: str) -> str:
+    error = refusal(run["error"], language) if run["error"] else ""
     verdict = verdict_view(run, language)
     if not verdict and not error:
         verdict = (
@@ -134,16 +125,15 @@ def _result(run: dict[str, Any], language: str) -> str:
     return f"{error}{verdict}"
 
 
-def _scales(run: dict[str, Any], language: str) -> str:
-    names = ("train", "held_out", "general")
-    measured = {name: scale_of(run, name) for name in names}
+def _scales(run: RunStatus, language: str) -> str:
+    measured = {name: scale_of(run, name) for name in SCALES}
     missing = "".join(
-        f"<li>{escape(_scale_name(name).to(language))}: {escape(why_missing(name, run, before).to(language))}</li>"
+        f"<li>{escape(_scale_name(name).to(language))}: {escape(why_missing(name, before).to(language))}</li>"
         for name, (before, after, _) in measured.items()
         if before is None or after is None
     )
     listed = f'<ul class="absent">{missing}</ul>' if missing else ""
-    shown = scales_table(run, language) if any(before for before, _, _ in measured.values()) else ""
+    shown = scales_table(run, language) if any(before is not None for before, _, _ in measured.values()) else ""
     note = ""
     if shown:
         words = say(
@@ -157,13 +147,13 @@ def _scale_name(name: str) -> Sentence:
     return {"train": say("Training rows"), "held_out": say("Held-out rows")}.get(name, say("Everyday questions"))
 
 
-def _curves(run: dict[str, Any], language: str) -> str:
+def _curves(run: RunStatus, language: str) -> str:
     metrics = run["metrics"]
     plots = drawn_plots(metrics)
     if not plots:
         body = f'<p class="absent">{escape(say("No step was measured.").to(language))}</p>'
         return _section(say("Curves"), body, language, "curves")
-    figures = "".join(figure(plot, metrics, run["steps"], run.get("best_step"), language) for plot in plots)
+    figures = "".join(figure(plot, metrics, run["steps"], run["best_step"], language) for plot in plots)
     body = (
         f'<div class="plots">{figures}</div><p class="curves-note">{escape(smoothing_note(language))}</p>'
         f'<div class="table-scroll">{table(metrics, columns_of(metrics, plots), language)}</div>'
@@ -174,8 +164,8 @@ def _curves(run: dict[str, Any], language: str) -> str:
 # ---- what it says, and on what ---------------------------------------------------------------------------------
 
 
-def _probes(run: dict[str, Any], language: str) -> str:
-    probes, looks = run.get("probes") or [], looks_shown(run, _LOOKS)
+def _probes(run: RunStatus, language: str) -> str:
+    probes, looks = run["probes"], looks_shown(run, _LOOKS)
     if not probes or not looks:
         return ""
     items = "".join(_probe(place, probe, looks, language) for place, probe in enumerate(probes))
@@ -185,18 +175,18 @@ def _probes(run: dict[str, Any], language: str) -> str:
     )
 
 
-def _probe(place: int, probe: dict[str, Any], looks: list[dict[str, Any]], language: str) -> str:
+def _probe(place: int, probe: Probe, looks: list[Look], language: str) -> str:
     texts = [look["answers"][place]["text"] if place < len(look["answers"]) else "" for look in looks]
     rows = "".join(
         f'<tr><th scope="row">{look["step"]}</th><td>'
         f"{answer_words(look, place, texts[number - 1] if number else None, _ANSWER, language)}</td></tr>"
         for number, look in enumerate(looks)
     )
-    if probe.get("expected"):
+    if probe["expected"]:
         words = escape(say("Expected answer").to(language))
         rows += f'<tr class="is-expected"><th scope="row">{words}</th><td>{_cut(probe["expected"], _ANSWER)}</td></tr>'
     heads = "".join(f'<th scope="col">{escape(word.to(language))}</th>' for word in (say("Step"), say("Answer")))
-    source = escape(source_words(probe.get("source", "")).to(language))
+    source = escape(source_words(probe["source"]).to(language))
     return (
         f'<h3 class="report-prompt"><span class="probe-source">{source}</span> {_cut(probe["prompt"], _ANSWER)}</h3>'
         f'<table class="figures answers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
@@ -207,16 +197,14 @@ def _cut(text: str, most: int) -> str:
     return escape(text[:most]) + ("…" if len(text) > most else "")
 
 
-def _samples(rows: dict[str, Any], language: str) -> str:
-    items = "".join(
-        f"<li>{''.join(_turn(turn) for turn in sample)}</li>" for sample in (rows.get("samples") or [])[:_ROWS]
-    )
+def _samples(rows: ReportRows, language: str) -> str:
+    items = "".join(f"<li>{''.join(_turn(turn) for turn in sample)}</li>" for sample in rows["samples"])
     return _section(
         say("Some of the rows"), f'<ol class="report-samples">{items}</ol>' if items else "", language, "rows"
     )
 
 
-def _turn(turn: dict[str, Any]) -> str:
+def _turn(turn: Message) -> str:
     content = turn.get("content")
     text = content if isinstance(content, str) else orjson.dumps(content, default=str).decode()
     return f"<p><strong>{escape(turn.get('role', ''))}</strong> {_cut(text, _ROW)}</p>"
@@ -225,39 +213,36 @@ def _turn(turn: dict[str, Any]) -> str:
 # ---- how ------------------------------------------------------------------------------------------------------
 
 
-def _machine(run: dict[str, Any], language: str) -> str:
+def _machine(run: RunStatus, language: str) -> str:
     pairs = [
-        (say("Device"), run.get("device") or (run.get("memory") or {}).get("device")),
+        (say("Device"), run.get("device") or run["memory"].get("device")),
         (say("Number format"), run.get("dtype")),
         (say("Base weights"), run.get("quantization")),
-        (say("Versions"), ", ".join(f"{name} {number}" for name, number in (run.get("versions") or {}).items())),
+        (say("Versions"), ", ".join(f"{name} {number}" for name, number in run.get("versions", {}).items())),
     ]
     notes = "".join(f"<li>{escape(localise(note, language))}</li>" for note in run["notes"])
     listed = f'<ul class="run-notes">{notes}</ul>' if notes else ""
     return _section(say("What it ran on, and why"), _pairs(pairs, language) + listed, language, "machine")
 
 
-def _settings(run: dict[str, Any], language: str) -> str:
-    settings = run.get("settings") or {}
-    if not settings:
-        return ""
-    shown = settings_table(settings, language)
+def _settings(run: RunStatus, language: str) -> str:
+    shown = settings_table(run["settings"], language)
     return _section(say("Settings"), f'<div class="table-scroll">{shown}</div>', language, "settings")
 
 
-def _again(run: dict[str, Any], rows: dict[str, Any], language: str) -> str:
-    settings = run.get("settings") or {}
+def _again(run: RunStatus, rows: ReportRows, language: str) -> str:
+    settings = run["settings"]
     said = say(
         "Load the settings below from a file on the fine-tuning page, give the same rows and press Start training. The "
         "same seed, rows, machine and versions give the same losses; on another machine they differ a little."
     )
     pairs = [
-        (say("Seed"), value_in_words("seed", settings["seed"], language) if "seed" in settings else None),
-        (say("Fingerprint of the rows (SHA-256)"), rows.get("fingerprint")),
+        (say("Seed"), value_in_words("seed", settings["seed"], language)),
+        (say("Fingerprint of the rows (SHA-256)"), rows["fingerprint"]),
         (say("Run"), run["run"]),
     ]
     source = orjson.dumps(settings, default=str, option=orjson.OPT_INDENT_2).decode()
-    listed = f'<pre class="report-json">{_cut(source, _SOURCE)}</pre>' if settings else ""
+    listed = f'<pre class="report-json">{_cut(source, _SOURCE)}</pre>'
     body = f"<p>{escape(said.to(language))}</p>{_pairs(pairs, language)}{listed}"
     return _section(say("How to do it again"), body, language, "again")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from playground.core.figures import signed
+from playground.core.figures import fixed, signed
 from playground.core.i18n import Sentence, say
+from playground.runs.types import SCALES, Change, RunStatus, Scale, bounds
 from playground.ui.widgets.chart import ticks
 from playground.ui.widgets.markup import escape, icon
 
@@ -16,21 +16,21 @@ GAUGE_LOW, GAUGE_HIGH = -0.25, 1.25
 _ACTIVE = ("queued", "running")
 
 
-def scales_view(run: dict[str, Any], language: str) -> str:
+def scales_view(run: RunStatus, language: str) -> str:
     """The scales and the gauge of an ended run; "" while it goes, and where nothing was measured at all."""
-    scales = run.get("scales") or {}
+    scales = run["scales"]
     if run["state"] in _ACTIVE or not scales.get("before"):
         return ""
     hint = say("Loss in nats per token, before and after training: lower is better.")
     return (
         f'<section class="scales"><h3>{escape(say("Three scales").to(language))}</h3>'
         f'<p class="run-hint">{escape(hint.to(language))}</p>'
-        f'<div class="scale-list">{"".join(_scale(name, run, language) for name in ("train", "held_out", "general"))}'
+        f'<div class="scale-list">{"".join(_scale(name, run, language) for name in SCALES)}'
         f"</div>{gauge(run, language)}</section>"
     )
 
 
-def _words(name: str) -> tuple[Sentence, Sentence]:
+def _words(name: Scale) -> tuple[Sentence, Sentence]:
     words = {
         "train": (say("Learned"), say("Rows it was trained on")),
         "held_out": (say("Generalised"), say("Held-out rows: it never saw them")),
@@ -39,24 +39,24 @@ def _words(name: str) -> tuple[Sentence, Sentence]:
     return words[name]
 
 
-def _scale(name: str, run: dict[str, Any], language: str) -> str:
+def _scale(name: Scale, run: RunStatus, language: str) -> str:
     title, about = (escape(words.to(language)) for words in _words(name))
     head = f'<h4>{title}</h4><p class="scale-about">{about}</p>'
     before, after, change = scale_of(run, name)
     if before is None or after is None:
         figures = ""
         if before is not None:
-            figures = f'<p class="scale-figures"><span class="scale-before">{before["loss"]:.3f}</span></p>'
-        why = escape(why_missing(name, run, before).to(language))
+            figures = f'<p class="scale-figures"><span class="scale-before">{before:.3f}</span></p>'
+        why = escape(why_missing(name, before).to(language))
         reason = f'<p class="scale-why">{icon("info")}<span>{why}</span></p>'
         return f'<article class="scale is-missing">{head}{figures}{reason}</article>'
     kind, said = judged(name, change)
-    rows = _rows(after, language)
+    rows = _rows(name, run, language)
     return (
         f'<article class="scale is-{kind}">{head}<p class="scale-figures"><span class="scale-before">'
-        f'{before["loss"]:.3f}</span> <span class="scale-arrow" aria-hidden="true">→</span>'
+        f'{before:.3f}</span> <span class="scale-arrow" aria-hidden="true">→</span>'
         f'<span class="sr-only">{escape(say("then").to(language))}</span> '
-        f'<strong class="scale-after">{after["loss"]:.3f}</strong></p>{_dumbbell(before["loss"], after["loss"])}'
+        f'<strong class="scale-after">{after:.3f}</strong></p>{_dumbbell(before, after)}'
         f'<p class="scale-said">{icon(_SIGNS[kind])}<span>{escape(said.to(language))}</span></p>'
         f'<p class="scale-small">{escape(interval(change, language))}{escape(rows)}</p></article>'
     )
@@ -65,22 +65,19 @@ def _scale(name: str, run: dict[str, Any], language: str) -> str:
 _SIGNS = {"better": "done", "worse": "warning", "same": "info", "unknown": "info"}
 
 
-def scale_of(run: dict[str, Any], name: str) -> tuple[Any, Any, Any]:
-    """(before, after, change) of one scale, each None where it was not measured or is no number.
+def scale_of(run: RunStatus, name: Scale) -> tuple[float | None, float | None, Change | None]:
+    """(loss before, loss after, change) of one scale, each None where it was not measured or is no number.
 
     A change may have no bounds: a single row says nothing about others.
     """
-    scales = run.get("scales") or {}
-    before, after, change = ((scales.get(part) or {}).get(name) for part in ("before", "after", "change"))
-    before, after = (part if part and part["loss"] is not None else None for part in (before, after))
-    return before, after, change if change and change["mean"] is not None else None
+    scales = run["scales"]
+    before, after = ((figures or {}).get(name) for figures in (scales.get("before"), scales.get("after")))
+    change = (scales.get("change") or {}).get(name)
+    first, last = (figure["loss"] if figure else None for figure in (before, after))
+    return first, last, change if change and change["mean"] is not None else None
 
 
-def has_bounds(change: dict[str, Any] | None) -> bool:
-    return change is not None and change["low"] is not None and change["high"] is not None
-
-
-def why_missing(name: str, run: dict[str, Any], before: dict[str, Any] | None) -> Sentence:
+def why_missing(name: Scale, before: float | None) -> Sentence:
     if before is not None:
         return say("Not measured afterwards: the run ended before that.")
     if name == "held_out":
@@ -90,20 +87,21 @@ def why_missing(name: str, run: dict[str, Any], before: dict[str, Any] | None) -
     return say("Not measured: the run ended before that.")
 
 
-def judged(name: str, change: dict[str, Any] | None) -> tuple[str, Sentence]:
+def judged(name: Scale, change: Change | None) -> tuple[str, Sentence]:
     """What the interval allows to be said: better, worse or the same."""
     if change is None:
         return "unknown", say("Whether that is more than chance was not measured.")
-    if not has_bounds(change):
+    if not (span := bounds(change)):
         return "unknown", say("Whether that is more than chance cannot be told from a single row.")
-    if change["high"] < 0:
+    low, high = span
+    if high < 0:
         words = {
             "train": say("It fits its rows better."),
             "held_out": say("What it learned carries over to new rows."),
             "general": say("Nothing was forgotten; it even got better."),
         }
         return "better", words[name]
-    if change["low"] > 0:
+    if low > 0:
         words = {
             "train": say("It fits its own rows worse than before."),
             "held_out": say("It got worse at new rows: at best it learned its rows by heart."),
@@ -118,26 +116,27 @@ def judged(name: str, change: dict[str, Any] | None) -> tuple[str, Sentence]:
     return ("better" if name == "general" else "same"), words[name]
 
 
-def interval(change: dict[str, Any] | None, language: str) -> str:
+def interval(change: Change | None, language: str) -> str:
     if change is None:
         return ""
     said = say("Change {mean}.", mean=signed(change["mean"], 3))
-    if has_bounds(change):
+    if span := bounds(change):
+        low, high = (signed(value, 3) for value in span)
         said = say(
             "Change {mean}; 95 % interval {low} to {high}.",
             mean=signed(change["mean"], 3),
-            low=signed(change["low"], 3),
-            high=signed(change["high"], 3),
+            low=low,
+            high=high,
         )
     return said.to(language) + ("" if language == "ja" else " ")
 
 
-def _rows(scale: dict[str, Any], language: str) -> str:
-    if not scale.get("rows"):
+def _rows(name: Scale, run: RunStatus, language: str) -> str:
+    figure = (run["scales"].get("after") or {}).get(name)
+    if not figure:
         return ""
-    return say(
-        "Measured on {rows} rows, {tokens} tokens.", rows=f"{scale['rows']:,}", tokens=f"{scale['tokens']:,}"
-    ).to(language)
+    rows, tokens = f"{figure['rows']:,}", f"{figure['tokens']:,}"
+    return say("Measured on {rows} rows, {tokens} tokens.", rows=rows, tokens=tokens).to(language)
 
 
 def _dumbbell(before: float, after: float) -> str:
@@ -152,12 +151,12 @@ def _dumbbell(before: float, after: float) -> str:
     )
 
 
-def gauge(run: dict[str, Any], language: str) -> str:
+def gauge(run: RunStatus, language: str) -> str:
     """How far everyday questions moved, with what the number means. "" where it was not measured."""
     before, after, change = scale_of(run, "general")
-    if not (before and after):
+    if before is None or after is None:
         return ""
-    moved = change["mean"] if change else after["loss"] - before["loss"]
+    moved = after - before if change is None or change["mean"] is None else change["mean"]
     told = gauge_words(moved, language)
     title = escape(say("Gauge of forgetting").to(language))
     meaning = say(
@@ -217,27 +216,27 @@ def _gauge_scale(language: str) -> str:
     return "".join(parts)
 
 
-def _needle(moved: float, change: dict[str, Any] | None) -> str:
+def _needle(moved: float, change: Change | None) -> str:
     whisker = ""
-    if change is not None and has_bounds(change):
-        low, high = _at(change["low"]), _at(change["high"])
+    if span := bounds(change):
+        low, high = map(_at, span)
         whisker = f'<line class="gauge-whisker" x1="{low:.1f}%" x2="{high:.1f}%" y1="18" y2="18"/>'
     x = f"{_at(moved):.1f}%"
     return f'{whisker}<line class="gauge-needle" x1="{x}" x2="{x}" y1="4" y2="30"/>'
 
 
-def scales_table(run: dict[str, Any], language: str) -> str:
+def scales_table(run: RunStatus, language: str) -> str:
     """The same figures as a table, for the report."""
     heads: Sequence[Sentence] = (say("Scale"), say("Before"), say("After"), say("Change"), say("95 % interval"))
     rows = []
-    for name in ("train", "held_out", "general"):
+    for name in SCALES:
         before, after, change = scale_of(run, name)
         cells = [
-            f"{before['loss']:.3f}" if before else "–",
-            f"{after['loss']:.3f}" if after else "–",
+            fixed(before, 3),
+            fixed(after, 3),
             signed(change["mean"], 3) if change else "–",
-            say("{low} to {high}", low=signed(change["low"], 3), high=signed(change["high"], 3)).to(language)
-            if has_bounds(change)
+            say("{low} to {high}", low=signed(span[0], 3), high=signed(span[1], 3)).to(language)
+            if (span := bounds(change))
             else "–",
         ]
         title = escape(_words(name)[1].to(language))

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from playground.core.i18n import say
+from playground.runs.types import RunStatus
 from playground.ui.widgets.buttons import button_for, pressable
 from playground.ui.widgets.events import QUICK
 from playground.ui.widgets.i18n import reader_language
@@ -27,12 +28,12 @@ class StartFrom:
         """A new adapter again: for [run, line], also once the next run has begun."""
         return "", ""
 
-    def chosen(self, run: dict[str, Any], name: str, request: gr.Request | None) -> dict[Any, Any]:
+    def chosen(self, run: RunStatus, name: str, request: gr.Request | None) -> dict[Any, Any]:
         """Updates that make the next run go on from `run`, which this browser calls `name`."""
         return {self.run: run["run"], self.line: further_line(run, name, reader_language(request))}
 
 
-def further_line(run: dict[str, Any], name: str, language: str) -> str:
+def further_line(run: RunStatus, name: str, language: str) -> str:
     told = say(
         "The next run trains the adapter of “{name}” further, on {model} as before.", name=name, model=run["model"]
     )

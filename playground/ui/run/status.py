@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from playground.core.figures import elapsed, fixed, parameters, size
 from playground.core.i18n import localise, say
+from playground.runs.types import MetricName, Metrics, RunStatus
 from playground.ui.run.my_runs import ACTIVE, state_word
 from playground.ui.run.plan import planned
 from playground.ui.run.verdict import verdict_view
@@ -22,7 +24,7 @@ def no_run(language: str) -> str:
     )
 
 
-def state_line(run: dict[str, Any], language: str) -> str:
+def state_line(run: RunStatus, language: str) -> str:
     """State, what happens now, and how far it is. The words are a live region; the bar is not, it moves each second."""
     state = run["state"]
     said = _ended(run, language) if state not in ACTIVE else localise(run["phase"], language)
@@ -35,7 +37,7 @@ def state_line(run: dict[str, Any], language: str) -> str:
     )
 
 
-def _ended(run: dict[str, Any], language: str) -> str:
+def _ended(run: RunStatus, language: str) -> str:
     """The phase is what happened last; what counts after the end is whether there is something to use."""
     if not run["has_adapter"]:
         return say("There is no adapter.").to(language)
@@ -44,25 +46,25 @@ def _ended(run: dict[str, Any], language: str) -> str:
     return say("The adapter was kept as it stood.").to(language)
 
 
-def _queue(run: dict[str, Any], language: str) -> str:
+def _queue(run: RunStatus, language: str) -> str:
     if not run["position"]:
         return say("It starts now.").to(language)
     place = say("Place {position} in the queue.", position=run["position"]).to(language)
-    if run.get("wait_s") is None:
+    if run["wait_s"] is None:
         return place
     wait = say("Starts in about {time}.", time=elapsed(run["wait_s"]).to(language)).to(language)
     return f"{place} {wait}"
 
 
-def _progress(run: dict[str, Any], language: str) -> str:
+def _progress(run: RunStatus, language: str) -> str:
     is_known = run["state"] != "queued" and run["step"] and run["steps"]
     return bar(run["step"] / run["steps"] if is_known else None, say("Progress of the run").to(language))
 
 
-def figures(run: dict[str, Any], language: str) -> str:
+def figures(run: RunStatus, language: str) -> str:
     """Step, losses, speed, memory, time left. A figure that is not known yet shows a dash, so that nothing jumps."""
     metrics = run["metrics"]
-    left = elapsed(run["eta_s"]).to(language) if run.get("eta_s") is not None else "–"
+    left = elapsed(run["eta_s"]).to(language) if run["eta_s"] is not None else "–"
     memory = latest(metrics, "memory")
     cells = [
         stat(say("Step"), f"{run['step']} / {run['steps']}" if run["steps"] else "–", "", language),
@@ -76,39 +78,31 @@ def figures(run: dict[str, Any], language: str) -> str:
     return f'<dl class="stats">{"".join(cells)}</dl>'
 
 
-def latest(metrics: list[dict[str, Any]], name: str) -> float | None:
-    return next((row[name] for row in reversed(metrics) if row.get(name) is not None), None)
+def latest(metrics: Sequence[Metrics], name: MetricName) -> float | None:
+    return next((value for row in reversed(metrics) if (value := row[name]) is not None), None)
 
 
-def outcome(run: dict[str, Any], language: str) -> str:
+def outcome(run: RunStatus, language: str) -> str:
     """What came of it: the error first, then the verdict."""
-    error = f'<div class="run-failure">{refusal(run["error"], language)}</div>' if run.get("error") else ""
+    error = f'<div class="run-failure">{refusal(run["error"], language)}</div>' if run["error"] else ""
     return f"{error}{verdict_view(run, language)}"
 
 
-def about(run: dict[str, Any], language: str) -> str:
+def about(run: RunStatus, language: str) -> str:
     """What was trained on what, what was planned and what it took, memory, and what the run noted."""
     notes = "".join(f"<li>{escape(localise(note, language))}</li>" for note in run["notes"])
     listed = f'<ul class="run-notes">{notes}</ul>' if notes else ""
     return f"{facts(run, language)}{planned(run, language)}{listed}"
 
 
-def facts(run: dict[str, Any], language: str) -> str:
+def facts(run: RunStatus, language: str) -> str:
     """What was trained on what, in one line."""
-    settings = run.get("settings") or {}
-    said = [run["model"]]
-    if run.get("rows") is not None:
-        said.append(
-            say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"]).to(
-                language
-            )
-        )
-    if run.get("trained_tokens"):
-        said.append(say("{tokens} trained tokens", tokens=parameters_or_count(run["trained_tokens"])).to(language))
-    if "learning_rate" in settings:
-        said.append(say("learning rate {rate}", rate=f"{settings['learning_rate']:g}").to(language))
-    if "r" in settings:
-        said.append(say("rank {rank}", rank=settings["r"]).to(language))
+    settings = run["settings"]
+    rows = say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"])
+    tokens = say("{tokens} trained tokens", tokens=parameters_or_count(run["trained_tokens"]))
+    rate = say("learning rate {rate}", rate=f"{settings['learning_rate']:g}")
+    rank = say("rank {rank}", rank=settings["r"])
+    said = [run["model"], *(words.to(language) for words in (rows, tokens, rate, rank))]
     if template := settings.get("chat_template"):
         name = say("edited") if "{" in template else template
         said.append(say("chat template {name}", name=name).to(language))
@@ -119,8 +113,9 @@ def parameters_or_count(count: int) -> str:
     return f"{count:,}" if count < 1_000_000 else parameters(count)
 
 
-def curve_mark(run: dict[str, Any]) -> list[Any]:
+def curve_mark(run: RunStatus) -> list[Any]:
     """Changes when the curves do; spares sending them again each second."""
     metrics = run["metrics"]
-    tail = [latest(metrics, name) for name in ("loss", "eval_loss", "token_accuracy", "memory")]
-    return [run["run"], len(metrics), run["steps"], run.get("best_step"), *tail]
+    names: tuple[MetricName, ...] = ("loss", "eval_loss", "token_accuracy", "memory")
+    tail = [latest(metrics, name) for name in names]
+    return [run["run"], len(metrics), run["steps"], run["best_step"], *tail]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from playground.core.i18n import Sentence, localise, say
+from playground.runs.types import Check, RunStatus
 from playground.ui.widgets.markup import escape, icon
 
 _KINDS = {"learned": "good", "partly": "mixed", "unchecked": "mixed", "not_better": "mixed", "nothing_learned": "mixed"}
@@ -17,13 +16,13 @@ _UNKNOWN = (
 )
 
 
-def verdict_view(run: dict[str, Any], language: str) -> str:
+def verdict_view(run: RunStatus, language: str) -> str:
     """ "" while there is no verdict."""
-    verdict = run.get("verdict") or {}
+    verdict = run["verdict"]
     if not verdict:
         return ""
-    kind = _KINDS.get(verdict.get("code", ""), "bad")
-    checks = verdict.get("checks") or []
+    kind = _KINDS.get(verdict["code"], "bad")
+    checks = verdict.get("checks", [])
     return (
         f'<section class="run-verdict is-{kind}" id="verdict"><h3>{escape(say("Verdict").to(language))}</h3>'
         f'<p class="verdict-words">{escape(localise(verdict["message"], language))}</p>'
@@ -31,7 +30,7 @@ def verdict_view(run: dict[str, Any], language: str) -> str:
     )
 
 
-def _counts(checks: list[dict[str, Any]], language: str) -> str:
+def _counts(checks: list[Check], language: str) -> str:
     if not checks:
         return ""
     of = {state: sum(check["state"] == state for check in checks) for state in _SIGNS}
@@ -39,21 +38,21 @@ def _counts(checks: list[dict[str, Any]], language: str) -> str:
     return f'<p class="check-counts">{escape(said.to(language))}</p>'
 
 
-def check_list(checks: list[dict[str, Any]], language: str) -> str:
+def check_list(checks: list[Check], language: str) -> str:
     """Failed ones first: they say what to do."""
     order = ("failed", "unknown", "passed")
-    ranked = sorted(checks, key=lambda check: order.index(check["state"]) if check["state"] in order else 1)
+    ranked = sorted(checks, key=lambda check: order.index(check["state"]))
     items = "".join(_check(check, language) for check in ranked)
     return f'<ul class="checks">{items}</ul>' if items else ""
 
 
-def _check(check: dict[str, Any], language: str) -> str:
-    state = check["state"] if check["state"] in _SIGNS else "unknown"
+def _check(check: Check, language: str) -> str:
+    state = check["state"]
     sign = _UNKNOWN if state == "unknown" else icon(_SIGNS[state])
     name = check_name(check["code"])
     title = f'<span class="check-name">{escape(name.to(language))}</span>' if name else ""
     fix = ""
-    if check.get("fix"):
+    if check["fix"]:
         fix = f'<span class="check-try">{escape(localise(check["fix"], language))}</span>'
     return (
         f'<li class="check is-{state}" data-code="{escape(check["code"])}">{sign}<div><span class="check-head">'

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
+
+from playground.runs.types import MetricName, Metrics
 
 POINTS = 160
 """Points drawn of one line; more cannot be told apart and would travel again each second."""
@@ -53,12 +54,12 @@ def spread(count: int, limit: int) -> list[int]:
     return sorted({round(place * (count - 1) / (limit - 1)) for place in range(limit)})
 
 
-def series(metrics: Sequence[dict[str, Any]], name: str, scale: float = 1.0) -> list[Point]:
+def series(metrics: Sequence[Metrics], name: MetricName, scale: float = 1.0) -> list[Point]:
     """(step, value * scale) of each row that has a finite value of that name."""
     return [
-        (float(row["step"]), float(row[name]) * scale)
+        (float(row["step"]), value * scale)
         for row in metrics
-        if row.get(name) is not None and math.isfinite(row[name])
+        if (value := row.get(name)) is not None and math.isfinite(value)
     ]
 
 

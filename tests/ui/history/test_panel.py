@@ -88,12 +88,6 @@ def test_names_cannot_become_html():
     assert "&lt;img" in row_of(html, "stopped")
 
 
-def test_a_run_that_lacks_all_that_may_lack_has_a_row():
-    bare = {"run": "r", "state": "queued", "model": None, "metrics": []}
-    html = runs_table([({"run": "r", "number": 1, "example": "", "file": ""}, bare)], {}, {}, 0, "ja")
-    assert "順番待ち" in html and "<time" not in html
-
-
 @pytest.mark.parametrize("created", [None, "x", 1e300, float("nan")])
 def test_a_time_that_is_none_is_left_out(created):
     backend = FakeHistory()
@@ -132,8 +126,8 @@ def test_until_then_from_the_curve(metrics, best, expected):
 
 def test_scales_with_nothing_held_out():
     scales = {"before": {"train": {"loss": 1}, "held_out": None, "general": None}, "after": None, "change": None}
-    assert held_out_losses({"scales": scales, "metrics": []}) == (None, None, None)
-    assert general_change({"scales": scales}) is None and general_change({}) is None
+    assert held_out_losses(story("queued", "a", scales=scales)) == (None, None, None)
+    assert general_change(story("queued", "a", scales=scales)) is None
 
 
 def test_a_change_comes_with_its_interval():
@@ -288,12 +282,6 @@ def test_what_to_do_is_said_where_a_check_did_not_pass():
         verdict = {"code": "learned", "message": Sentence("V."), "checks": [check]}
         html = verdict_sides([Side("one", 0, {**story("well", "one"), "verdict": verdict})], "en")
         assert ("Do it." in html) is is_said
-
-
-def test_an_unknown_check_or_verdict_is_shown_as_it_is():
-    verdict = {"code": "new", "message": Sentence("Hm."), "checks": [{"code": "novel", "state": "odd", "message": "?"}]}
-    html = verdict_sides([Side("one", 0, {**story("well", "one"), "verdict": verdict})], "en")
-    assert "novel" in html and "Hm." in html and "Not known" in html
 
 
 def test_what_does_not_compare_is_said():

@@ -12,11 +12,12 @@ from playground.core.i18n import LANGUAGES, Sentence
 from playground.core.settings import TrainSettings
 from playground.ui.run.glossary import glossary
 from playground.ui.run.report_page import report_html
+from tests.ui.fake_backend import ROWS as FAKE_ROWS
 from tests.ui.fake_runs import PROBES, a_story, curve
 
 MOMENTS = ("queued", "first", "midway", "well", "badly", "failed", "stopped")
 ROWS = {
-    "name": "mochi.jsonl",
+    "train_rows": 60,
     "fingerprint": "f" * 64,
     "samples": [[{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Mochi."}]],
 }
@@ -94,7 +95,7 @@ def test_every_colour_that_the_style_uses_is_defined_in_the_file():
 def test_a_person_could_hand_it_in():
     words = Tidy(report("badly")).words
     for said in (
-        "mochi.jsonl", "HuggingFaceTB/SmolLM2-135M-Instruct", "66 rows, 6 of them held out", "4,321",
+        "HuggingFaceTB/SmolLM2-135M-Instruct", "66 rows, 6 of them held out", "4,321",
         "finished after 48 of 48 steps", "2 min 58 s, 5 % more than the 2 min 50 s estimated", "2026-09-21",
         "that of step 18, where the held-out loss was lowest",
         "It learned its rows by heart", "Checks: 3 passed, 2 failed, 1 not known",
@@ -119,7 +120,7 @@ def test_no_english_is_left_in_the_japanese(moment):
     plain = a_story(moment)
     quiet = {
         "notes": [],
-        "readings": [{**one, "message": "読", "why": None, "advice": "試"} for one in plain["readings"]],
+        "readings": [{**one, "message": "読", "why": "因", "advice": "試"} for one in plain["readings"]],
         "probes": [{**probe, "prompt": "問", "expected": "答"} for probe in PROBES] if plain["probes"] else [],
         "answers": [{**look, "answers": [{"text": "答", "ended": "length"}] * 3} for look in plain["answers"]],
         "error": InputError(Sentence("誤")) if plain["error"] else None,
@@ -127,7 +128,11 @@ def test_no_english_is_left_in_the_japanese(moment):
     if plain["verdict"]:
         said = [{**check, "message": "確", "fix": "直"} for check in plain["verdict"]["checks"]]
         quiet["verdict"] = {**plain["verdict"], "message": "判", "checks": said}
-    page = Tidy(report(moment, {"name": "餅"}, "ja", **quiet, settings={"seed": 1, "r": 4, "packing": True}))
+    page = Tidy(
+        report(
+            moment, {**FAKE_ROWS, "fingerprint": "1"}, "ja", **quiet, title="餅", settings={"seed": 1, "packing": True}
+        )
+    )
     labels = [value for name, value in page.attributes if name in ("aria-label", "title", "alt")]
     left = set(re.findall(r"[A-Za-z]{2,}", " ".join([*page.text, *labels])))
     names = {"HuggingFaceTB", "SmolLM", "Instruct", "UTC", "GB", "SFT", "Playground", "LoRA", "QLoRA", "SHA", "exp"}
@@ -140,13 +145,18 @@ def test_what_people_and_models_wrote_stays_text():
     page_html = report(
         "badly",
         {
-            "name": hostile,
             "fingerprint": hostile,
             "samples": [[{"role": hostile, "content": hostile}, {"content": [1]}]],
         },
         model=hostile,
         title=hostile,
-        settings={"system_prompt": hostile, "probe_prompts": [hostile], "mapping": {hostile: hostile}, hostile: 1},
+        settings={
+            "seed": 1,
+            "system_prompt": hostile,
+            "probe_prompts": [hostile],
+            "mapping": {hostile: hostile},
+            hostile: 1,
+        },
         notes=[Sentence("{x}", x=hostile)],
         error=InputError(Sentence("{x}", x=hostile)),
         probes=[{"prompt": hostile, "expected": hostile, "source": hostile}],
@@ -163,14 +173,10 @@ def test_what_people_and_models_wrote_stays_text():
 
 
 def test_what_is_absent_says_so_or_leaves_no_gap():
-    words = Tidy(report("queued", None)).words
+    words = Tidy(report("queued", FAKE_ROWS)).words
     assert "There is no verdict" in words and "No step was measured." in words
     assert "not finished when this was written" in words
     assert "Answers over time" not in words and "Some of the rows" not in words
-    bare = {
-        name: value for name, value in a_story("queued").items() if name not in ("plan", "probes", "memory", "title")
-    }
-    assert Tidy(report_html(bare, None, "en")).wrong == []
     no_general = report("well", scales={"before": {"train": None, "held_out": None, "general": None}})
     assert "No rows were held out" in no_general
 

@@ -64,7 +64,7 @@ def test_facts_name_what_was_trained_on_what():
 
 
 def test_the_curve_is_sent_again_only_when_it_changed():
-    later = a_run(metrics=[*a_run()["metrics"], {"step": 3, "loss": 1.0, "eval_loss": None}])
+    later = a_run(metrics=[*a_run()["metrics"], {**a_run()["metrics"][-1], "step": 3, "loss": 1.0}])
     assert curve_mark(a_run()) == curve_mark(a_run(eta_s=1.0))
     assert curve_mark(a_run()) != curve_mark(later)
     assert curve_mark(a_run()) != curve_mark(a_run(best_step=1))
@@ -105,7 +105,7 @@ def test_memory_used_is_held_against_the_estimate():
     whole = {"peak": 1.67e9, "estimated": 1.9e9, "available": 4.1e9}
     assert memory_words(whole) == "1.67 GB used at the most; 1.90 GB were estimated, 4.10 GB there"
     assert memory_words({**whole, "available": None}) == "1.67 GB used at the most; 1.90 GB were estimated"
-    assert memory_words({"peak": 1e9}) == "1.00 GB used at the most"
+    assert memory_words({"peak": 1e9, "estimated": None, "available": None}) == "1.00 GB used at the most"
     html = about(a_story("midway"), "en")
     assert "width:40.7%" in html and "left:46.3%" in html
     assert "used-bar" not in about(a_run(), "en")

@@ -15,7 +15,8 @@ from playground.ui.run.probes import looks_shown, marked_change, probes_mark, pr
 from playground.ui.run.report_page import report_html
 from playground.ui.run.scales import gauge_words, judged, scales_view
 from playground.ui.run.verdict import verdict_view
-from tests.ui.fake_runs import a_story, checks, looks, reading, scale, scales
+from tests.ui.fake_backend import ROWS
+from tests.ui.fake_runs import a_story, looks, reading, scale, scales
 
 
 def drawn(html):
@@ -55,11 +56,6 @@ def test_checks_are_counted():
     assert said == "Checks: 3 passed, 2 failed, 1 not known"
 
 
-def test_a_state_of_another_kind_is_not_known():
-    verdict = {"code": "learned", "message": "m", "checks": [{**checks()[0], "state": "?"}]}
-    assert "Not known" in verdict_view(a_story("well", verdict=verdict), "en")
-
-
 # Three scales
 
 
@@ -97,7 +93,7 @@ def test_a_single_row_has_a_change_without_bounds():
     measured = scales()
     measured["change"]["held_out"] = measured["change"]["general"] = paired_change([(9.0, 3)], [(6.0, 3)]).to_dict()
     run = a_story("well", scales=measured)
-    for html in (scales_view(run, "en"), report_html(run, None, "en"), scales_view(run, "ja")):
+    for html in (scales_view(run, "en"), report_html(run, ROWS, "en"), scales_view(run, "ja")):
         assert "−1.000" in html and "None" not in html
     assert "cannot be told from a single row" in scales_view(run, "en")
     assert "interval" not in "".join(drawn(scales_view(run, "en")).findall(".//article")[1].itertext())
@@ -105,7 +101,7 @@ def test_a_single_row_has_a_change_without_bounds():
     assert "−1.00<" in listed and "None" not in listed
     measured["after"]["train"] = {**measured["after"]["train"], "loss": None}
     measured["change"]["train"] = paired_change([(9.0, 3)], [(float("nan"), 3)]).to_dict()
-    assert "is-missing" in scales_view(run, "en") and report_html(run, None, "en")
+    assert "is-missing" in scales_view(run, "en") and report_html(run, ROWS, "en")
 
 
 def test_keeping_everyday_ability_is_good_and_not_knowing_is_neither():
@@ -151,10 +147,10 @@ def test_a_report_has_no_buttons_and_no_reading_no_place():
     assert readings_view(a_story("queued"), "en") == ""
 
 
-def test_what_a_reading_says_stays_text_and_an_unknown_severity_is_a_note():
-    odd = reading("odd", "<b>", "<script>")
+def test_what_a_reading_says_stays_text():
+    odd = reading("odd", "info", "<script>")
     html = readings_view(a_story("well", readings=[odd]), "en")
-    assert "&lt;script&gt;" in html and "is-info" in html and "<b>" not in html
+    assert "&lt;script&gt;" in html and "is-info" in html
 
 
 def test_what_a_button_sets_is_looked_up():

@@ -338,7 +338,6 @@ def test_an_unknown_time_says_when_it_will_be_known():
         plan_view(a_plan(), False, "en"),
     ):
         assert "measured when the run starts" in view and "min" not in view and ">64<" in view
-    assert "<dl" not in estimate_view(an_estimate(plan={}), "en"), "a plan that there is none of yet"
 
 
 def widths(view):
