@@ -10,7 +10,6 @@ server/need.py asks the model and says what it means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -203,10 +202,10 @@ class _Asking:
         expected = messages[place].get("content")
         if not isinstance(expected, str) or not any(message["role"] == "user" for message in messages[:place]):
             return None
-        options = replace(self.options.render_options(conversation.tools), add_generation_prompt=True)
+        options = self.options.render_options(conversation.tools)
         before = [messages[:place], _with_examples(messages[:place], examples)]
         try:
-            plain, behind = (self.renderer.render(some, options, with_spans=False).input_ids for some in before)
+            plain, behind = (self.renderer.prompt_ids(some, options) for some in before)
         except PlaygroundError:
             return None
         if max(len(plain), len(behind)) > self.context - ANSWER_TOKENS[1]:

@@ -8,7 +8,6 @@ Renders templates: called in the sandbox.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +132,7 @@ def _held_out_probes(prepared: Prepared) -> list[tuple[list[Message], Any, str, 
 
 def _prompt_ids(messages: list[Message], renderer: Renderer, settings: TrainSettings) -> list[int]:
     """[] where the template refuses the prompt."""
-    options = replace(settings.dataset_options().render_options(None), add_generation_prompt=True)
     try:
-        return renderer.render(messages, options, with_spans=False).input_ids
+        return renderer.prompt_ids(messages, settings.dataset_options().render_options(None))
     except PlaygroundError:
         return []

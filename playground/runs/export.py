@@ -9,6 +9,7 @@ from huggingface_hub import ModelCardData
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import say
+from playground.core.whole_files import publish, write_durably
 from playground.models.catalogue import entry
 from playground.runs.store import TEMPLATE, RunFolder
 from playground.runs.types import Report, Settings
@@ -41,7 +42,7 @@ def export(folder: RunFolder, kind: str) -> Path:
     card = model_card(folder)
     if kind == "card":
         path = destination / "README.md"
-        path.write_text(card, encoding="utf-8")
+        write_durably(path, card.encode())
         return path
     path = destination / "adapter.zip"
     work = destination / "adapter.zip.part"
@@ -51,7 +52,8 @@ def export(folder: RunFolder, kind: str) -> Path:
         archive.writestr("README.md", card)
         if template := folder.template():
             archive.writestr(TEMPLATE, template)
-    return work.rename(path)
+    publish(work, path)
+    return path
 
 
 def model_card(folder: RunFolder) -> str:

@@ -40,7 +40,7 @@ import orjson
 
 from playground.core.errors import NotFoundError, PlaygroundError, disk_is_full, unpack_error
 from playground.core.i18n import Sentence, pack, say, unpack
-from playground.core.whole_files import write_whole
+from playground.core.whole_files import write_durably
 from playground.runs.types import (
     METRICS,
     Event,
@@ -91,7 +91,7 @@ class RunFolder:
 
     def rename(self, title: str) -> None:
         """Give the run a name; "" takes it away."""
-        write_whole(self.path / "title.txt", title.encode())
+        write_durably(self.path / "title.txt", title.encode())
 
     def has_checkpoint(self) -> bool:
         """Whether a stopped or failed run can go on."""
@@ -140,7 +140,7 @@ class RunFolder:
 
     def write_report(self, report: Report) -> None:
         """report.json, all of it or none."""
-        write_whole(self.path / "report.json", orjson.dumps(pack(report), option=orjson.OPT_INDENT_2))
+        write_durably(self.path / "report.json", orjson.dumps(pack(report), option=orjson.OPT_INDENT_2))
 
     def report(self) -> Report | None:
         """report.json, or None while there is none."""

@@ -7,19 +7,16 @@ is broken counts as empty, and one that cannot be written stays as it is.
 
 from __future__ import annotations
 
-import fcntl
 import math
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import orjson
+from filelock import FileLock
 
 from playground.core.settings import TrainSettings
-from playground.core.whole_files import write_whole
+from playground.core.whole_files import write_durably
 from playground.models.types import Processor
 from playground.runs.plan import Speed
 
@@ -67,7 +64,8 @@ class SpeedBook:
         if not _is_speed(asdict(speed)):
             return False
         try:
-            with self._locked():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self.path}.lock", mode=0o600):
                 entries = self._read()
                 old = self.get(key)
                 if old and plans_alike(old, speed):
@@ -75,7 +73,7 @@ class SpeedBook:
                 entries.pop(key, None)
                 entries[key] = {"time": round(time.time(), 3), **asdict(speed)}
                 newest = sorted(entries.items(), key=lambda item: item[1]["time"])[-ENTRIES:]
-                write_whole(self.path, orjson.dumps(dict(newest), option=orjson.OPT_INDENT_2), flush=True)
+                write_durably(self.path, orjson.dumps(dict(newest), option=orjson.OPT_INDENT_2))
         except OSError:
             return False
         return True
@@ -88,16 +86,6 @@ class SpeedBook:
         if not isinstance(entries, dict):
             return {}
         return {key: entry for key, entry in entries.items() if _is_entry(entry)}
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def plans_alike(old: Speed, new: Speed) -> bool:

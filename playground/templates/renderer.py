@@ -118,6 +118,11 @@ class Renderer:
         """The rendered text alone."""
         return self._render(messages, options)[0]
 
+    def prompt_ids(self, messages: list[Message], options: RenderOptions) -> list[int]:
+        """The tokens that the next answer is asked by. Nothing of a prompt is learnt, so no mask is looked for."""
+        [(ids, _)] = self.tokenize([self.text(messages, replace(options, add_generation_prompt=True))])
+        return ids
+
     def render(
         self,
         messages: list[Message],

@@ -18,7 +18,7 @@ from trl import SFTConfig
 from playground.core.errors import InputError
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
-from playground.core.whole_files import write_whole
+from playground.core.whole_files import write_durably
 from playground.data.split import even_places
 from playground.runs.memory import give_back_memory
 from playground.runs.plan import Plan
@@ -198,7 +198,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             "looks_since_best": self._looks_since_best,
             "before": {name: [astuple(score) for score in scores] for name, scores in self.before.items()},
         }
-        write_whole(self.folder / "looks.json", orjson.dumps(known))
+        write_durably(self.folder / "looks.json", orjson.dumps(known))
 
     def recall(self) -> None:
         """Take up looks.json, where the run goes on from a checkpoint."""

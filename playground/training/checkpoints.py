@@ -4,7 +4,7 @@
     adapter/             the one that is offered: that of the best look, or the last where nothing is held out
     checkpoint/step-40/  the newest checkpoint of transformers' Trainer: adapter, optimiser, schedule, random numbers
 
-A folder is written under another name, flushed to the disk, and renamed: after a power cut it is there whole or not.
+After a power cut each is there whole or not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 from peft import PeftModel
 from safetensors.torch import load_file
 
+from playground.core.whole_files import publish
+
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -26,7 +28,7 @@ def save_adapter(model: PeftModel, folder: Path, step: int) -> None:
     for path in work.iterdir():
         if path.name not in _ADAPTER:  # PEFT's empty model card.
             path.unlink()
-    _publish(work, folder / "adapters" / f"step-{step}")
+    publish(work, folder / "adapters" / f"step-{step}")
 
 
 def offer_adapter(folder: Path, step: int) -> None:
@@ -40,7 +42,7 @@ def offer_adapter(folder: Path, step: int) -> None:
             os.link(folder / "adapters" / f"step-{step}" / name, part)
         except OSError:  # A file system without links.
             shutil.copyfile(folder / "adapters" / f"step-{step}" / name, part)
-        part.replace(final / name)
+        publish(part, final / name)
 
 
 def load_adapter(model: PeftModel, folder: Path) -> None:
@@ -55,7 +57,7 @@ def publish_checkpoint(work: Path, folder: Path, step: int) -> None:
     written = work / f"checkpoint-{step}"
     for name in ("training_args.bin", "README.md"):
         (written / name).unlink(missing_ok=True)
-    _publish(written, folder / "checkpoint" / f"step-{step}")
+    publish(written, folder / "checkpoint" / f"step-{step}")
     shutil.rmtree(work, ignore_errors=True)
     for older in (folder / "checkpoint").iterdir():
         if older.name != f"step-{step}":
@@ -84,21 +86,3 @@ def _empty(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
-
-
-def _publish(work: Path, final: Path) -> None:
-    """`work` under the name `final`, whole or not at all."""
-    for path in [*work.rglob("*"), work]:
-        _flush(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(final, ignore_errors=True)
-    work.rename(final)
-    _flush(final.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

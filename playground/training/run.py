@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
-from playground.core.whole_files import write_whole
+from playground.core.whole_files import write_durably
 from playground.models.devices import Choice
 from playground.runs.plan import Plan, make_plan
 from playground.runs.throughput import SpeedBook
@@ -136,7 +136,7 @@ class Run:
         work = work_of(rows, settings, len(probes.prompts))
         plan = make_plan(settings, work, known)
         self.emit("plan", **plan.to_dict())
-        write_whole(self.folder / "plan.json", orjson.dumps(plan.to_dict()))
+        write_durably(self.folder / "plan.json", orjson.dumps(plan.to_dict()))
         if plan.bound_by == "time":
             wanted = make_plan(replace(settings, time_budget_s=0), work, None).steps
             self.emit(

@@ -115,7 +115,7 @@ def test_a_disk_that_takes_nothing_leaves_the_old_file(book: SpeedBook, monkeypa
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(throughput.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert not book.learn(KEY, TWICE)
     assert book.get(KEY) == SPEED
 

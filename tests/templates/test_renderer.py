@@ -124,6 +124,21 @@ def test_text_and_ids_are_those_of_apply_chat_template(tokenizer, name, case):
     assert_same_as_transformers(tokenizer, template, messages, rendered)
 
 
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_prompt_has_the_tokens_of_the_render_and_takes_one_render(tokenizer, name, monkeypatch):
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Ahoy"},
+        {"role": "user", "content": "?"},
+    ]
+    renderer = Renderer(tokenizer, gallery()[name].read_text(encoding="utf-8"))
+    rendered = renderer.render(messages, RenderOptions(add_generation_prompt=True), with_spans=False)
+    renders = []
+    write = renderer._render
+    monkeypatch.setattr(renderer, "_render", lambda *given: (renders.append(given), write(*given))[1])
+    assert renderer.prompt_ids(messages, NOTHING) == rendered.input_ids and len(renders) == 1
+
+
 def test_nearly_every_template_of_the_gallery_renders_a_plain_conversation(tokenizer):
     refusals = []
     for name in gallery():

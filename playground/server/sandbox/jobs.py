@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache, singledispatch
 from pathlib import Path
 from typing import Any
@@ -177,8 +177,7 @@ def _script(request: ask.WriteScript) -> str:
 def _prompt(request: ask.RenderPrompt) -> ChatPrompt:
     messages = _messages(request.conversation, to_show=False)
     renderer = _renderer(request.folder, request.template, request.limits)
-    options = replace(request.options, add_generation_prompt=True)
-    ids = renderer.render(messages, options, with_spans=False).input_ids
+    ids = renderer.prompt_ids(messages, request.options)
     if len(ids) > request.limits.prompt_tokens:
         raise InputError(
             say("The conversation has {count} tokens.", count=len(ids)),
