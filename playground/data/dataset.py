@@ -71,7 +71,7 @@ class Example:
 
     @property
     def labels(self) -> Ids:
-        """`kept_ids` with -100 where nothing is learnt: what the trainer gets."""
+        """`kept_ids` with -100 where nothing is learned: what the trainer gets."""
         return np.where(self.loss_mask[self.kept] == 1, self.kept_ids, np.int32(-100))
 
     @property
@@ -108,9 +108,17 @@ class Prepared:
 def prepare(
     parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report = lambda fraction: None
 ) -> Prepared:
-    """Render every row. A row that cannot be used becomes a finding, and the others stay."""
-    with _rare_collections():
-        return _prepare(parsed, renderer, options, report)
+    """Render every row, and look for what is wrong with them. A row that cannot be used becomes a finding, and the
+    others stay.
+    """
+    return _prepare(parsed, renderer, options, report, with_lint=True)
+
+
+def supervise(
+    parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report = lambda fraction: None
+) -> Prepared:
+    """The same rows, for who needs them alone: findings are only those of rows that cannot be used."""
+    return _prepare(parsed, renderer, options, report, with_lint=False)
 
 
 @contextmanager
@@ -127,11 +135,15 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _prepare(parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report) -> Prepared:
+@_rare_collections()
+def _prepare(
+    parsed: Parsed, renderer: Renderer, options: DatasetOptions, report: Report, *, with_lint: bool
+) -> Prepared:
+    share = _RENDERING_SHARE if with_lint else 1.0
     prepared = Prepared(len(parsed.records) + len(parsed.broken), options)
     reader = RowReader(parsed, renderer, options)
     refused: list[tuple[Record, PlaygroundError]] = []
-    examples = _examples(reader, renderer, options, refused, lambda part: report(part * _RENDERING_SHARE))
+    examples = _examples(reader, renderer, options, refused, lambda part: report(part * share))
     for found in examples:
         if isinstance(found, Finding):
             prepared.findings.append(found)
@@ -143,9 +155,8 @@ def _prepare(parsed: Parsed, renderer: Renderer, options: DatasetOptions, report
     prepared.findings += reader.refusals(refused)
     digests = [digest_of(example.conversation.messages) for example in prepared.examples]
     prepared.held_out = _held_out(prepared.examples, digests, parsed, options)
-    prepared.findings += _lint(
-        prepared, digests, reader, lambda part: report(_RENDERING_SHARE + part * (1 - _RENDERING_SHARE))
-    )
+    if with_lint:
+        prepared.findings += _lint(prepared, digests, reader, lambda part: report(share + part * (1 - share)))
     prepared.findings = [
         finding
         for finding in prepared.findings

@@ -170,8 +170,8 @@ class _Asking:
 
     def _tokens(self, messages: list[Message], tools: list[Any] | None) -> tuple[list[int], list[int]]:
         """Token ids, and for each whether it is part of an answer that is trained on."""
-        learnt: Literal["last", "assistant"] = "last" if self.options.train_on == "last" else "assistant"
-        rendered = self.renderer.render(messages, self.options.render_options(tools), learnt, with_spans=False)
+        learned: Literal["last", "assistant"] = "last" if self.options.train_on == "last" else "assistant"
+        rendered = self.renderer.render(messages, self.options.render_options(tools), learned, with_spans=False)
         return rendered.input_ids, rendered.loss_mask
 
     def _fitting_examples(self, conversation: Conversation, length: int) -> list[list[Message]]:

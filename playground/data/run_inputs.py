@@ -26,7 +26,7 @@ from playground.data.types import Extras, RowLengths
 from playground.templates.renderer import Renderer
 
 SAMPLED = 24
-"""Training rows that are scored before and after: enough to see what was learnt of them, few enough to cost little."""
+"""Training rows that are scored before and after: enough to see what was learned of them, few enough to cost little."""
 _HELD_OUT_PROBES = 2
 _EVERYDAY_KINDS = ("fact", "instruction", "politeness")
 """Of everyday questions the first of each of these kinds is asked, as many as there is room for."""

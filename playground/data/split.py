@@ -7,7 +7,7 @@ other rows, their order, or what was done to it since. So a row that leaves move
 is mended moves none. (A draw of places among so many, `random.sample`, draws all of them anew when one row leaves.)
 
 Rows that are trained on as the same conversation stay on one side as far as that is possible, since a held-out row that
-also stands in training measures what was learnt by heart. Where copies have to be parted to hold out as many rows as
+also stands in training measures what was learned by heart. Where copies have to be parted to hold out as many rows as
 were asked for, the linter names them. Near copies are not known here: to find them takes the linter.
 """
 

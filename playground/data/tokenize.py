@@ -87,4 +87,4 @@ def _with_tokens(
             yield row
             continue
         ids, offsets = next(tokens)
-        yield TokenRow(np.array(ids, dtype=np.int32), supervised_tokens(offsets, row.learnt))
+        yield TokenRow(np.array(ids, dtype=np.int32), supervised_tokens(offsets, row.learned))

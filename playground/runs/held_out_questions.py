@@ -132,7 +132,7 @@ class _Asking:
         if 1 not in rendered.loss_mask:
             return None
         begin = rendered.loss_mask.index(1)
-        # A template may leave the last answer out, and then what is learnt last is an earlier one.
+        # A template may leave the last answer out, and then what is learned last is an earlier one.
         is_there = expected.strip() in rendered.text[rendered.offsets[begin][0] :]
         return rendered.input_ids[:begin] if begin and is_there else None
 

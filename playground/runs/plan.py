@@ -3,9 +3,9 @@
     a run = loading + scores before and after + looks at held-out rows + probe answers + steps
 
 A step's cost is one part for each batch and one for each token, padding included. Both are measured (`fit_speed`) and
-remembered by `SpeedBook`. What a batch costs whatever its tokens is no small thing: 4-bit weights are unpacked in every
-forward and backward. Tokens are counted as the trainer's batches hold them, which begin with the longest rows: the
-first steps of an epoch are the slow ones, and a run cut short by its budget is made of them.
+remembered by `ThroughputCache`. What a batch costs whatever its tokens is no small thing: 4-bit weights are unpacked
+in every forward and backward. Tokens are counted as the trainer's batches hold them, which begin with the longest
+rows: the first steps of an epoch are the slow ones, and a run cut short by its budget is made of them.
 
 Knows neither torch nor models: seconds and token lengths come in, numbers go out.
 """

@@ -46,17 +46,17 @@ def speed_key(model: str, quantization: str, device: Processor, settings: TrainS
 
 
 @dataclass(frozen=True)
-class SpeedBook:
+class ThroughputCache:
     """Speeds by key, in a JSON file."""
 
     path: Path
 
     def get(self, key: str) -> Speed | None:
-        """The speed that was learnt for `key`."""
+        """The speed that was learned for `key`."""
         entry = self._read().get(key)
         return Speed(*(float(entry[name]) for name in _NAMES)) if entry else None
 
-    def learn(self, key: str, speed: Speed) -> bool:
+    def update(self, key: str, speed: Speed) -> bool:
         """Remember `speed`, unless the old one is as good: then the same settings give the same plan again.
 
         Returns whether it was written.

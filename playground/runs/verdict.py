@@ -18,7 +18,7 @@ FORGOT = 0.5
 """Nats per token from which general ability counts as forgotten, not worn: right tokens 40 % less likely."""
 LOGITS_MOVED = 1e-3
 """Kullback-Leibler divergence in nats, base against tuned, on the run's own prompts, below which answers stay the same.
-A LoRA that learnt a voice gives 0.1 and more; rounding in bf16 gives about 1e-5."""
+A LoRA that learned a voice gives 0.1 and more; rounding in bf16 gives about 1e-5."""
 ENDS = 0.8
 """Share of rows whose end the model must find likeliest to count as having learned to stop."""
 

@@ -29,7 +29,7 @@ from playground.runs import diagnosis, memory
 from playground.runs import export as exporting
 from playground.runs.plan import Plan, Speed, Work, make_plan, sentence
 from playground.runs.store import FINISHED, SPEEDS, Progress, RunFolder
-from playground.runs.throughput import SpeedBook, speed_key
+from playground.runs.throughput import ThroughputCache, speed_key
 from playground.runs.types import (
     Estimate,
     ExpectedMemory,
@@ -177,7 +177,7 @@ class RunService:
             return None
         quantised = asked.quantization != "none" and device["quantised"]
         kind = ("fp4" if asked.quantization == "fp4" else "nf4") if quantised else "none"
-        return SpeedBook(self._home / SPEEDS).get(speed_key(model, kind, device, asked))
+        return ThroughputCache(self._home / SPEEDS).get(speed_key(model, kind, device, asked))
 
     def _memory(self, folder: Path, asked: TrainSettings, plan: Plan, longest: int) -> MemoryEstimate | None:
         device = self._chat.device

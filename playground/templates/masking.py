@@ -4,7 +4,7 @@ The words are found by marks (locate.py). What stands between two messages' word
 conversation up to there: what the template writes after the last message ends its turn; what its generation prompt
 writes opens the assistant's.
 
-    learnt = from where the generation prompt would have ended to the end of the turn
+    learned = from where the generation prompt would have ended to the end of the turn
 
 That is what TRL marks by hand in its training templates (the tests compare), for templates that nobody has marked. The
 number of renders does not grow with the number of plain turns: what stands between two messages is worked out once for
@@ -41,7 +41,7 @@ class Turn:
     """From the first of its own words to the last: what a mark could be set around."""
     end: int
     """Where the next message's header, or the generation prompt, begins."""
-    learnt: Interval | None = None
+    learned: Interval | None = None
     """What the model itself has to write of an assistant's message; None for the others."""
 
 
@@ -131,10 +131,10 @@ def locate_turns(
     start = 0
     for place in shown:
         (first, last), end = words[place], ends[place]  # type: ignore[misc]
-        learnt = None
+        learned = None
         if messages[place]["role"] == "assistant":
-            learnt = (between.opening_end_of(place, start, first), end)
-        turns[place] = Turn(start, (first, last), end, learnt)
+            learned = (between.opening_end_of(place, start, first), end)
+        turns[place] = Turn(start, (first, last), end, learned)
         start = end
     return turns
 

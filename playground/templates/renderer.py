@@ -73,17 +73,17 @@ class Rendered:
     """The characters of `text` that each token stands for."""
 
     def labels(self) -> list[int]:
-        """`input_ids` with -100 where nothing is learnt: what the trainer gets."""
+        """`input_ids` with -100 where nothing is learned: what the trainer gets."""
         return [token if kept else -100 for token, kept in zip(self.input_ids, self.loss_mask, strict=True)]
 
 
 @dataclass(frozen=True)
 class Supervised:
-    """A conversation as text, with what of it is learnt."""
+    """A conversation as text, with what of it is learned."""
 
     text: str
     mask_source: MaskSource
-    learnt: list[Interval]
+    learned: list[Interval]
     """Stretches of characters, sorted."""
     turns: list[Turn | None]
     """One entry a message where it was asked for or needed, else empty."""
@@ -119,7 +119,7 @@ class Renderer:
         return self._render(messages, options)[0]
 
     def prompt_ids(self, messages: list[Message], options: RenderOptions) -> list[int]:
-        """The tokens that the next answer is asked by. Nothing of a prompt is learnt, so no mask is looked for."""
+        """The tokens that the next answer is asked by. Nothing of a prompt is learned, so no mask is looked for."""
         [(ids, _)] = self.tokenize([self.text(messages, replace(options, add_generation_prompt=True))])
         return ids
 
@@ -149,7 +149,7 @@ class Renderer:
             if with_spans
             else []
         )
-        mask = supervised_tokens(offsets, supervised.learnt).tolist()
+        mask = supervised_tokens(offsets, supervised.learned).tolist()
         return Rendered(text, spans, supervised.mask_source, ids, mask, offsets)
 
     def supervise(
@@ -161,7 +161,7 @@ class Renderer:
         with_turns: bool = False,
         memory: Memory | None = None,
     ) -> Supervised:
-        """The text and which characters of it are learnt, without tokens.
+        """The text and which characters of it are learned, without tokens.
 
         `with_turns`: where each message stands is told even where the mask does not need it. `memory` is for rows that
         are rendered one after the other, see `turns.Memory`. Raises InputError as `render` does.
@@ -172,7 +172,7 @@ class Renderer:
             source = "training_template"
         turns = self.turns(messages, options, text, memory) if with_turns or not marked else []
         if not marked:
-            source, marked = self._learnt(messages, options, text, turns)
+            source, marked = self._learned(messages, options, text, turns)
         if train_on == "all":
             source, marked = "all", [(0, len(text))]
         elif train_on == "last":
@@ -232,7 +232,7 @@ class Renderer:
             return []
         return intervals if same == text else []
 
-    def _learnt(
+    def _learned(
         self, messages: list[Message], options: RenderOptions, text: str, turns: list[Turn | None]
     ) -> tuple[MaskSource, list[Interval]]:
         """What the assistant has to learn to write, ("none", []) where that cannot be told for every answer shown."""
@@ -242,16 +242,16 @@ class Renderer:
         for place, (message, turn) in enumerate(zip(messages, turns, strict=True)):
             if message["role"] != "assistant":
                 continue
-            learnt = turn.learnt if turn is not None else None
-            if learnt is None:
-                learnt = self._added_by(messages, place, options, text)
-                if learnt is None and _is_missing(message, text):
+            learned = turn.learned if turn is not None else None
+            if learned is None:
+                learned = self._added_by(messages, place, options, text)
+                if learned is None and _is_missing(message, text):
                     is_dropped = True  # The template leaves this answer out, so there is nothing of it to learn.
                     continue
                 source = "prefix"
-            if learnt is None:
+            if learned is None:
                 return "none", []
-            intervals.append(learnt)
+            intervals.append(learned)
         return ("none" if is_dropped and not intervals else source), sorted(intervals)
 
     def _added_by(self, messages: list[Message], place: int, options: RenderOptions, text: str) -> Interval | None:
@@ -366,17 +366,17 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def supervised_tokens(offsets: list[Interval], learnt: list[Interval]) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """1 for each token that stands for at least one learnt character, shape (tokens,). `learnt` is sorted.
+def supervised_tokens(offsets: list[Interval], learned: list[Interval]) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """1 for each token that stands for at least one learned character, shape (tokens,). `learned` is sorted.
 
     A token across the edge of a stretch counts, as it does for transformers: its loss cannot be split.
     """
-    learnt = [interval for interval in learnt if interval[0] < interval[1]]
-    if not offsets or not learnt:
+    learned = [interval for interval in learned if interval[0] < interval[1]]
+    if not offsets or not learned:
         return np.zeros(len(offsets), dtype=np.int8)
     # From one iterator: numpy takes three times as long to look into a list of pairs.
     tokens = np.fromiter(chain.from_iterable(offsets), np.int32, 2 * len(offsets)).reshape(-1, 2)
-    stretches = np.array(learnt)
+    stretches = np.array(learned)
     # The last stretch that begins before the token ends is the only one that can reach into it.
     before_its_end = np.maximum(tokens[:, 1] - 1, tokens[:, 0])
     place = np.searchsorted(stretches[:, 0], before_its_end, side="right") - 1

@@ -24,7 +24,7 @@ from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_durably
 from playground.models.devices import Choice
 from playground.runs.plan import Plan, make_plan
-from playground.runs.throughput import SpeedBook
+from playground.runs.throughput import ThroughputCache
 from playground.runs.verdict import Evidence
 from playground.training.callback import Emit, Probes, RunCallback
 from playground.training.checkpoints import drop_after, load_adapter, newest_checkpoint, step_of
@@ -59,7 +59,7 @@ class Run:
     emit: Emit
     is_asked_to_stop: Callable[[], bool]
     model_name: str = ""
-    book: SpeedBook | None = None
+    throughput: ThroughputCache | None = None
     """Where speeds are remembered."""
     started: float = 0.0
     """By time.monotonic(); 0 is now."""
@@ -125,13 +125,13 @@ class Run:
     def _plan(self, trainer: RunTrainer, rows: Rows, probes: Probes, settings: TrainSettings) -> Plan:
         """By the speed that this machine is known to have with this model, else by what a few batches take now."""
         key, known = self._speed_key(), None
-        if self.book is not None:
-            known = self.book.get(key)
-        if known is None and (settings.time_budget_s or self.book is not None):
+        if self.throughput is not None:
+            known = self.throughput.get(key)
+        if known is None and (settings.time_budget_s or self.throughput is not None):
             self.emit("phase", phase=say("Measuring how fast this machine is with this model."))
             known = measure(trainer)
-            if self.book is not None:
-                self.book.learn(key, known)
+            if self.throughput is not None:
+                self.throughput.update(key, known)
         self.emit("phase", phase=say("Training."))
         work = work_of(rows, settings, len(probes.prompts))
         plan = make_plan(settings, work, known)
@@ -198,11 +198,11 @@ class Run:
         return Outcome(True, step, watch.best_step, evidence, trainer.meter.memory())
 
     def _remember_speed(self, trainer: RunTrainer, plan: Plan) -> None:
-        if self.book is None:
+        if self.throughput is None:
             return
         key = self._speed_key()
-        if speed := trainer.meter.speed(plan.gradient_accumulation_steps, self.book.get(key)):
-            self.book.learn(key, speed)
+        if speed := trainer.meter.speed(plan.gradient_accumulation_steps, self.throughput.get(key)):
+            self.throughput.update(key, speed)
 
 
 def read_probes(folder: Path) -> Probes:

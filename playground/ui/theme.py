@@ -1,6 +1,6 @@
 """The page's colours, type and spacing as a Gradio theme. What a theme cannot say is in assets/style.css.
 
-One accent, a deep green, has one meaning everywhere: learnt. Trained tokens, the tuned answer and the training curve
+One accent, a deep green, has one meaning everywhere: learned. Trained tokens, the tuned answer and the training curve
 wear it. Fonts are those of the reader's system, Japanese ones among them; nothing is downloaded.
 """
 

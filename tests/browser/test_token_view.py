@@ -51,7 +51,7 @@ def rendered(conversation: list[tuple[str, str]], **more: Any) -> dict[str, Any]
 def finding(severity: str, text: str, words: str, **more: Any) -> dict[str, Any]:
     start = text.index(words)
     told = {"code": "c", "severity": severity, "message": Sentence(f"About {words}."), "row": None}
-    fix, why = Sentence("Turn it off."), Sentence("It would be learnt.")
+    fix, why = Sentence("Turn it off."), Sentence("It would be learned.")
     return {**told, "fix": fix, "why": why, "evidence": [[start, start + len(words)]], "action": None, **more}
 
 
@@ -265,7 +265,7 @@ def test_evidence_is_marked_and_shown(look: Look) -> None:
     assert marked == "rays sc"
     assert page.locator("#lab-text .ev-error").all_inner_texts() == ["は", "い"]
     expect(page.locator(".finding strong")).to_have_text(["Error", "Warning"])
-    expect(page.locator(".finding").first).to_contain_text("It would be learnt.")
+    expect(page.locator(".finding").first).to_contain_text("It would be learned.")
     expect(page.locator(".findings-jump")).to_have_text("Findings11")
     page.locator(".show-evidence").last.click()
     assert "".join(lit(page, "#lab-text")) == " rays scatter", "the tokens that the evidence touches"

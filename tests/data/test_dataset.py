@@ -11,7 +11,7 @@ import pytest
 from playground.core.errors import InputError
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.data import dataset
-from playground.data.dataset import RowReader, as_row, prepare, require_trainable
+from playground.data.dataset import RowReader, as_row, prepare, require_trainable, supervise
 from playground.data.readers import parse
 from playground.data.report import counts_of
 from playground.data.source import Source
@@ -395,3 +395,15 @@ def test_the_format_is_mixed_or_unknown_where_it_is(renderer):
     assert counts_of(prepared(renderer, messages))["format"] == "messages"
     assert counts_of(prepared(renderer, messages, row()))["format"] == "mixed"
     assert counts_of(prepared(renderer, BROKEN))["format"] == "unknown"
+
+
+def test_who_needs_the_rows_alone_gets_the_same_ones_without_what_the_linter_says(renderer):
+    parsed = read(row(), row(), row("long " * 200, "b"), BROKEN)
+    options = DatasetOptions(max_length=150, truncation_mode="drop")
+    linted, plain = prepare(parsed, renderer, options), supervise(parsed, renderer, options)
+    assert [example.row for example in plain.examples] == [example.row for example in linted.examples] == [1, 2]
+    assert plain.held_out == linted.held_out
+    assert {finding.code for finding in linted.findings} - {finding.code for finding in plain.findings} >= {
+        "too_few_rows"
+    }
+    assert {finding.row for finding in plain.findings} == {3, 4}

@@ -74,7 +74,7 @@ def held_out(asked):
 
 
 def assert_cut_before_the_answer(run, asked):
-    """Each prompt and what follows it are the row's own tokens, and what follows is the last thing learnt."""
+    """Each prompt and what follows it are the row's own tokens, and what follows is the last thing learned."""
     stored = run.stored()
     for one in held_out(asked):
         ids, labels = stored[one["row"]]
@@ -230,7 +230,7 @@ def test_probes_too_long_are_counted_too(run):
 
 
 def test_an_answer_that_the_template_does_not_show_is_unclear(run):
-    """Here the last answer is dropped, and what is learnt last is an earlier one."""
+    """Here the last answer is dropped, and what is learned last is an earlier one."""
     dropping = "{% for m in messages %}{% if not (loop.last and loop.index > 2) %}<|im_start|>{{ m.role }}\n"
     dropping += "{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"
     dropping += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -12,7 +12,7 @@ from playground.core.errors import InputError, NotFoundError
 from playground.core.settings import TrainSettings
 from playground.runs.plan import Speed, Work, make_plan
 from playground.runs.store import SPEEDS, RunFolder
-from playground.runs.throughput import SpeedBook, speed_key
+from playground.runs.throughput import ThroughputCache, speed_key
 from playground.server.backend import Backend
 from playground.server.sandbox.requests import MeasureRows
 from tests.training.runs import few_rows
@@ -145,7 +145,7 @@ def test_an_estimate_says_steps_before_the_speed_is_known_and_time_afterwards(ba
     assert first["plan"]["steps"] == 4 and first["memory"] is None
     backend._chat.device = DEVICE
     key = speed_key("tiny", "nf4", DEVICE, TrainSettings())
-    SpeedBook(backend.home / SPEEDS).learn(key, Speed(1.0, 0.0, 0.0, 0.0, 2.0))
+    ThroughputCache(backend.home / SPEEDS).update(key, Speed(1.0, 0.0, 0.0, 0.0, 2.0))
     then = backend.runs.estimate(few_rows(8), model="tiny", settings=asked)
     assert then["measured"] and then["plan"]["seconds"] == pytest.approx(6.0)
     assert then["memory"]["fits"] and then["memory"]["total"] == sum(part["bytes"] for part in then["memory"]["parts"])

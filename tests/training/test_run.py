@@ -19,7 +19,7 @@ from playground.data.examples import bundled
 from playground.data.source import Source
 from playground.models import devices
 from playground.runs.plan import FILLED, Speed
-from playground.runs.throughput import SpeedBook
+from playground.runs.throughput import ThroughputCache
 from playground.server.sandbox.jobs import do
 from playground.server.sandbox.requests import CheckRows, PageOfRows
 from playground.templates.renderer import Renderer, load_tokenizer
@@ -257,8 +257,8 @@ def test_stopping_keeps_the_adapter(tiny_folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
 
 
-class KnownSpeed(SpeedBook):
-    """A book that knows a machine on which a step takes so many seconds, and nothing else any."""
+class KnownSpeed(ThroughputCache):
+    """A cache that knows a machine on which a step takes so many seconds, and nothing else any."""
 
     step_s = 0.0
 
@@ -269,9 +269,9 @@ class KnownSpeed(SpeedBook):
 def test_a_budget_shortens_the_run_and_says_so(tiny_folder: Path, tmp_path: Path) -> None:
     settings = TrainSettings(num_train_epochs=1000, time_budget_s=60, held_out=0, probe_max_new_tokens=4)
     write(tmp_path, tiny_folder, settings, few_rows(8))
-    book = KnownSpeed(tmp_path / "speeds.json")
-    book.step_s = 10.0
-    run = start(tmp_path, tiny_folder, settings, book=book)
+    cache = KnownSpeed(tmp_path / "speeds.json")
+    cache.step_s = 10.0
+    run = start(tmp_path, tiny_folder, settings, throughput=cache)
     assert run.values("plan", "steps") == [60 * FILLED // 10] == [run.outcome.steps]
     assert run.values("plan", "bound_by") == ["time"]
     assert "5 of 2000 steps fit into 60 seconds" in run.values("note", "note")[0]
@@ -281,7 +281,7 @@ def test_a_budget_shortens_the_run_and_says_so(tiny_folder: Path, tmp_path: Path
 def test_a_run_that_outlives_its_budget_says_why_it_ended(tiny_folder: Path, tmp_path: Path) -> None:
     settings = TrainSettings(max_steps=20, time_budget_s=0.001, held_out=0, general_ability=False)
     write(tmp_path, tiny_folder, settings, few_rows(8))
-    run = start(tmp_path, tiny_folder, settings, book=KnownSpeed(tmp_path / "speeds.json"))
+    run = start(tmp_path, tiny_folder, settings, throughput=KnownSpeed(tmp_path / "speeds.json"))
     assert run.outcome.steps == 1
     assert run.values("plan", "steps") == [20]
     assert "ended after 1 of 20 steps" in run.values("note", "note")[-1]
@@ -291,12 +291,12 @@ def test_a_measured_speed_is_remembered_and_the_next_run_is_planned_by_it(tiny_f
     settings = TrainSettings(
         max_steps=3, time_budget_s=60, held_out=0.25, probe_max_new_tokens=4, general_ability=False
     )
-    book = SpeedBook(tmp_path / "speeds.json")
+    cache = ThroughputCache(tmp_path / "speeds.json")
     phases = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         write(tmp_path / name, tiny_folder, settings, few_rows(8))
-        run = start(tmp_path / name, tiny_folder, settings, book=book, model_name="tiny")
+        run = start(tmp_path / name, tiny_folder, settings, throughput=cache, model_name="tiny")
         phases.append([str(phase) for phase in run.values("phase", "phase")])
         assert run.values("plan", "seconds")[0] > 0
     assert "Measuring how fast this machine is with this model." in phases[0]

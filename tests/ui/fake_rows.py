@@ -275,13 +275,15 @@ def _findings(rows: list[Row], shown: list[dict[str, Any]], options: dict[str, A
         if words.strip() in seen:
             message = f"Row {row.number} is the same as row {seen[words.strip()]}."
             found.append(
-                finding("duplicate", "warning", row.number, message, "Drop all but one.", "It is learnt twice.")
+                finding("duplicate", "warning", row.number, message, "Drop all but one.", "It is learned twice.")
             )
             found[-1]["edits"] = ["drop", "keep"]
         seen.setdefault(words.strip(), row.number)
         if any(message["content"] != message["content"].strip() for message in row.messages):
             message = f"Row {row.number} has blanks around its words."
-            found.append(finding("outer_whitespace", "info", row.number, message, "Trim them.", "They are learnt too."))
+            found.append(
+                finding("outer_whitespace", "info", row.number, message, "Trim them.", "They are learned too.")
+            )
             found[-1]["edits"] = ["trim", "drop", "keep"]
         if _MAIL.search(words):
             message = f"Row {row.number} has an e-mail address: a…@example.org."

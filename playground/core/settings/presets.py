@@ -99,7 +99,7 @@ PRESETS = (
         "careful",
         say("Careful"),
         say(
-            "To keep what the model can do, and to know what it learnt: smaller updates, a fifth of the rows held "
+            "To keep what the model can do, and to know what it learned: smaller updates, a fifth of the rows held "
             "out, and an end once these no longer get better. 10 minutes at most; it wants a hundred rows or more."
         ),
         {

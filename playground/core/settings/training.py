@@ -1,4 +1,4 @@
-"""Settings of one run, under TRL's and PEFT's own names, so that what is learnt here holds in a script elsewhere."""
+"""Settings of one run, under TRL's and PEFT's own names, so that what is learned here holds in a script elsewhere."""
 
 from __future__ import annotations
 

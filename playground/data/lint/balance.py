@@ -70,7 +70,7 @@ def row_count(training: Sequence[View], facts: LintFacts) -> Iterator[Finding]:
             steps=_MANY_PASSES * math.ceil(rows / max(1, facts.rows_per_step)),
         ),
         None,
-        say("Seen this often, rows are learnt by heart: the training loss falls while new questions gain nothing."),
+        say("Seen this often, rows are learned by heart: the training loss falls while new questions gain nothing."),
     )
 
 

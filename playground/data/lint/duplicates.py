@@ -52,7 +52,7 @@ def _copies(group: list[View]) -> Iterator[Finding]:
 def _near(found: Search, views: Sequence[View], contradicting: set[int]) -> Iterator[Finding]:
     for place, (other, share) in found.twins.items():
         yield _leak(views[place], views[other], share)
-    fix = say("Compare the two rows and remove one, unless the difference is what is to be learnt.")
+    fix = say("Compare the two rows and remove one, unless the difference is what is to be learned.")
     why = say("Near copies count almost twice: the run leans towards learning their words by heart.")
     for place, (other, share) in _partners(found).items():
         view = views[place]
@@ -107,7 +107,7 @@ def _leak(view: View, trained: View, share: float | None) -> Finding:
         message,
         say("Remove one of the two rows."),
         view.row,
-        say("The held-out loss then measures what was learnt by heart, and looks better than it is."),
+        say("The held-out loss then measures what was learned by heart, and looks better than it is."),
         edits=list(_DROP),
     )
 

@@ -97,7 +97,7 @@ def _ends(view: View) -> Finding:
             number=len(view.roles),
         ),
         say("Add the answer that the model should give, or take the last message away."),
-        say("No answer follows these words: unless all tokens are trained, nothing is learnt from them."),
+        say("No answer follows these words: unless all tokens are trained, nothing is learned from them."),
         ["drop", "keep"],
     )
 

@@ -242,7 +242,7 @@ def _repeated_keys(row: int, names: list[str]) -> Finding:
         say("Row {row} has the same key more than once: {names}.", row=row, names=shown),
         say("Keep one of them."),
         row,
-        say("Only the last value is read; what stood before it is not learnt."),
+        say("Only the last value is read; what stood before it is not learned."),
     )
 
 

@@ -192,7 +192,7 @@ def _add(number: int, cells: list[str], header: list[str], rows: Rows, written: 
             say("Row {row} ends early: it has no {names}.", row=number, names=missing),
             say("Add the cells that are missing."),
             number,
-            say("What is missing cannot be learnt; without its answer the row cannot be used."),
+            say("What is missing cannot be learned; without its answer the row cannot be used."),
         )
         rows.findings.append(finding)
 

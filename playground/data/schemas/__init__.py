@@ -44,7 +44,7 @@ def to_conversation(
     if not any(message["role"] == "assistant" for message in messages):
         raise InputError(
             say("{where} has no assistant message.", where=where),
-            say("The assistant's words are what is learnt."),
+            say("The assistant's words are what is learned."),
             say("Add the answer that the model should give."),
         )
     return Conversation(record.row, messages, tools, shape.name, shape.reason)

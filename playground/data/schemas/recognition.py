@@ -59,7 +59,7 @@ def plans(keys: tuple[str, ...]) -> tuple[Plan, ...]:
     text = _first(columns, column_names.TEXTS)
     if text is not None:
         found.append(
-            partial(_text, text, Shape("text", say("It has {column} alone: all of it is learnt.", column=text)))
+            partial(_text, text, Shape("text", say("It has {column} alone: all of it is learned.", column=text)))
         )
     return tuple(found)
 
@@ -275,7 +275,7 @@ def _preference(
         return None
     first = answer[0] if answer and isinstance(answer[0], dict) else {}
     messages = answer if first.get("role") in ("user", "system") else [*asked, *answer]
-    reason = say("It is a preference row: the answer in {column} is learnt, the rejected one is not.", column=chosen)
+    reason = say("It is a preference row: the answer in {column} is learned, the rejected one is not.", column=chosen)
     return _with_system(data, system, messages, where), Shape("prompt_completion", reason)
 
 
@@ -294,7 +294,7 @@ def _dialogue_shape(column: str, *, is_chosen: bool) -> Shape:
         "{column} holds a whole dialogue in one text, with Human: and Assistant: before the turns.", column=column
     )
     if is_chosen:
-        reason = say("{reason} It is learnt, the rejected one is not.", reason=reason)
+        reason = say("{reason} It is learned, the rejected one is not.", reason=reason)
     return Shape("prompt_completion" if is_chosen else "text", reason)
 
 

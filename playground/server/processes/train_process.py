@@ -29,7 +29,7 @@ from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.models import devices
 from playground.runs.store import SPEEDS, RunFolder
-from playground.runs.throughput import SpeedBook
+from playground.runs.throughput import ThroughputCache
 from playground.runs.types import Figures
 from playground.templates.renderer import load_tokenizer
 
@@ -78,7 +78,7 @@ def _run(folder: RunFolder) -> None:
         folder.append,
         lambda: _terminated or folder.is_asked_to_stop(),
         asked["model"],
-        SpeedBook(folder.path.parent.parent / SPEEDS),
+        ThroughputCache(folder.path.parent.parent / SPEEDS),
         started,
     ).train()
     verdict = training.judge(outcome.evidence)

@@ -26,7 +26,7 @@ from playground.core.errors import InputError, LimitError, PlaygroundError
 from playground.core.i18n import say
 from playground.core.messages import Message, check_messages
 from playground.core.settings import Limits, RenderOptions
-from playground.data.dataset import Prepared, as_row, prepare, require_trainable
+from playground.data.dataset import Prepared, as_row, prepare, require_trainable, supervise
 from playground.data.few_shot import baseline_prompts
 from playground.data.pages import page
 from playground.data.readers import parse
@@ -212,7 +212,7 @@ def _page(request: ask.PageOfRows) -> RowsPage:
 
 @do.register
 def _clean(request: ask.CleanRows) -> int:
-    prepared = prepare(
+    prepared = supervise(
         parse(request.source, request.limits),
         _renderer(request.folder, request.template, request.limits),
         request.options,
@@ -224,7 +224,7 @@ def _clean(request: ask.CleanRows) -> int:
 def _trainable(request: ask.OfRun[Any]) -> tuple[Prepared, Renderer]:
     """A run's rows. Raises InputError when fewer than two can be used."""
     renderer = _renderer(request.folder, request.template, request.limits)
-    prepared = prepare(parse(request.source, request.limits), renderer, request.settings.dataset_options())
+    prepared = supervise(parse(request.source, request.limits), renderer, request.settings.dataset_options())
     require_trainable(prepared)
     return prepared, renderer
 
@@ -261,7 +261,7 @@ def _write(request: ask.WriteRows) -> WrittenRows:
 def _baseline(request: ask.AskBaseline) -> BaselinePrompts:
     options, renderer = request.settings.dataset_options(), _renderer(request.folder, request.template, request.limits)
     parsed = parse(request.source, request.limits)
-    prepared = prepare(parsed, renderer, options, lambda fraction: tell({"fraction": fraction}))
+    prepared = supervise(parsed, renderer, options, lambda fraction: tell({"fraction": fraction}))
     return baseline_prompts(prepared, renderer, request.folder, request.limits)
 
 

@@ -223,10 +223,10 @@ def _trimming(case: Case, slot: Slot) -> str | None:
 def _content_trimmed(case: Case, trimmed: list[tuple[Slot, str]]) -> Finding:
     slots = [slot for slot, _ in trimmed]
     messages = put(case.messages, trimmed)
-    learnt = any(case.messages[slot.message]["role"] == "assistant" for slot in slots)
+    learned = any(case.messages[slot.message]["role"] == "assistant" for slot in slots)
     return Finding(
         "content_trimmed",
-        "warning" if learnt else "info",
+        "warning" if learned else "info",
         say("The template takes white space off the edges of message {numbers}.", numbers=_numbers(slots)),
         fix=say("Leave it out of the conversation as well, so that both say the same."),
         why=say("The model never sees or learns line breaks and spaces at the edges of a turn."),

@@ -25,7 +25,7 @@ def bos_twice(case: Case) -> Iterator[Finding]:
             say("The text begins with {token} twice.", token=written),
             fix=say("Let only one of them write it: the template, or the value of bos_token."),
             why=say(
-                "Hardly any model has learnt from texts that begin twice; its answers can get worse without any error."
+                "Hardly any model has learned from texts that begin twice; its answers can get worse without any error."
             ),
             evidence=[(0, case.rendered.offsets[1][1])],
             action=_one_bos(case, bos),
@@ -80,7 +80,8 @@ def bos_missing(case: Case) -> Iterator[Finding]:
         say("The tokenizer begins plain text with {token}, but the template does not write it.", token=written),
         fix=say("Let the template begin with bos_token."),
         why=say(
-            "A model whose tokenizer adds it has most likely learnt with it in front, and some answer badly without it."
+            "A model whose tokenizer adds it has most likely learned with it in front, and some answer badly without "
+            "it."
         ),
         evidence=[case.rendered.offsets[0]],
         action={"kind": "template", "template": source} if helps else None,

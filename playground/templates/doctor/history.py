@@ -41,7 +41,7 @@ def history_rewritten(case: Case) -> Iterator[Finding]:
                 new=_quoted(new),
             ),
             fix=say("Train on one answer a row, or with a template that keeps what it wrote."),
-            why=say("In a longer conversation, earlier answers are not learnt as the model has to write them."),
+            why=say("In a longer conversation, earlier answers are not learned as the model has to write them."),
         )
 
 
@@ -58,7 +58,7 @@ def _rewritten(case: Case, place: int, old: str, start: int) -> Finding:
         ),
         fix=say("Train on one answer a row, or with a template that keeps what it wrote."),
         why=say(
-            "Earlier answers are not learnt as the model has to write them, and a chat is read anew at every turn."
+            "Earlier answers are not learned as the model has to write them, and a chat is read anew at every turn."
         ),
         evidence=[_stretch(case.text, start, len(old))],
     )
@@ -98,7 +98,7 @@ def reasoning(case: Case) -> Iterator[Finding]:
             "reasoning_stripped",
             "warning",
             say("The reasoning of message {numbers} is left out because more follows.", numbers=_list(stripped)),
-            fix=say("Make a row of its own of each answer whose reasoning is to be learnt."),
+            fix=say("Make a row of its own of each answer whose reasoning is to be learned."),
             why=say("The model learns these answers without the thoughts that led to them."),
             evidence=_of_messages(case, stripped),
         )

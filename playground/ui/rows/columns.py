@@ -50,7 +50,7 @@ class Columns:
             )
             self.boxes = [
                 self._box(label("User"), label("The question."), "map-user", "Translate into Japanese: {text}"),
-                self._box(label("Assistant"), label("The answer, which is learnt."), "map-assistant", "{translation}"),
+                self._box(label("Assistant"), label("The answer, which is learned."), "map-assistant", "{translation}"),
                 self._box(label("System"), label("May stay empty."), "map-system", ""),
             ]
             """In the order of `mapping_of`'s arguments."""

@@ -39,7 +39,7 @@ def _training_terms() -> list[tuple[Sentence, Sentence]]:
             say("Adapter (LoRA)"),
             say("Small matrices beside the base's weights: only they are trained, and only they are saved."),
         ),
-        (say("Rank"), say("The size of these matrices: room for what is learnt.")),
+        (say("Rank"), say("The size of these matrices: room for what is learned.")),
         (
             say("4-bit (QLoRA)"),
             say("The base's weights are stored with 4 bits each while the adapter is trained at full precision."),

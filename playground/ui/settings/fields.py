@@ -131,7 +131,7 @@ _OPTIMISER = (
     Field(
         "learning_rate",
         say("Learning rate"),
-        say("Size of each update. Too high and the loss jumps, too low and nothing is learnt."),
+        say("Size of each update. Too high and the loss jumps, too low and nothing is learned."),
         "number",
         step=0.0001,
     ),
@@ -167,7 +167,9 @@ _OPTIMISER = (
     ),
 )
 _ADAPTER = (
-    Field("r", say("Rank"), say("LoRA rank: room for what is learnt. Higher holds more facts, and takes more memory.")),
+    Field(
+        "r", say("Rank"), say("LoRA rank: room for what is learned. Higher holds more facts, and takes more memory.")
+    ),
     Field(
         "lora_alpha",
         say("LoRA alpha"),

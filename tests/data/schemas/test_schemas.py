@@ -184,7 +184,7 @@ def test_any_single_turn_comes_back_equal_through_a_mapping(messages):
         ({"instruction": "Hi", "output": "Ahoy"}, "alpaca", "instruction, output, as Alpaca has"),
         ({"指示": "Hi", "入力": "", "出力": "Ahoy"}, "alpaca", "指示, 入力, 出力, as Alpaca has"),
         ({"prompt": "Hi", "completion": "Ahoy"}, "prompt_completion", "the question in prompt and the answer in comp"),
-        ({"prompt": "Hi", "chosen": "Ahoy", "rejected": "No"}, "prompt_completion", "the answer in chosen is learnt"),
+        ({"prompt": "Hi", "chosen": "Ahoy", "rejected": "No"}, "prompt_completion", "the answer in chosen is learned"),
         ({"質問": "Hi", "回答": "Ahoy"}, "question_answer", "the question in 質問 and the answer in 回答"),
         ({"text": "Ahoy"}, "text", "text alone"),
     ],

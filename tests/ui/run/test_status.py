@@ -46,10 +46,10 @@ def test_figures_show_the_latest_values_and_a_dash_for_what_is_unknown():
 def test_the_message_of_a_failed_run_comes_first_and_stays_text():
     run = a_run(
         error=InputError(Sentence("<b>Bad</b>.")),
-        verdict={"code": "learned", "message": Sentence("It learnt."), "checks": []},
+        verdict={"code": "learned", "message": Sentence("It learned."), "checks": []},
     )
     html = outcome(run, "en")
-    assert html.index("&lt;b&gt;Bad") < html.index("It learnt.")
+    assert html.index("&lt;b&gt;Bad") < html.index("It learned.")
     assert outcome(a_run(), "en") == ""
 
 
