@@ -74,7 +74,7 @@ def _score(
             waiting = not message["total"] and chat.state != "ready"
             line = say("Loading the model.") if waiting else say("Scoring {count} rows.", count=len(rows))
             tell({"fraction": _READING + part * (_SCORING - _READING), "line": line})
-    scored = iter([(math.nan if score["nll"] is None else score["nll"], score["tokens"]) for score in found])
+    scored = iter([(score["nll"], score["tokens"]) for score in found])
     each = [None if side is None else next(scored) for side in sides]
     return [score for score in each[: len(rows)] if score is not None], each[len(rows) :]
 

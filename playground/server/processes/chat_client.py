@@ -22,8 +22,10 @@ from playground.server.processes.types import (
     ChatNews,
     ChatOrder,
     LabelledRow,
+    PackedScore,
     Question,
     ReplyOrder,
+    RowScore,
     RowsNews,
     ScoreOrder,
     ScoresNews,
@@ -77,9 +79,8 @@ class ChatClient:
         with closing(self._ask(order)) as answers:
             for news in answers:
                 if news is not None and news["event"] == "scores":
-                    last = {"done": news["done"], "total": news["total"], "rows": news["rows"]}
-                for row in last["rows"] or []:
-                    row["nll"] = math.nan if row["nll"] is None else row["nll"]
+                    scores = None if news["rows"] is None else list(map(_unpacked, news["rows"]))
+                    last = {"done": news["done"], "total": news["total"], "rows": scores}
                 yield last
 
     def _ask(self, order: ReplyOrder | ScoreOrder) -> Generator[RowsNews | ScoresNews | None, None, None]:
@@ -152,6 +153,10 @@ class ChatClient:
             # Only a process that had its model is started again: one that dies while loading would do so forever.
             base, self.line = self.base, None
             self.load(base)
+
+
+def _unpacked(row: PackedScore) -> RowScore:
+    return cast(RowScore, {**row, "nll": math.nan if row["nll"] is None else row["nll"]})
 
 
 def _is_last(news: RowsNews | ScoresNews) -> bool:

@@ -19,7 +19,7 @@ from playground.chat.engine import Engine
 from playground.chat.scoring import ScoreRow, Scoring
 from playground.core.errors import LimitError, PlaygroundError, WorkerError
 from playground.core.i18n import say
-from playground.server.processes.types import RefusedNews, RowScore, ScoreOrder, ScoresNews
+from playground.server.processes.types import PackedScore, RefusedNews, ScoreOrder, ScoresNews
 
 _SLICE_S = 0.15
 """With a step of the answers beside it, nobody waits for a quarter of a second."""
@@ -129,12 +129,12 @@ class ScoringQueue:
         self._tell({"event": "scores", "id": request.id, "done": scoring.done, "total": scoring.total, "rows": rows})
 
 
-def _scores(scoring: Scoring, each: bool) -> list[RowScore]:
+def _scores(scoring: Scoring, each: bool) -> list[PackedScore]:
     """JSON has no NaN: a loss that is no number is null."""
-    scores: list[RowScore] = []
+    scores: list[PackedScore] = []
     for row in scoring.rows:
         nll = row.nll
-        score: RowScore = {"nll": nll if math.isfinite(nll) else None, "tokens": row.tokens}
+        score: PackedScore = {"nll": nll if math.isfinite(nll) else None, "tokens": row.tokens}
         if each:
             score["log_probs"] = row.log_probs
         scores.append(score)

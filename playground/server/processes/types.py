@@ -91,15 +91,24 @@ class Reply(TypedDict):
     """Why nothing comes yet."""
 
 
-class RowScore(TypedDict):
-    """What the model makes of one row's labels."""
-
-    nll: float | None
-    """Nats; None where the model's numbers are none."""
+class _Scored(TypedDict):
     tokens: int
     """Supervised ones."""
     log_probs: NotRequired[list[float]]
     """Of each of them, where that was asked for."""
+
+
+class RowScore(_Scored):
+    """What the model makes of one row's labels."""
+
+    nll: float
+    """Nats; NaN where the model's numbers are none."""
+
+
+class PackedScore(_Scored):
+    """The same for JSON, which has no NaN."""
+
+    nll: float | None
 
 
 class LoadingNews(TypedDict):
@@ -134,7 +143,7 @@ class ScoresNews(TypedDict):
     done: int
     total: int
     """Tokens read and in all."""
-    rows: list[RowScore] | None
+    rows: list[PackedScore] | None
     """With the last."""
 
 

@@ -32,6 +32,7 @@ from playground.data.pages import page
 from playground.data.readers import parse
 from playground.data.report import chips, counts_of, full_report
 from playground.data.run_inputs import lengths, write_extras
+from playground.data.source import Parsed
 from playground.data.types import BaselinePrompts, CheckNews, DatasetReport, RowLengths, RowsPage, WrittenRows
 from playground.runs.held_out_questions import held_out_questions
 from playground.runs.store import TEMPLATE, RunFolder
@@ -62,6 +63,11 @@ def _renderer(folder: str, template: str, limits: Limits) -> Renderer:
             say("Shorten it."),
         )
     return Renderer(_tokenizer(folder) if folder else None, template_source(template), limits.output_chars)
+
+
+def _rows(request: ask.OfRows[Any] | ask.OfRun[Any]) -> tuple[Parsed, Renderer]:
+    renderer = _renderer(request.folder, request.options.template, request.limits)
+    return parse(request.source, request.limits), renderer
 
 
 def _messages(conversation: Any, *, to_show: bool = True) -> list[Message]:
@@ -189,8 +195,8 @@ def _prompt(request: ask.RenderPrompt) -> ChatPrompt:
 
 @do.register
 def _check(request: ask.CheckRows) -> DatasetReport:
-    options, renderer = request.options, _renderer(request.folder, request.template, request.limits)
-    parsed = parse(request.source, request.limits)
+    options = request.options
+    parsed, renderer = _rows(request)
     first = page(parsed, renderer, options, per_page=_PREVIEW_ROWS)
     usable = [row for row in first["rows"] if row.pop("finding") is None and row.pop("data") is not None]
     tell({"fraction": 0.0, "rows": first["total"], "preview": usable})
@@ -201,30 +207,21 @@ def _check(request: ask.CheckRows) -> DatasetReport:
 
 @do.register
 def _page(request: ask.PageOfRows) -> RowsPage:
-    shown = (request.number, request.per_page, request.query, request.rows)
-    return page(
-        parse(request.source, request.limits),
-        _renderer(request.folder, request.template, request.limits),
-        request.options,
-        *shown,
-    )
+    parsed, renderer = _rows(request)
+    return page(parsed, renderer, request.options, request.number, request.per_page, request.query, request.rows)
 
 
 @do.register
 def _clean(request: ask.CleanRows) -> int:
-    prepared = supervise(
-        parse(request.source, request.limits),
-        _renderer(request.folder, request.template, request.limits),
-        request.options,
-    )
+    prepared = supervise(*_rows(request), request.options)
     _write_rows(prepared, Path(request.destination))
     return len(prepared.examples)
 
 
 def _trainable(request: ask.OfRun[Any]) -> tuple[Prepared, Renderer]:
     """A run's rows. Raises InputError when fewer than two can be used."""
-    renderer = _renderer(request.folder, request.template, request.limits)
-    prepared = supervise(parse(request.source, request.limits), renderer, request.settings.dataset_options())
+    parsed, renderer = _rows(request)
+    prepared = supervise(parsed, renderer, request.options)
     require_trainable(prepared)
     return prepared, renderer
 
@@ -259,9 +256,8 @@ def _write(request: ask.WriteRows) -> WrittenRows:
 
 @do.register
 def _baseline(request: ask.AskBaseline) -> BaselinePrompts:
-    options, renderer = request.settings.dataset_options(), _renderer(request.folder, request.template, request.limits)
-    parsed = parse(request.source, request.limits)
-    prepared = supervise(parsed, renderer, options, lambda fraction: tell({"fraction": fraction}))
+    parsed, renderer = _rows(request)
+    prepared = supervise(parsed, renderer, request.options, lambda fraction: tell({"fraction": fraction}))
     return baseline_prompts(prepared, renderer, request.folder, request.limits)
 
 

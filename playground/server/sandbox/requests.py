@@ -60,27 +60,23 @@ class DescribeTemplate(_OfTemplate[TemplateDescription]):
 
 
 @dataclass(frozen=True)
-class RenderPreview(_OfTemplate[Preview]):
+class _OfConversation(_OfTemplate[Answer]):
+    conversation: Any
+    options: RenderOptions
+
+
+class RenderPreview(_OfConversation[Preview]):
     """/preview. Without a tokenizer the text alone is rendered."""
 
-    conversation: Any
-    options: RenderOptions
 
-
-@dataclass(frozen=True)
-class RenderPrompt(_OfTemplate[ChatPrompt]):
+class RenderPrompt(_OfConversation[ChatPrompt]):
     """The prompt of a chat turn, by the same renderer as the training rows."""
 
-    conversation: Any
-    options: RenderOptions
-
 
 @dataclass(frozen=True)
-class WriteScript(_OfTemplate[str]):
+class WriteScript(_OfConversation[str]):
     """A script that renders the same with plain transformers. `model` "": there is no tokenizer."""
 
-    conversation: Any
-    options: RenderOptions
     model: str
 
 
@@ -96,23 +92,19 @@ class CompareTemplates(Request[Comparison]):
 
 
 @dataclass(frozen=True)
-class _OfRows(Request[Answer]):
+class OfRows(Request[Answer]):
     is_long: ClassVar[bool] = True
     source: Source
     options: DatasetOptions
     limits: Limits
 
-    @property
-    def template(self) -> str:
-        return self.options.template
 
-
-class CheckRows(_OfRows[DatasetReport]):
+class CheckRows(OfRows[DatasetReport]):
     """/check_dataset: what would be trained, and the first rows. Says CheckNews while it works."""
 
 
 @dataclass(frozen=True)
-class PageOfRows(_OfRows[RowsPage]):
+class PageOfRows(OfRows[RowsPage]):
     """Those of the rows with these numbers (None: all) that have `query` in them, see data/pages.py."""
 
     number: int = 1
@@ -122,7 +114,7 @@ class PageOfRows(_OfRows[RowsPage]):
 
 
 @dataclass(frozen=True)
-class CleanRows(_OfRows[int]):
+class CleanRows(OfRows[int]):
     """Write the usable rows, edits done, as JSON Lines to `destination`; how many there are."""
 
     destination: str
@@ -136,8 +128,8 @@ class OfRun(Request[Answer]):
     limits: Limits
 
     @property
-    def template(self) -> str:
-        return self.settings.chat_template
+    def options(self) -> DatasetOptions:
+        return self.settings.dataset_options()
 
 
 class MeasureRows(OfRun[RowLengths]):
