@@ -7,6 +7,7 @@ the catalogue's key: there are no invented identifiers to keep in step (the idea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +51,11 @@ def _rebuild(template: str, values: dict[str, Any]) -> Sentence:
 def say(template: str, **values: Any) -> Sentence:
     """Mark a sentence for the catalogue (tests collect every call) and fill it in."""
     return Sentence(template, **values)
+
+
+def sentences(said: Iterable[str | None], language: str) -> str:
+    """One after the other, those that say anything. Japanese sentences follow each other without a space."""
+    return ("" if language == "ja" else " ").join(localise(sentence, language) for sentence in said if sentence)
 
 
 @lru_cache

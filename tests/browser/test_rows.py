@@ -125,7 +125,7 @@ def test_pasted_rows_show_what_they_are_and_what_is_wrong(rows: Rows) -> None:
     expect(page.locator("#check-counts")).to_contain_text("Usable rows11")
     expect(page.locator("#check-shapes")).to_contain_text("prompt and completion")
     expect(page.locator("#check-facts")).to_contain_text("drawn with seed 42")
-    expect(page.locator("#check .lengths svg")).to_be_visible()
+    expect(page.locator("#check .plot-lengths svg")).to_be_visible()
     expect(page.locator("#check-findings .finding").first).to_contain_text("Not readable")
     expect(page.locator("#check-preview .k.t").first).to_be_visible()
     expect(page.locator("#rows-pages")).to_contain_text("Page 1 of 3 (12 rows)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from playground.core.i18n import Sentence, localise, say
+from playground.core.i18n import Sentence, localise, say, sentences
 from playground.data.types import DatasetReport, FindingKind
 from playground.ui.rows.edits import KNOWN, Edit, button_words, edit_word, summary
 from playground.ui.rows.state import RowFinding
@@ -80,9 +80,8 @@ def _kind(place: int, kind: FindingKind, language: str) -> str:
         count = (say("1 row") if len(kind["rows"]) == 1 else say("{rows} rows", rows=f"{len(kind['rows']):,}")).to(
             language
         )
-    told = [localise(text, language) for text in (kind["why"], kind["fix"]) if text]
-    # Japanese sentences follow each other without a space.
-    more = f'<span class="finding-more">{escape(("" if language == "ja" else " ").join(told))}</span>' if told else ""
+    told = sentences((kind["why"], kind["fix"]), language)
+    more = f'<span class="finding-more">{escape(told)}</span>' if told else ""
     counted = f'<span class="finding-rows">{escape(count)}</span>' if count else ""
     acts = _numbers(place, kind, language) + _edits(place, kind, language)
     return (

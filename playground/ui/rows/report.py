@@ -8,8 +8,8 @@ from playground.core.i18n import localise, say
 from playground.data.types import DatasetReport, Padding, Split
 from playground.ui.rows.edits import Edit
 from playground.ui.rows.findings import changes_bar, kinds_list
+from playground.ui.rows.length_chart import length_plot
 from playground.ui.rows.persistence import MOST_BYTES
-from playground.ui.widgets.length_chart import length_plot
 from playground.ui.widgets.markup import callout, empty, escape, stat
 
 _FORMATS = {

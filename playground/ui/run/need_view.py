@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from playground.core.i18n import Sentence, localise, say
 from playground.runs.types import Loss, Need, NeedAnswer
-from playground.ui.widgets.chart import ticks
+from playground.ui.widgets.chart import Axis, foot, rail
 from playground.ui.widgets.markup import callout, escape, icon, progress
 
 _MARKS = {"known": "done", "examples": "info", "both": "done", "tuning": "done", "untried": "info", "broken": "error"}
@@ -51,14 +51,15 @@ def _scale(found: Need, language: str) -> str:
     sound = [(name, part) for name, part in lines if _finite(part["loss"])]
     if not sound:
         return ""
-    right = 1.1 * max(value for _, part in sound for value in _ends(part)) or 1.0
-    body = "".join(_line(name, part, right, language) for name, part in sound)
+    axis = Axis(0.0, 1.1 * max(value for _, part in sound for value in _ends(part)) or 1.0)
+    body = "".join(_line(name, part, axis, language) for name, part in sound)
     reason = "" if examples else _no_examples(language)
     title = say("Loss on the expected answers (nats a token)").to(language)
     better = say("Less is better; the bar is the range that is likely (95 %).").to(language)
     return (
-        f'<figure class="need-scale"><figcaption><strong>{escape(title)}</strong><span>{escape(better)}</span>'
-        f'</figcaption><div class="need-lines">{body}</div>{_axis(right)}{reason}</figure>'
+        f'<figure class="plot plot-need"><figcaption><strong class="plot-title">{escape(title)}</strong> '
+        f'<span>{escape(better)}</span></figcaption>{body}<div class="plot-area"><svg width="100%" height="100%" '
+        f'aria-hidden="true">{foot(axis, axis.marks(5), "{:g}".format)}</svg></div>{reason}</figure>'
     )
 
 
@@ -70,25 +71,13 @@ def _ends(part: Loss) -> list[float]:
     return [value for value in (part["loss"], part["low"], part["high"]) if _finite(value)]
 
 
-def _line(name: Sentence, part: Loss, right: float, language: str) -> str:
+def _line(name: Sentence, part: Loss, axis: Axis, language: str) -> str:
     loss, ends = part["loss"] or 0.0, _ends(part)
-    left, width = min(ends) / right * 100, (max(ends) - min(ends)) / right * 100
-    has_range = _finite(part["low"]) and _finite(part["high"])
-    said = f"{loss:.2f}"
-    span = f" ({part['low']:.2f} – {part['high']:.2f})" if has_range else ""
-    bar = f'<i class="need-range" style="left:{left:.2f}%;width:{width:.2f}%"></i>' if has_range else ""
+    span = f" ({part['low']:.2f} – {part['high']:.2f})" if len(ends) == 3 else ""
     return (
-        f'<div class="need-line"><span class="need-name">{escape(name.to(language))}</span>'
-        f'<span class="need-figure"><strong>{said}</strong>{escape(span)}</span><span class="need-track" '
-        f'aria-hidden="true">{bar}<i class="need-point" style="left:{loss / right * 100:.2f}%"></i></span></div>'
+        f'<div class="need-line"><span class="need-name">{escape(name.to(language))}</span><span class="need-figure">'
+        f"<strong>{loss:.2f}</strong>{escape(span)}</span>{rail(axis, ends if span else (), [('to', loss)])}</div>"
     )
-
-
-def _axis(right: float) -> str:
-    marks = "".join(
-        f'<i style="left:{value / right * 100:.2f}%">{value:g}</i>' for value in ticks(0.0, right, 5) if value <= right
-    )
-    return f'<div class="need-axis" aria-hidden="true">{marks}</div>'
 
 
 def _no_examples(language: str) -> str:

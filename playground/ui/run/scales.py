@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from playground.core.figures import fixed, signed
-from playground.core.i18n import Sentence, say
+from playground.core.i18n import Sentence, say, sentences
 from playground.runs.types import SCALES, Change, RunStatus, Scale, bounds
-from playground.ui.widgets.chart import ticks
+from playground.ui.widgets.chart import Axis, chart, foot, rail, ticks
 from playground.ui.widgets.markup import escape, icon
 
-GAUGE_LOW, GAUGE_HIGH = -0.25, 1.25
-"""Ends of the gauge in nats per token; what lies beyond is drawn at the end, with its number beside it."""
+_GAUGE = Axis(-0.25, 1.25)
+"""In nats per token; what lies beyond is drawn at the end, with its number beside it."""
 _ACTIVE = ("queued", "running")
 
 
@@ -51,14 +51,13 @@ def _scale(name: Scale, run: RunStatus, language: str) -> str:
         reason = f'<p class="scale-why">{icon("info")}<span>{why}</span></p>'
         return f'<article class="scale is-missing">{head}{figures}{reason}</article>'
     kind, said = judged(name, change)
-    rows = _rows(name, run, language)
     return (
         f'<article class="scale is-{kind}">{head}<p class="scale-figures"><span class="scale-before">'
         f'{before:.3f}</span> <span class="scale-arrow" aria-hidden="true">→</span>'
         f'<span class="sr-only">{escape(say("then").to(language))}</span> '
         f'<strong class="scale-after">{after:.3f}</strong></p>{_dumbbell(before, after)}'
         f'<p class="scale-said">{icon(_SIGNS[kind])}<span>{escape(said.to(language))}</span></p>'
-        f'<p class="scale-small">{escape(interval(change, language))}{escape(rows)}</p></article>'
+        f'<p class="scale-small">{escape(sentences(_small(name, run, change), language))}</p></article>'
     )
 
 
@@ -116,39 +115,22 @@ def judged(name: Scale, change: Change | None) -> tuple[str, Sentence]:
     return ("better" if name == "general" else "same"), words[name]
 
 
-def interval(change: Change | None, language: str) -> str:
-    if change is None:
-        return ""
-    said = say("Change {mean}.", mean=signed(change["mean"], 3))
-    if span := bounds(change):
-        low, high = (signed(value, 3) for value in span)
-        said = say(
-            "Change {mean}; 95 % interval {low} to {high}.",
-            mean=signed(change["mean"], 3),
-            low=low,
-            high=high,
-        )
-    return said.to(language) + ("" if language == "ja" else " ")
-
-
-def _rows(name: Scale, run: RunStatus, language: str) -> str:
-    figure = (run["scales"].get("after") or {}).get(name)
-    if not figure:
-        return ""
-    rows, tokens = f"{figure['rows']:,}", f"{figure['tokens']:,}"
-    return say("Measured on {rows} rows, {tokens} tokens.", rows=rows, tokens=tokens).to(language)
+def _small(name: Scale, run: RunStatus, change: Change | None) -> Iterator[Sentence]:
+    """How far it moved, and what it was measured on."""
+    if change and (span := bounds(change)):
+        mean, low, high = (signed(value, 3) for value in (change["mean"], *span))
+        yield say("Change {mean}; 95 % interval {low} to {high}.", mean=mean, low=low, high=high)
+    elif change:
+        yield say("Change {mean}.", mean=signed(change["mean"], 3))
+    if figure := (run["scales"].get("after") or {}).get(name):
+        rows, tokens = f"{figure['rows']:,}", f"{figure['tokens']:,}"
+        yield say("Measured on {rows} rows, {tokens} tokens.", rows=rows, tokens=tokens)
 
 
 def _dumbbell(before: float, after: float) -> str:
     """From before to after on an axis that begins at 0. The figures above say the same in words."""
-    top = max(before, after, 1e-9) * 1.1
-    first, last = 100 * before / top, 100 * after / top
-    left, width = min(first, last), abs(first - last)
-    return (
-        '<svg class="dumbbell" width="100%" height="18" aria-hidden="true"><line class="rail" x2="100%" y1="9" y2="9"/>'
-        f'<rect class="way" x="{left:.1f}%" y="7" width="{width:.1f}%" height="4"/>'
-        f'<circle class="from" cx="{first:.1f}%" cy="9" r="5"/><circle class="to" cx="{last:.1f}%" cy="9" r="6"/></svg>'
-    )
+    axis = Axis(0.0, max(before, after, 1e-9) * 1.1)
+    return rail(axis, (before, after), (("from", before), ("to", after)))
 
 
 def gauge(run: RunStatus, language: str) -> str:
@@ -158,17 +140,14 @@ def gauge(run: RunStatus, language: str) -> str:
         return ""
     moved = after - before if change is None or change["mean"] is None else change["mean"]
     told = gauge_words(moved, language)
-    title = escape(say("Gauge of forgetting").to(language))
+    title = say("Gauge of forgetting").to(language)
     meaning = say(
         "The loss is in nats per token. Where it rises by d, a token of the right answer has become exp(d) times as "
         "unlikely: 0.1 is 1.1 times, 0.7 is twice, 1.1 is three times."
     )
-    return (
-        f'<figure class="gauge"><figcaption><strong>{title}</strong> <span>{escape(told)}</span></figcaption>'
-        f'<div class="gauge-plot"><svg role="img" aria-label="{escape(told)}" width="100%" height="100%">'
-        f"{_gauge_scale(language)}{_needle(moved, change)}</svg></div>"
-        f'<p class="scale-small">{escape(meaning.to(language))}</p></figure>'
-    )
+    caption = f'<strong class="plot-title">{escape(title)}</strong> <span>{escape(told)}</span>'
+    picture = chart("plot-gauge", caption, told, _gauge_scale(language) + _needle(moved, change))
+    return f'<div class="gauge">{picture}<p class="scale-small">{escape(meaning.to(language))}</p></div>'
 
 
 def gauge_words(moved: float, language: str) -> str:
@@ -189,40 +168,29 @@ def gauge_words(moved: float, language: str) -> str:
 
 
 def _at(value: float) -> float:
-    share = (value - GAUGE_LOW) / (GAUGE_HIGH - GAUGE_LOW)
-    return 100 * min(max(share, 0.0), 1.0)
+    return min(max(_GAUGE.percent(value), 0.0), 100.0)
 
 
 def _gauge_scale(language: str) -> str:
-    zero = _at(0)
-    parts = [
-        f'<rect class="gauge-kept" width="{zero:.1f}%" y="12" height="12"/>',
-        '<defs><linearGradient id="gauge-lost"><stop class="lost-none" offset="0"/><stop class="lost-all" offset="1"/>'
-        "</linearGradient></defs>",
-        f'<rect fill="url(#gauge-lost)" x="{zero:.1f}%" width="{100 - zero:.1f}%" y="12" height="12"/>',
-    ]
-    for value in ticks(0, GAUGE_HIGH - 0.01, 4):
-        x = f"{_at(value):.1f}%"
-        parts.append(
-            f'<line class="gauge-tick" x1="{x}" x2="{x}" y1="24" y2="29"/>'
-            f'<text class="tick" x="{x}" y="42" text-anchor="middle">{value:g}</text>'
-            f'<text class="tick" x="{x}" y="57" text-anchor="middle">×{math.exp(value):.2g}</text>'
-        )
+    zero, marks = _GAUGE.percent(0), ticks(0, _GAUGE.high - 0.01, 4)
     kept, lost = (escape(words.to(language)) for words in (say("kept"), say("forgotten")))
-    parts.append(
-        f'<text class="tick" x="0" y="42">{kept}</text>'
-        f'<text class="tick" x="100%" y="42" text-anchor="end">{lost}</text>'
+    return (
+        f'<rect class="gauge-kept" width="{zero:.1f}%" height="100%"/><defs><linearGradient id="gauge-lost">'
+        '<stop class="lost-none" offset="0"/><stop class="lost-all" offset="1"/></linearGradient></defs>'
+        f'<rect fill="url(#gauge-lost)" x="{zero:.1f}%" width="{100 - zero:.1f}%" height="100%"/>'
+        f"{foot(_GAUGE, marks, '{:g}'.format)}{foot(_GAUGE, marks, lambda value: f'×{math.exp(value):.2g}', 2.7)}"
+        f'<text class="tick" x="0" y="100%" dy="1.4em">{kept}</text>'
+        f'<text class="tick" x="100%" y="100%" dy="1.4em" text-anchor="end">{lost}</text>'
     )
-    return "".join(parts)
 
 
 def _needle(moved: float, change: Change | None) -> str:
     whisker = ""
     if span := bounds(change):
         low, high = map(_at, span)
-        whisker = f'<line class="gauge-whisker" x1="{low:.1f}%" x2="{high:.1f}%" y1="18" y2="18"/>'
+        whisker = f'<line class="gauge-whisker" x1="{low:.1f}%" x2="{high:.1f}%" y1="50%" y2="50%"/>'
     x = f"{_at(moved):.1f}%"
-    return f'{whisker}<line class="gauge-needle" x1="{x}" x2="{x}" y1="4" y2="30"/>'
+    return f'{whisker}<line class="gauge-needle" x1="{x}" x2="{x}" y1="-8" y2="18"/>'
 
 
 def scales_table(run: RunStatus, language: str) -> str:

@@ -172,8 +172,14 @@ def test_each_run_has_a_line_in_both_pictures_and_a_place_in_the_legend():
     html = overlay([line("one", 0), line("two", 3)], "step", "en")
     assert html.count("<figure") == 2
     for slot in (0, 3):
-        assert html.count(f'polyline class="run-line c{slot}"') == 2 and f'run-key c{slot}"' in html
+        assert html.count(f'polyline class="line run-line c{slot}"') == 2 and f'run-key c{slot}"' in html
     assert "two, step 1: held-out loss 2.000" in html and "one, step 2: training loss" in html
+
+
+def test_what_stands_under_the_pointer_is_said_in_the_language_of_the_page():
+    html = overlay([line("one", 0)], "step", "ja")
+    assert "one、ステップ 1：検証損失 2.000" in html and "one、ステップ 1：学習損失" in html
+    assert "held-out loss" not in html and "training loss" not in html
 
 
 def test_the_offered_step_is_ringed():
@@ -186,22 +192,26 @@ def test_by_share_runs_of_different_lengths_end_where_their_plans_do():
     lines = [line("short", 0, (3.0, 2.0), steps=1), line("long", 1, tuple(range(9, 0, -1)), steps=16)]
     by_step = overlay(lines, "step", "en")
     by_share = overlay(lines, "share", "en")
-    ends = [re.findall(rf'polyline class="run-line c{slot}" points="[^"]* ([\d.]+),', by_share)[0] for slot in (0, 1)]
-    assert ends == ["1000.0", "500.0"], "the long one was stopped halfway"
-    ends = [re.findall(rf'polyline class="run-line c{slot}" points="[^"]* ([\d.]+),', by_step)[0] for slot in (0, 1)]
-    assert ends == ["125.0", "1000.0"]
+    ends = [
+        re.findall(rf'polyline class="line run-line c{slot}" points="[^"]* ([\d.]+),', by_share)[0] for slot in (0, 1)
+    ]
+    assert ends == ["1000", "500"], "the long one was stopped halfway"
+    ends = [
+        re.findall(rf'polyline class="line run-line c{slot}" points="[^"]* ([\d.]+),', by_step)[0] for slot in (0, 1)
+    ]
+    assert ends == ["125", "1000"]
     assert "100 %" in by_share and "Share of the planned steps" in by_share and "100 %" not in by_step
 
 
 def test_a_run_without_a_plan_shares_out_the_steps_that_it_made():
-    assert "1000.0," in overlay([line(steps=0)], "share", "en")
+    assert "1000," in overlay([line(steps=0)], "share", "en")
 
 
 def test_a_diverged_run_leaves_the_others_readable():
     calm = tuple(3.0 - step / 4 for step in range(9))
     html = overlay([line("fine", 0, calm), line("wild", 1, (3.0, 900.0, 5000.0))], "step", "en")
     assert "are not drawn" in html and "5000.000" not in html
-    heights = [float(y) for y in re.findall(r'polyline class="run-line c0" points="[\d.]+,([\d.]+)', html)]
+    heights = [float(y) for y in re.findall(r'polyline class="line run-line c0" points="[\d.]+,([\d.]+)', html)]
     assert len(heights) == 2 and all(200 < y < 700 for y in heights), heights
     alone = overlay([line("wild", 1, (3.0, 900.0, 5000.0))], "step", "en")
     assert "5000.000" in alone, "nothing is hidden by it"

@@ -86,7 +86,7 @@ def test_a_file_goes_before_the_box(page, tmp_path):
 
 def test_the_report_and_the_rows(page):
     html = page.check(MESSY)
-    assert "Usable rows" in html and "cannot be used" in html and "lengths-plot" in html
+    assert "Usable rows" in html and "cannot be used" in html and "plot-lengths" in html
     assert 'data-row="5"' in page.listed and "held out" in page.listed
     assert page.listed.count('<li class="data-row') == 5, "a page of five"
 

@@ -7,9 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.ui.run.curve_charts import drawn_plots, figure, tick_words
+from playground.ui.run.curve_charts import drawn_plots, figure
 from playground.ui.run.curves import columns_of, curve_group, value_words
-from playground.ui.widgets.chart import POINTS, SMOOTHING, Frame, series, smooth, spread, thin, ticks
+from playground.ui.widgets.chart import (
+    POINTS,
+    SMOOTHING,
+    Axis,
+    Frame,
+    flag,
+    series,
+    smooth,
+    spread,
+    thin,
+    tick_words,
+    ticks,
+)
 from tests.ui.fake_runs import a_story, curve
 
 
@@ -71,12 +83,19 @@ def test_values_that_cannot_be_drawn_are_left_out():
 
 
 def test_one_spike_does_not_flatten_the_rest():
-    calm = [(float(step), 1.0) for step in range(20)]
-    assert not Frame(20, calm).is_log
-    spiked = Frame(20, [*calm, (20.0, 5000.0)])
-    assert spiked.is_log and 0 <= spiked.y(5000.0) < spiked.y(1.0) <= 100
-    assert spiked.y(0.0) == 100, "what has no logarithm lies on the axis"
+    assert not Axis.of([1.0] * 20).is_log
+    spiked = Axis.of([1.0] * 20 + [5000.0])
+    assert spiked.is_log and 0 <= spiked.percent(1.0) < spiked.percent(5000.0) <= 100
+    assert spiked.percent(0.0) == 0, "what has no logarithm lies on the axis"
     assert spiked.marks()[0] == 1.0
+
+
+def test_a_point_stands_from_the_left_and_from_the_top():
+    assert Frame(Axis(0, 50), Axis(-1, 3)).at((10, 2)) == (20, 25)
+
+
+def test_the_words_of_a_flag_stand_on_the_side_that_has_room():
+    assert 'text-anchor="start"' in flag(60, "", "here") and 'text-anchor="end"' in flag(61, "", "here")
 
 
 def test_a_logarithmic_axis_says_so():
@@ -110,8 +129,8 @@ def test_the_end_of_the_axis_is_the_planned_end():
 
 def test_the_best_look_is_marked_where_there_is_more_than_one():
     assert "best: step 18" in curve_group(curve(48), 48, 18, "en")
-    assert "best-ring" not in curve_group(curve(48), 48, None, "en")
-    assert "best-ring" not in curve_group(curve(3), 48, 0, "en")
+    assert "is-best" not in curve_group(curve(48), 48, None, "en")
+    assert "is-best" not in curve_group(curve(3), 48, 0, "en")
 
 
 def test_only_what_was_measured_is_drawn():
