@@ -44,7 +44,7 @@ class Row:
     """Seconds from the asking to the first token."""
     last: float = 0.0
     _stream: DecodeStream | None = None
-    _dice: torch.Generator | None = None
+    _generator: torch.Generator | None = None
     _seen: Tensor | None = None
 
     def seen(self, vocabulary: int) -> Tensor | None:
@@ -87,7 +87,7 @@ class Engine:
             row.slot = self.bank.slot(row.adapter, in_use) if row.adapter else BASE
             in_use.add(row.slot)
             row._stream = DecodeStream(skip_special_tokens=True)
-            row._dice = torch.Generator().manual_seed(row.sampling.seed)
+            row._generator = torch.Generator().manual_seed(row.sampling.seed)
         self.bank.use([row.slot for row in rows])
         ids, mask = _pad_left([row.prompt for row in rows], self.model.device)
         cache = DynamicCache(config=self.model.config)
@@ -138,7 +138,7 @@ class Engine:
     def _accept(self, rows: list[Row], logits: Tensor) -> None:
         now = time.monotonic()
         for row, scores in zip(rows, logits, strict=True):
-            token = draw(scores, row.sampling, row._dice, row.seen(len(scores)))
+            token = draw(scores, row.sampling, row._generator, row.seen(len(scores)))
             row.last = now
             if not row.tokens:
                 row.first_s = now - row.started

@@ -15,16 +15,16 @@ from playground.core.settings import Sampling
 _NEVER = float("-inf")
 
 
-def draw(scores: Tensor, sampling: Sampling, dice: torch.Generator | None, seen: Tensor | None = None) -> int:
+def draw(scores: Tensor, sampling: Sampling, generator: torch.Generator | None, seen: Tensor | None = None) -> int:
     """The next token from logits [vocabulary] in fp32; temperature 0 takes the likeliest.
 
     `seen`: bool [vocabulary], the tokens of the prompt and of the answer so far, for the repetition penalty. As many
-    random numbers are taken from `dice` for each token, whatever is filtered: rows with equal seeds stay in step.
+    random numbers are taken from `generator` for each token, whatever is filtered: rows with equal seeds stay in step.
     """
     scores = filtered(scores, sampling, seen)
     if sampling.temperature == 0:
         return int(scores.argmax())
-    uniform = torch.rand(scores.shape, generator=dice, dtype=torch.float64)
+    uniform = torch.rand(scores.shape, generator=generator, dtype=torch.float64)
     return int((scores - (-uniform.clamp(min=1e-300).log()).log()).argmax())
 
 

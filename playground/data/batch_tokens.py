@@ -31,8 +31,8 @@ _MOST_DRAWS = 32
 _LOTS_PACKED = 4
 
 
-def look_tokens(lengths: Sequence[int] | Lengths, batch: int) -> int:
-    """Tokens of one look at rows of these lengths, in batches sorted by length, padding included."""
+def eval_tokens(lengths: Sequence[int] | Lengths, batch: int) -> int:
+    """Tokens of one evaluation on rows of these lengths, in batches sorted by length, padding included."""
     rows = np.sort(np.asarray(lengths, dtype=np.int64))
     return int(_padded(rows, batch).sum())
 

@@ -108,11 +108,11 @@ def _change(sums: _Numbers) -> Any:
 
 def _resampled(table: _Numbers, seed: int, draws: int) -> _Numbers:
     """The figure of each draw of as many rows as there are: [draws]."""
-    dice = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     rows = table.shape[1]
     found = []
     for start in range(0, draws, block := max(_BLOCK // rows, 1)):
-        chosen = dice.integers(0, rows, (min(block, draws - start), rows))
+        chosen = generator.integers(0, rows, (min(block, draws - start), rows))
         sums = np.stack([[side[:, part][chosen].sum(axis=1) for part in (0, 1)] for side in table])
         found.append(_change(np.moveaxis(sums, 1, -1)))
     return np.concatenate(found)

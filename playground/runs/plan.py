@@ -1,6 +1,6 @@
-"""How many steps a run takes, when it looks at its held-out rows, and how long all of it lasts on this machine.
+"""How many steps a run takes, when it is evaluated on its held-out rows, and how long all of it lasts on this machine.
 
-    a run = loading + scores before and after + looks at held-out rows + probe answers + steps
+    a run = loading + scores before and after + evaluations on held-out rows + probe answers + steps
 
 A step's cost is one part for each batch and one for each token, padding included. Both are measured (`fit_speed`) and
 remembered by `ThroughputCache`. What a batch costs whatever its tokens is no small thing: 4-bit weights are unpacked
@@ -22,15 +22,15 @@ import numpy as np
 from playground.core.figures import expected
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
-from playground.data.batch_tokens import Floats, Lengths, look_tokens, step_tokens
+from playground.data.batch_tokens import Floats, Lengths, eval_tokens, step_tokens
 from playground.data.split import even_places
 from playground.runs.types import PlanDict
 
-LOOKS = 8
-"""Looks at the held-out rows after the one before the first step, where the settings do not say."""
-FEWEST_LOOKS = 3
-LOOKING_SHARE = 0.15
-"""Share of the time budget that looks may take, as long as there are FEWEST_LOOKS."""
+EVALUATIONS = 8
+"""Evaluations on the held-out rows after the one before the first step, where the settings do not say."""
+FEWEST_EVALUATIONS = 3
+EVALUATION_SHARE = 0.15
+"""Share of the time budget that evaluations may take, as long as there are FEWEST_EVALUATIONS."""
 FEWEST_LOOK_ROWS = 16
 """Where even the fewest looks take more than that, only some of the held-out rows are looked at, and no fewer."""
 PROBE_ROUNDS = 4
@@ -60,7 +60,7 @@ class Speed:
     that many times."""
     token_s: float
     """More for each token of the batch, padding included."""
-    look_token_s: float
+    eval_token_s: float
     """One token scored without gradients."""
     answer_token_s: float
     """One decoding step of the probes, all of them in one batch."""
@@ -90,10 +90,10 @@ class Plan:
     per_device_train_batch_size: int
     gradient_accumulation_steps: int
     eval_steps: int
-    """Steps between two looks at the held-out rows; 0 where none are held out. There is one look before the first
-    step and one after the last as well."""
-    look_rows: int
-    """Held-out rows that a look scores: those of `even_places`. All of them unless they are too many for the budget."""
+    """Steps between two evaluations on the held-out rows; 0 where none are held out. There is one before the first step
+    and one after the last as well."""
+    eval_rows: int
+    """Held-out rows that are scored: those of `even_places`. All of them unless they are too many for the budget."""
     probe_steps: int
     """Steps between two rounds of probe answers, a multiple of `eval_steps`; 0 without probes. There is one round
     before the first step and one after the last as well."""
@@ -104,7 +104,7 @@ class Plan:
     bound_by: str
     """What ended the steps: time, epochs or steps (`max_steps`)."""
     train_s: float | None = None
-    look_s: float | None = None
+    eval_s: float | None = None
     other_s: float | None = None
     """Loading, scores before and after, probe answers."""
 
@@ -128,13 +128,13 @@ def make_plan(settings: TrainSettings, work: Work, speed: Speed | None) -> Plan:
         per_device_train_batch_size=settings.per_device_train_batch_size,
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
         eval_steps=clock.eval_steps(steps),
-        look_rows=clock.look_rows,
+        eval_rows=clock.eval_rows,
         probe_steps=clock.probe_steps(steps),
         epochs=round(steps / len(tokens), 3),
         seconds=round(clock.seconds(steps), 2) if known else None,
         bound_by=bound_by,
         train_s=round(clock.train_s(steps), 2) if known else None,
-        look_s=round(clock.look_s * clock.looks(steps), 2) if known else None,
+        eval_s=round(clock.eval_s * clock.evaluations(steps), 2) if known else None,
         other_s=round(clock.fixed_s + clock.probe_s * clock.rounds(steps), 2) if known else None,
     )
 
@@ -148,17 +148,21 @@ class _Clock:
         self.sums = sums
         self.step_s = speed.step_s * settings.gradient_accumulation_steps
         self.token_s = speed.token_s
-        self.fixed_s = speed.load_s + 2 * work.scored_tokens * speed.look_token_s
+        self.fixed_s = speed.load_s + 2 * work.scored_tokens * speed.eval_token_s
         self.probe_s = settings.probe_max_new_tokens * speed.answer_token_s if work.probes else 0.0
         budget = settings.time_budget_s
-        self.look_rows, self.look_s = _one_look(settings, work.held_out, speed.look_token_s)
+        self.eval_rows, self.eval_s = _one_evaluation(settings, work.held_out, speed.eval_token_s)
         self._every = settings.eval_steps if len(work.held_out) else 0
-        self._looks = _as_many(LOOKS, FEWEST_LOOKS, budget * LOOKING_SHARE, self.look_s) if len(work.held_out) else 0
+        self._evaluations = (
+            _as_many(EVALUATIONS, FEWEST_EVALUATIONS, budget * EVALUATION_SHARE, self.eval_s)
+            if len(work.held_out)
+            else 0
+        )
         has_probes = work.probes and settings.probe_max_new_tokens
         self._rounds = _as_many(PROBE_ROUNDS, 1, budget * PROBING_SHARE, self.probe_s) if has_probes else 0
 
     def eval_steps(self, steps: int) -> int:
-        return self._every or (math.ceil(steps / self._looks) if self._looks else 0)
+        return self._every or (math.ceil(steps / self._evaluations) if self._evaluations else 0)
 
     def probe_steps(self, steps: int) -> int:
         if not self._rounds:
@@ -166,8 +170,8 @@ class _Clock:
         every = max(self.eval_steps(steps), 1)
         return math.ceil(steps / self._rounds / every) * every
 
-    def looks(self, steps: int) -> int:
-        return 1 + math.ceil(steps / self.eval_steps(steps)) if self._looks else 0
+    def evaluations(self, steps: int) -> int:
+        return 1 + math.ceil(steps / self.eval_steps(steps)) if self._evaluations else 0
 
     def rounds(self, steps: int) -> int:
         return 1 + math.ceil(steps / self.probe_steps(steps)) if self._rounds else 0
@@ -177,39 +181,44 @@ class _Clock:
         return steps * self.step_s + self.token_s * float(epochs * self.sums[-1] + self.sums[rest])
 
     def seconds(self, steps: int) -> float:
-        return self.fixed_s + self.train_s(steps) + self.looks(steps) * self.look_s + self.rounds(steps) * self.probe_s
+        return (
+            self.fixed_s
+            + self.train_s(steps)
+            + self.evaluations(steps) * self.eval_s
+            + self.rounds(steps) * self.probe_s
+        )
 
     def steps_within(self, limit: float, most: int) -> int:
         """The most steps that end within `limit` seconds, of 1 to `most`.
 
-        `seconds` may fall by a look or two as the steps rise, so what it is searched for is its upper bound; what that
-        leaves unused goes into a second search with the number of looks that the first one came to.
+        `seconds` may fall by an evaluation or two as the steps rise, so its upper bound is searched for; what
+        that leaves unused goes into a second search with the number of evaluations that the first one came to.
         """
-        steps = self._search(limit, most, 1 + self._looks, 1 + self._rounds)
-        better = self._search(limit, most, self.looks(steps), self.rounds(steps))
+        steps = self._search(limit, most, 1 + self._evaluations, 1 + self._rounds)
+        better = self._search(limit, most, self.evaluations(steps), self.rounds(steps))
         return better if self.seconds(better) <= limit else steps
 
-    def _search(self, limit: float, most: int, looks: int, rounds: int) -> int:
+    def _search(self, limit: float, most: int, evaluations: int, rounds: int) -> int:
         low, high = 1, most
         while low < high:
             middle = (low + high + 1) // 2
-            seen = 1 + middle // self._every if self._every else looks
-            if self.fixed_s + self.train_s(middle) + seen * self.look_s + rounds * self.probe_s <= limit:
+            seen = 1 + middle // self._every if self._every else evaluations
+            if self.fixed_s + self.train_s(middle) + seen * self.eval_s + rounds * self.probe_s <= limit:
                 low = middle
             else:
                 high = middle - 1
         return low
 
 
-def _one_look(settings: TrainSettings, lengths: Sequence[int] | Lengths, token_s: float) -> tuple[int, float]:
+def _one_evaluation(settings: TrainSettings, lengths: Sequence[int] | Lengths, token_s: float) -> tuple[int, float]:
     """(held-out rows to score, the seconds that takes)."""
     rows, batch = np.asarray(lengths, dtype=np.int64), settings.per_device_train_batch_size
-    all_s = look_tokens(rows, batch) * token_s
-    allowed = settings.time_budget_s * LOOKING_SHARE / (1 + FEWEST_LOOKS)
+    all_s = eval_tokens(rows, batch) * token_s
+    allowed = settings.time_budget_s * EVALUATION_SHARE / (1 + FEWEST_EVALUATIONS)
     if not allowed or all_s <= allowed or len(rows) <= FEWEST_LOOK_ROWS:
         return len(rows), all_s
     count = max(int(len(rows) * allowed / all_s), FEWEST_LOOK_ROWS)
-    return count, look_tokens(rows[even_places(len(rows), count)], batch) * token_s
+    return count, eval_tokens(rows[even_places(len(rows), count)], batch) * token_s
 
 
 def _as_many(most: int, fewest: int, allowed_s: float, each_s: float) -> int:
@@ -221,14 +230,14 @@ def _as_many(most: int, fewest: int, allowed_s: float, each_s: float) -> int:
 
 def fit_speed(
     steps: Sequence[tuple[float, float]],
-    looks: Sequence[tuple[float, float]],
+    evaluations: Sequence[tuple[float, float]],
     answers: Sequence[tuple[float, float]],
     load_s: float,
     *,
     known: Speed | None = None,
     batches: int = 1,
 ) -> Speed:
-    """What measured steps and looks (tokens, seconds) and answers (decoding steps, seconds) say, in order of time.
+    """What steps and evaluations (tokens, seconds) and answers (decoding steps, seconds) say, in order of time.
 
     The first step warms up and is left out where there are others. What was not measured is taken from `known`, else
     guessed from the steps. `batches`: batches in each step. Raises ValueError without a step.
@@ -238,9 +247,9 @@ def fit_speed(
         raise ValueError("no step was measured")
     step_s, token_s = _line(points[:, 0], points[:, 1], _guess_at_step(points, known, batches))
     step_s /= batches
-    look_token_s = _rate(looks) or (known.look_token_s if known else token_s * _FORWARD_SHARE)
+    eval_token_s = _rate(evaluations) or (known.eval_token_s if known else token_s * _FORWARD_SHARE)
     answer_token_s = _rate(answers) or (known.answer_token_s if known else (step_s + 8 * token_s) * _FORWARD_SHARE)
-    return Speed(step_s, token_s, look_token_s, answer_token_s, load_s)
+    return Speed(step_s, token_s, eval_token_s, answer_token_s, load_s)
 
 
 def _guess_at_step(points: Floats, known: Speed | None, batches: int) -> float:

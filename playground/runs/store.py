@@ -9,9 +9,9 @@
     general.parquet    everyday questions as tokens, to see what is forgotten
     probes.json        prompts that are answered as the run goes
     start/             the adapter that is trained further, where it is one
-    adapters/          the adapter at each look; adapter/ is the best of them
+    adapters/          the adapter at each evaluation; adapter/ is the best of them
     checkpoint/        what a stopped run goes on from
-    plan.json, looks.json   what a run that goes on must know of its earlier part
+    plan.json, evaluations.json   what a run that goes on must know of its earlier part
     report.json        what came of it
     title.txt          a name that a person gave it
     log.txt            what the train process printed
@@ -45,10 +45,10 @@ from playground.runs.types import (
     METRICS,
     Event,
     FiguresEvent,
-    Look,
     Metrics,
     PlanDict,
     Probe,
+    ProbeRound,
     Report,
     RunRecord,
     Scales,
@@ -161,7 +161,7 @@ class Progress:
     notes: list[Sentence] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
     plan: PlanDict = field(default_factory=PlanDict)
-    answers: list[Look] = field(default_factory=list)
+    answers: list[ProbeRound] = field(default_factory=list)
     scales: Scales = field(default_factory=Scales)
     best_step: int | None = None
     peak: int | None = None

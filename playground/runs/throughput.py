@@ -24,7 +24,7 @@ ENTRIES = 200
 """Speeds remembered; the oldest go first."""
 SAME = 0.2
 """A new speed that plans a run within this share of what the old one plans is the same speed, measured again."""
-_TYPICAL = {"steps": 50, "look_tokens": 20, "answers": 200}
+_TYPICAL = {"steps": 50, "eval_tokens": 20, "answers": 200}
 """A run to compare two speeds by: steps, tokens scored for each token of a step, decoding steps."""
 _SIZES = (256, 2048)
 """Tokens of a step to compare two speeds at."""
@@ -95,8 +95,8 @@ def plans_alike(old: Speed, new: Speed) -> bool:
 
 def _run_s(speed: Speed, tokens: int) -> float:
     steps = _TYPICAL["steps"] * (speed.step_s + speed.token_s * tokens)
-    looks = _TYPICAL["look_tokens"] * tokens * speed.look_token_s
-    return steps + looks + _TYPICAL["answers"] * speed.answer_token_s + speed.load_s
+    evaluations = _TYPICAL["eval_tokens"] * tokens * speed.eval_token_s
+    return steps + evaluations + _TYPICAL["answers"] * speed.answer_token_s + speed.load_s
 
 
 def _is_entry(entry: object) -> bool:

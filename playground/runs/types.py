@@ -64,13 +64,13 @@ class PlanDict(TypedDict, total=False):
     per_device_train_batch_size: int
     gradient_accumulation_steps: int
     eval_steps: int
-    look_rows: int
+    eval_rows: int
     probe_steps: int
     epochs: float
     seconds: float | None
     bound_by: str
     train_s: float | None
-    look_s: float | None
+    eval_s: float | None
     other_s: float | None
 
 
@@ -135,7 +135,7 @@ class ExamplesLoss(Loss):
     """What the examples add to a prompt on average."""
 
 
-class NeedAnswer(TypedDict):
+class BaselineAnswer(TypedDict):
     """The base's answers to one row, beside the expected one."""
 
     row: int
@@ -147,7 +147,7 @@ class NeedAnswer(TypedDict):
     """[stop or length, the same with examples or ""]."""
 
 
-class NeedFindings(TypedDict):
+class BaselineFindings(TypedDict):
     """What the base's losses on the held-out rows say."""
 
     rows: int
@@ -159,10 +159,10 @@ class NeedFindings(TypedDict):
     verdict: Sentence
 
 
-class Need(NeedFindings):
+class Baseline(BaselineFindings):
     """What the base already does with the held-out rows."""
 
-    answers: list[NeedAnswer]
+    answers: list[BaselineAnswer]
     notes: list[Sentence]
 
 
@@ -204,7 +204,7 @@ class Answer(TypedDict):
     """stop (it ended it) or length (it was cut); of a chat also cancelled, and "" while it goes on."""
 
 
-class Look(TypedDict):
+class ProbeRound(TypedDict):
     """The answers to the probes, in their order, at one step."""
 
     step: int
@@ -337,7 +337,7 @@ class RunStatus(Machine):
     notes: list[Sentence]
     plan: PlanDict
     probes: list[Probe]
-    answers: list[Look]
+    answers: list[ProbeRound]
     scales: Scales
     readings: list[ReadingDict]
     verdict: Verdict
@@ -410,7 +410,7 @@ class PlanEvent(_Event, PlanDict):
     event: Literal["plan"]
 
 
-class AnswersEvent(_Event, Look):
+class AnswersEvent(_Event, ProbeRound):
     event: Literal["answers"]
 
 

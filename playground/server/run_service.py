@@ -31,11 +31,11 @@ from playground.runs.plan import Plan, Speed, Work, make_plan, sentence
 from playground.runs.store import FINISHED, SPEEDS, Progress, RunFolder
 from playground.runs.throughput import ThroughputCache, speed_key
 from playground.runs.types import (
+    Baseline,
     Estimate,
     ExpectedMemory,
     Machine,
     MemoryEstimate,
-    Need,
     News,
     Queued,
     ReadingDict,
@@ -47,8 +47,8 @@ from playground.runs.types import (
     State,
     UsedMemory,
 )
+from playground.server.baseline import baseline
 from playground.server.model_service import ModelService
-from playground.server.need import need
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.run_queue import RunQueue
 from playground.server.processes.types import Base
@@ -98,7 +98,7 @@ class RunService:
         if not run_folder.has_adapter():
             raise InputError(
                 say("The run has no adapter yet."),
-                say("It has one after its first look at the held-out rows, and when it is finished."),
+                say("It has one after its first evaluation on the held-out rows, and when it is finished."),
                 say("Wait a little, then ask again."),
             )
         asked = run_folder.settings()
@@ -129,19 +129,19 @@ class RunService:
             "memory": self._memory(Path(folder), asked, plan, max(found["train"], default=1)),
         }
 
-    def need(
+    def baseline(
         self,
         text: str = "",
         file: str = "",
         model: str = "",
         settings: Settings | None = None,
         tell: Callable[[News], None] = lambda news: None,
-    ) -> Need:
-        """What the base already does with the held-out rows, see need.need."""
+    ) -> Baseline:
+        """What the base already does with the held-out rows, see baseline.baseline."""
         asked = TrainSettings.from_dict(settings or {})
         source = read_source(text, file, self._limits)
         base, _ = self.base_of("", model)
-        return need(self._sandbox, self._chat, base, source, asked, self._limits, tell)
+        return baseline(self._sandbox, self._chat, base, source, asked, self._limits, tell)
 
     def _row_lengths(self, folder: str, source: Source, asked: TrainSettings) -> RowLengths:
         # What does not change the rows is put aside, so that turning at it finds the lengths again.
@@ -310,7 +310,7 @@ class RunService:
         if state not in ("stopped", "failed") or not folder.has_checkpoint():
             raise InputError(
                 say("The run cannot go on."),
-                say("A run goes on that was stopped or failed after its first look at the held-out rows."),
+                say("A run goes on that was stopped or failed after its first evaluation on the held-out rows."),
                 say("Start a new run with the same settings."),
             )
         self._queue.check_room()

@@ -1,4 +1,4 @@
-"""What happens beside the steps of a run: events, looks at held-out rows, probes, checkpoints, and its end."""
+"""What happens beside the steps of a run: events, evaluations on held-out rows, probes, checkpoints, and its end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Probes:
 
 
 class RunCallback(TrainerCallback):  # type: ignore[misc]
-    """Tells events, looks at the held-out rows, answers probes, saves, and ends the run when it is asked to."""
+    """Tells events, evaluates on the held-out rows, answers probes, saves, and ends the run when it is asked to."""
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self.best_step: int | None = None
         self.best_loss = math.inf
         self.before: Scores = {}
-        self._looked_at = self._sampled(rows.held_out, plan.look_rows)
-        self._looks_since_best = 0
+        self._eval_rows = self._sampled(rows.held_out, plan.eval_rows)
+        self._evaluations_since_best = 0
         self._started = started or time.monotonic()
         self._step_started = time.monotonic()
         self._training_s = 0.0
         self._first_step = 0
         self._tokens_before = 0.0
-        self._last_look = -1
+        self._last_evaluation = -1
         self._last_answers = -1
 
     @staticmethod
@@ -124,16 +124,16 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             return
         self._tell_step(state.global_step, logs)
         # After the step is told, so that its point is on the curve while held-out rows are looked at. Without its
-        # adapter the model is what it was before the first step: the first look need not hold up the first point.
+        # adapter the model is what it was before the first step: the first evaluation need not hold up the first point.
         if state.global_step == 1 and not self.before:
             with self._untrained():
                 self.measure_before()
         every = self.plan.eval_steps or max(self.plan.steps // 8, 1)
         if state.global_step % every == 0 and not control.should_training_stop:
-            self.look(state.global_step)
+            self.evaluate(state.global_step)
             self.trainer.save_checkpoint(self.folder)
             patience = self.settings.early_stopping_patience
-            if patience and self._looks_since_best >= patience:
+            if patience and self._evaluations_since_best >= patience:
                 self._end_early(state.global_step, control)
 
     # --- What is done at them ---
@@ -141,7 +141,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
     def measure_before(self) -> None:
         """Scores and answers of what the model is before the run changes it."""
         stop = self.probes.stop
-        self.before["held_out"] = self.trainer.score(self._looked_at, stop)
+        self.before["held_out"] = self.trainer.score(self._eval_rows, stop)
         loss = mean_loss(self.before["held_out"])
         if loss is not None:
             self.emit("eval", step=0, eval_loss=round(loss, 5))
@@ -155,55 +155,55 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         stop = self.probes.stop
         after: Scores = {
             "train": self.trainer.score(self.rows.sample(), stop),
-            "held_out": self.trainer.score(self._looked_at, stop),
+            "held_out": self.trainer.score(self._eval_rows, stop),
             "general": self.trainer.score(self.rows.general, stop),
         }
         self.emit("scales", before=figures(self.before), after=figures(after), change=changes(self.before, after))
         return after
 
-    def look(self, step: int, *, is_last: bool = False) -> None:
+    def evaluate(self, step: int, *, is_last: bool = False) -> None:
         """Score the held-out rows, keep the adapter, and offer it where it is the best so far."""
-        if self._last_look == step:
+        if self._last_evaluation == step:
             return
-        self._last_look = step
-        loss = mean_loss(self.trainer.score(self._looked_at)) if len(self._looked_at) else None
+        self._last_evaluation = step
+        loss = mean_loss(self.trainer.score(self._eval_rows)) if len(self._eval_rows) else None
         if loss is not None:
             self.emit("eval", step=step, eval_loss=round(loss, 5))
         save_adapter(self.trainer.model, self.folder, step)
         if loss is None or loss < self.best_loss:
-            self.best_step, self.best_loss, self._looks_since_best = step, math.inf if loss is None else loss, 0
+            self.best_step, self.best_loss, self._evaluations_since_best = step, math.inf if loss is None else loss, 0
             offer_adapter(self.folder, step)
             self.emit("best", step=step)
         else:
-            self._looks_since_best += 1
+            self._evaluations_since_best += 1
         self._remember()
         give_back_memory()
         if is_last or (self.plan.probe_steps and step % self.plan.probe_steps == 0):
             self.answer(step)
 
     def keep(self, step: int) -> None:
-        """Save the adapter as it stands. It is offered where no look has found a better one."""
+        """Save the adapter as it stands. It is offered where no evaluation has found a better one."""
         save_adapter(self.trainer.model, self.folder, step)
-        if self.best_step is None or not len(self._looked_at):
+        if self.best_step is None or not len(self._eval_rows):
             self.best_step = step
             offer_adapter(self.folder, step)
             self.emit("best", step=step)
         self._remember()
 
     def _remember(self) -> None:
-        """What a run that goes on from here must know beside Trainer's checkpoint: looks.json."""
+        """What a run that goes on from here must know beside Trainer's checkpoint: evaluations.json."""
         known = {
             "best_step": self.best_step,
             "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
-            "looks_since_best": self._looks_since_best,
+            "evaluations_since_best": self._evaluations_since_best,
             "before": {name: [astuple(score) for score in scores] for name, scores in self.before.items()},
         }
-        write_durably(self.folder / "looks.json", orjson.dumps(known))
+        write_durably(self.folder / "evaluations.json", orjson.dumps(known))
 
     def recall(self) -> None:
-        """Take up looks.json, where the run goes on from a checkpoint."""
-        known = orjson.loads((self.folder / "looks.json").read_bytes())
-        self.best_step, self._looks_since_best = known["best_step"], known["looks_since_best"]
+        """Take up evaluations.json, where the run goes on from a checkpoint."""
+        known = orjson.loads((self.folder / "evaluations.json").read_bytes())
+        self.best_step, self._evaluations_since_best = known["best_step"], known["evaluations_since_best"]
         self.best_loss = math.inf if known["best_loss"] is None else known["best_loss"]
         self.before = {name: [Score(*score) for score in scores] for name, scores in known["before"].items()}
 
@@ -248,10 +248,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self.emit(
             "note",
             note=say(
-                "The run was ended at step {step}: the last {looks} looks at the held-out rows were no better than "
-                "that at step {best}.",
+                "The run was ended at step {step}: the last {evaluations} evaluations on the held-out rows were no "
+                "better than that at step {best}.",
                 step=step,
-                looks=self._looks_since_best,
+                evaluations=self._evaluations_since_best,
                 best=self.best_step,
             ),
         )

@@ -1,7 +1,7 @@
 """What a run leaves on disk as it goes: adapters that can be talked to, and one checkpoint to go on from.
 
-    adapters/step-40/    the adapter at each look at the held-out rows
-    adapter/             the one that is offered: that of the best look, or the last where nothing is held out
+    adapters/step-40/    the adapter at each evaluation on the held-out rows
+    adapter/             the one that is offered: that of the best evaluation, or the last where nothing is held out
     checkpoint/step-40/  the newest checkpoint of transformers' Trainer: adapter, optimiser, schedule, random numbers
 
 After a power cut each is there whole or not.

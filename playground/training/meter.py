@@ -30,7 +30,7 @@ class Meter:
 
     load_s: float = 0.0
     steps: list[Measured] = field(default_factory=list)
-    looks: list[Measured] = field(default_factory=list)
+    evaluations: list[Measured] = field(default_factory=list)
     answers: list[Measured] = field(default_factory=list)
     padded_tokens: int = 0
     """Tokens of the step in hand, padding included."""
@@ -52,7 +52,7 @@ class Meter:
         """What was measured; None without a step. `batches`: batches in a step."""
         if not self.steps:
             return None
-        return fit_speed(self.steps, self.looks, self.answers, self.load_s, known=known, batches=batches)
+        return fit_speed(self.steps, self.evaluations, self.answers, self.load_s, known=known, batches=batches)
 
     def memory(self) -> int:
         """Bytes that this process has used at most: on a GPU of its memory, otherwise of the machine's."""

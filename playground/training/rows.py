@@ -61,5 +61,5 @@ class EpochSampler(LengthGroupedSampler):  # type: ignore[misc]
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        dice = torch.Generator().manual_seed(self.seed + self.epoch)
-        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=dice))
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))

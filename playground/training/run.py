@@ -1,6 +1,6 @@
 """One run from its folder to its verdict.
 
-    rendered.parquet, general.parquet, probes.json -> plan -> steps, looks, probes -> adapter/, report
+    rendered.parquet, general.parquet, probes.json -> plan -> steps, evaluations, probes -> adapter/, report
 
 Does not know who asked, or how events are stored.
 """
@@ -164,13 +164,13 @@ class Run:
         return speed_key_here(self.model_name, self.choice, self.settings)
 
     def _finish(self, trainer: RunTrainer, watch: RunCallback, plan: Plan) -> Outcome:
-        """Look a last time, then measure the adapter that is offered."""
+        """Evaluate a last time, then measure the adapter that is offered."""
         step = trainer.state.global_step
         if watch.was_stopped:
             return self._keep(trainer, watch)
         self.emit("phase", phase=say("Measuring what was learned."))
         if step:
-            watch.look(step, is_last=True)
+            watch.evaluate(step, is_last=True)
         if watch.best_step is not None and watch.best_step != step:
             load_adapter(trainer.model, self.folder / "adapters" / f"step-{watch.best_step}")
         self._remember_speed(trainer, plan)

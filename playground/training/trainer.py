@@ -65,7 +65,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         found: dict[int, Score] = {}
         with self._aside():
             for places, batch in self._batches(rows):
-                with self.meter.timing(self.meter.looks, batch["input_ids"].numel()):
+                with self.meter.timing(self.meter.evaluations, batch["input_ids"].numel()):
                     outputs = self.model(**batch, fused_lm_head=True, use_cache=False)
                     likelihood = outputs.log_probs.double().sum(dim=1).tolist()
                     counts = outputs.label_mask.sum(dim=1).tolist()

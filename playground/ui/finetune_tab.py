@@ -15,9 +15,9 @@ from playground.ui.rows.edits import Changes
 from playground.ui.rows.options import rows_settings
 from playground.ui.rows.panel import RowsPanel
 from playground.ui.rows.persistence import KeptRows
+from playground.ui.run.baseline_panel import BaselinePanel
 from playground.ui.run.estimate import estimate_view, no_estimate
 from playground.ui.run.my_runs import TELL_OTHERS, remembered, with_run
-from playground.ui.run.need_panel import NeedPanel
 from playground.ui.run.panel import RunPanel
 from playground.ui.run.start_from import StartFrom
 from playground.ui.settings.form import SettingsForm
@@ -47,8 +47,8 @@ class FinetuneTab:
                 "2",
             )
             self.settings = SettingsForm()
-            self.need = NeedPanel(backend)
-            self.look = estimate_debounce("estimate-look")
+            self.baseline = BaselinePanel(backend)
+            self.changed = estimate_debounce("estimate-changed")
             self.estimated = pressable("estimate", ["apply"])
             self.start_from = StartFrom()
             with gr.Row(elem_classes="actions"):
@@ -76,7 +76,7 @@ class FinetuneTab:
         self._wire_estimate(header)
         self.run.wire(runs, compared)
         self._wire_others(page, header, runs, compared)
-        self.run.look_after(
+        self.run.refresh_after(
             page.load(self.run.find_again, runs, [self.run.chosen, compared, tabs], show_progress="hidden", **PAGE)
         )
         started = self.start.click(
@@ -86,9 +86,9 @@ class FinetuneTab:
             trigger_mode="once",
             **STREAM,
         )
-        begun = self.run.look_after(started.then(None, runs, None, js=TELL_OTHERS, **PAGE))
+        begun = self.run.refresh_after(started.then(None, runs, None, js=TELL_OTHERS, **PAGE))
         begun.then(None, None, None, js=_SHOW_RUN, **PAGE)
-        self.history.look_after(begun)
+        self.history.refresh_after(begun)
         # The run that was begun has its adapter; the one after it begins a new one, unless that is asked for again.
         started.then(self.begin_anew, self.error, [self.start_from.run, self.start_from.line], **QUICK)
         self.run.compare.click(
@@ -96,12 +96,12 @@ class FinetuneTab:
         )
 
     def _wire_others(self, page: gr.Blocks, header: Header, runs: gr.BrowserState, compared: gr.Dropdown) -> None:
-        self.need.wire([header.model, *self.given], self.asked_of)
+        self.baseline.wire([header.model, *self.given], self.asked_of)
         self.start_from.wire()
         self.history.wire(page, runs, self.run, compared, self.start_from)
         # What a reading advises, and what an earlier run was set to, goes into the form.
         for pressed in (self.run.resume.click, self.run.stop.click):
-            self.history.look_after(pressed(None, None, None, **QUICK))
+            self.history.refresh_after(pressed(None, None, None, **QUICK))
         for wanting, wanted in ((self.run.wanting, self.run.wanted), (self.history.taken_over, self.history.wanted)):
             self.settings.set_by(wanting.then(self.settings.updates, wanted, self.settings.apply_outputs, **QUICK))
 
@@ -115,7 +115,7 @@ class FinetuneTab:
         else, and when the model is another one."""
         others = [self.rows.view.change, header.model.input, header.ready.change]
         gr.on(others, None, None, None, js=PLAN_CHANGED, **PAGE)
-        self.look.input(self.estimate, [header.model, *self.given], self.estimated, **LIVE)
+        self.changed.input(self.estimate, [header.model, *self.given], self.estimated, **LIVE)
         self.settings.take_from(self.estimated.apply)
 
     def asked(

@@ -262,8 +262,8 @@ def test_a_tab_that_opens_while_another_writes_keeps_its_list(
 def test_names_are_words_and_nothing_else(history: Open) -> None:
     page = history()
     choose(page, "stopped", "waits")
-    page.click("#need-ask")
-    page.wait_for_selector("#need-result")
+    page.click("#baseline-ask")
+    page.wait_for_selector("#baseline-result")
     expect(page.locator("#history-curves .run-key").first).to_contain_text("<img src=x")
     assert page.evaluate("window.hit") is None
 
@@ -278,24 +278,24 @@ def test_an_empty_history_says_so(history: Open, backend: FakeHistory) -> None:
 def test_the_look_at_the_base_is_followed_and_cancelled(history: Open, backend: FakeHistory) -> None:
     page = history()
     backend.hold = threading.Event()
-    page.click("#need-ask")
-    expect(page.locator("#need-status")).to_contain_text("Scoring 6 rows.")
-    expect(page.locator("#need-ask")).to_be_disabled()
-    page.click("#need-cancel")
-    expect(page.locator("#need-status")).to_contain_text("cancelled")
+    page.click("#baseline-ask")
+    expect(page.locator("#baseline-status")).to_contain_text("Scoring 6 rows.")
+    expect(page.locator("#baseline-ask")).to_be_disabled()
+    page.click("#baseline-cancel")
+    expect(page.locator("#baseline-status")).to_contain_text("cancelled")
     assert backend.stopped.wait(60)
     backend.hold = None
-    page.click("#need-ask")
-    expect(page.locator("#need-found")).to_contain_text("Examples help, and leave a gap")
-    expect(page.locator("#need-cancel")).to_be_hidden()
-    expect(page.locator("#need-status .callout")).to_have_count(0)
+    page.click("#baseline-ask")
+    expect(page.locator("#baseline-found")).to_contain_text("Examples help, and leave a gap")
+    expect(page.locator("#baseline-cancel")).to_be_hidden()
+    expect(page.locator("#baseline-status .callout")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("language", "width", "scheme"), [("ja", 390, "light"), ("en", 390, "dark")])
 def test_all_of_it_fits_a_phone(history: Open, language: str, width: int, scheme: str) -> None:
     page = history(language, width, scheme)
-    page.click("#need-ask")
-    page.wait_for_selector("#need-result")
+    page.click("#baseline-ask")
+    page.wait_for_selector("#baseline-result")
     choose(page, "well", "badly", "stopped", "failed")
     page.wait_for_selector("#history-settings .sides")
     assert fits_its_width(page)
@@ -305,7 +305,7 @@ def test_all_of_it_fits_a_phone(history: Open, language: str, width: int, scheme
 def test_a_tab_that_closes_ends_the_look(history: Open, kept_pages: KeptPages, backend: FakeHistory) -> None:
     page = history()
     backend.hold = threading.Event()
-    page.click("#need-ask")
-    expect(page.locator("#need-status")).to_contain_text("Scoring 6 rows.")
+    page.click("#baseline-ask")
+    expect(page.locator("#baseline-status")).to_contain_text("Scoring 6 rows.")
     kept_pages.close()
     assert backend.stopped.wait(60)

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import KeptPages, fits_its_width, launched, picture, stand_in_order
 from tests.ui.fake_backend import FakeBackend
-from tests.ui.fake_runs import a_story, curve, looks
+from tests.ui.fake_runs import a_story, curve, rounds
 
 pytestmark = pytest.mark.browser
 NUMBERS = itertools.count(1)
@@ -129,7 +129,7 @@ def test_a_value_stands_under_its_name_when_more_is_measured_later(watch, backen
 
 def test_a_tap_holds_a_step_and_a_narrow_screen_shows_one_plot(watch, backend) -> None:
     page = watch("midway", width=390)
-    shown = page.locator(".plot:visible")
+    shown = page.locator(".curves .plot:visible")
     expect(shown).to_have_count(1)
     page.locator(".curve-chooser label", has_text="Learning rate").click()
     expect(page.locator(".plot-rate")).to_be_visible()
@@ -149,16 +149,16 @@ def test_the_slider_goes_through_the_answers_and_stays_while_others_come(watch, 
     page = watch("midway")
     first = page.locator(".probe").first
     expect(first.locator(".probe-answer:visible")).to_contain_text("Captain Mochi")
-    slider = page.locator(".probe-look input")
+    slider = page.locator(".probe-round input")
     slider.focus()
     page.keyboard.press("Home")
-    expect(page.locator(".probe-look output")).to_have_text("step 0, before training (1 of 3)")
+    expect(page.locator(".probe-round output")).to_have_text("step 0, before training (1 of 3)")
     expect(first.locator(".probe-answer:visible")).to_contain_text("I am a helpful assistant.")
-    goes_on(backend, answers=looks(0, 12, 24, 26))
-    expect(page.locator(".probe-look output")).to_have_text("step 0, before training (1 of 4)")
+    goes_on(backend, answers=rounds(0, 12, 24, 26))
+    expect(page.locator(".probe-round output")).to_have_text("step 0, before training (1 of 4)")
     assert page.evaluate("document.activeElement.dataset.steps") == "0 12 24 26"
     page.keyboard.press("End")
-    expect(page.locator(".probe-look output")).to_have_text("step 26 (4 of 4)")
+    expect(page.locator(".probe-round output")).to_have_text("step 26 (4 of 4)")
 
 
 def test_the_log_opens_with_one_click_and_the_report_comes_with_one(watch, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_an_older_answer_never_overwrites_a_newer_one(lab: Lab, backend: HeldBac
     page = lab()
     say_first(page, "slow")
     assert backend.arrived.wait(60)
-    page.evaluate("document.addEventListener('sft-look', () => { window.looked = true; }, { once: true })")
+    page.evaluate("document.addEventListener('sft-template-changed', () => { window.looked = true; }, { once: true })")
     say_first(page, "quick")
     page.wait_for_function("window.looked")
     page.click("#copy-link")

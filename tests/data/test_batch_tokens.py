@@ -12,7 +12,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl import pack_dataset
 
 from playground.core.settings import TrainSettings
-from playground.data.batch_tokens import Floats, grouped, look_tokens, packs, padding_share, step_tokens
+from playground.data.batch_tokens import Floats, eval_tokens, grouped, packs, padding_share, step_tokens
 
 CHAT = np.random.default_rng(7).lognormal(4.6, 0.6, 5000).astype(int).clip(10, 500)
 """Lengths as rows of chat have them: most short, a few long."""
@@ -117,5 +117,5 @@ def test_nothing_to_train_on_is_one_empty_step() -> None:
 
 
 def test_a_look_goes_through_the_rows_by_length() -> None:
-    assert look_tokens([9, 1, 2, 8, 5], 2) == 2 * 2 + 8 * 2 + 9
-    assert look_tokens([], 4) == 0
+    assert eval_tokens([9, 1, 2, 8, 5], 2) == 2 * 2 + 8 * 2 + 9
+    assert eval_tokens([], 4) == 0

@@ -158,7 +158,7 @@ def test_a_few_missing_steps_change_no_reading(name: str) -> None:
 def test_two_thousand_steps_are_read_in_milliseconds() -> None:
     context = Context(state="running", planned_steps=3000, rows=4000, held_out_rows=40)
     metrics = curve(
-        2000, lambda step: 1 + 2 * math.exp(-step / 200), looks=lambda step: 1.2 + 2 * math.exp(-step / 200)
+        2000, lambda step: 1 + 2 * math.exp(-step / 200), evaluations=lambda step: 1.2 + 2 * math.exp(-step / 200)
     )
     times = []
     for _ in range(20):
@@ -174,7 +174,7 @@ def test_two_thousand_steps_are_read_in_milliseconds() -> None:
 def curve(
     steps: int,
     loss: Callable[[int], float],
-    looks: Callable[[int], float] | None = None,
+    evaluations: Callable[[int], float] | None = None,
     spread: float = 0.2,
     every: int | None = None,
     rate: Callable[[int], float] = lambda step: 1e-3,
@@ -186,9 +186,9 @@ def curve(
     for step in range(1, steps + 1):
         rows[step] |= {"loss": loss(step) * math.exp(noise.gauss(0, spread)), "learning_rate": rate(step)}
         rows[step]["grad_norm"] = norm(step)
-    if looks is not None:
+    if evaluations is not None:
         for step in {*range(0, steps + 1, every or max(steps // 8, 1)), steps}:
-            rows[step]["eval_loss"] = looks(step)
+            rows[step]["eval_loss"] = evaluations(step)
     return rows
 
 
@@ -302,14 +302,14 @@ def test_held_out_loss_that_turns_with_training_is_no_overfitting() -> None:
 
 
 def test_a_held_out_loss_that_wobbles_has_not_turned() -> None:
-    looks = {0: 3.0, 10: 2.2, 20: 1.9, 30: 1.85, 40: 1.88, 50: 1.86, 60: 1.88}
-    metrics = curve(60, lambda step: 3 * math.exp(-step / 60), lambda step: looks[step], every=10)
+    evaluations = {0: 3.0, 10: 2.2, 20: 1.9, 30: 1.85, 40: 1.88, 50: 1.86, 60: 1.88}
+    metrics = curve(60, lambda step: 3 * math.exp(-step / 60), lambda step: evaluations[step], every=10)
     assert "overfitting" not in codes(read(metrics, replace(DONE, planned_steps=60)))
 
 
 def test_one_look_that_is_a_little_worse_has_not_turned() -> None:
-    looks = {0: 3.0, 10: 2.2, 20: 1.9, 30: 2.0}
-    metrics = curve(30, lambda step: 3 * math.exp(-step / 30), lambda step: looks[step], every=10)
+    evaluations = {0: 3.0, 10: 2.2, 20: 1.9, 30: 2.0}
+    metrics = curve(30, lambda step: 3 * math.exp(-step / 30), lambda step: evaluations[step], every=10)
     assert "overfitting" not in codes(read(metrics, replace(DONE, planned_steps=30)))
 
 
@@ -594,11 +594,11 @@ def test_anything_is_read_without_an_error(
 
 @given(LIKELY, LIKELY, SETTINGS, KNOWN)
 def test_likely_curves_are_read_without_contradiction(
-    losses: list[float], looks: list[float], given: TrainSettings, known: dict[str, Any]
+    losses: list[float], evaluations: list[float], given: TrainSettings, known: dict[str, Any]
 ) -> None:
-    every = max(len(losses) // len(looks), 1)
+    every = max(len(losses) // len(evaluations), 1)
     rows: list[dict[str, Any]] = [{"step": i + 1, "loss": loss, "grad_norm": loss} for i, loss in enumerate(losses)]
-    rows += [{"step": i * every, "eval_loss": look} for i, look in enumerate(looks)]
+    rows += [{"step": i * every, "eval_loss": look} for i, look in enumerate(evaluations)]
     before = json.dumps(rows)
     readings = read(rows, Context.of(given, **known))
     check(readings, given)

@@ -16,7 +16,7 @@ from playground.data.split import even_places
 from playground.runs import plan as planning
 from playground.runs.plan import Plan, Speed, Work, fit_speed, make_plan, sentence
 
-SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
+SPEED = Speed(step_s=0.4, token_s=0.004, eval_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
 SETTINGS = TrainSettings(shuffle_dataset=False)
 ROWS = [100] * 80
 WORK = Work(train=ROWS, held_out=[100] * 8, scored_tokens=1000, probes=3)
@@ -26,7 +26,7 @@ speeds = st.builds(
     Speed,
     step_s=st.floats(0, 3),
     token_s=st.floats(1e-6, 0.05),
-    look_token_s=st.floats(0, 0.02),
+    eval_token_s=st.floats(0, 0.02),
     answer_token_s=st.floats(0, 0.5),
     load_s=st.floats(0, 60),
 )
@@ -51,10 +51,10 @@ def test_seconds_are_the_sum_of_what_is_done() -> None:
     plan = make_plan(replace(SETTINGS, time_budget_s=0, max_steps=40), WORK, SPEED)
     assert plan.eval_steps == 5 and plan.probe_steps == 10
     train = 40 * (0.4 + 400 * 0.004)
-    looks = 9 * 800 * 0.0013
+    evaluations = 9 * 800 * 0.0013
     other = 6.0 + 2 * 1000 * 0.0013 + 5 * 40 * 0.06
-    assert (plan.train_s, plan.look_s, plan.other_s) == pytest.approx((train, looks, other), abs=0.01)
-    assert plan.seconds == pytest.approx(train + looks + other, abs=0.02)
+    assert (plan.train_s, plan.eval_s, plan.other_s) == pytest.approx((train, evaluations, other), abs=0.01)
+    assert plan.seconds == pytest.approx(train + evaluations + other, abs=0.02)
 
 
 def test_each_batch_of_a_step_costs_its_share() -> None:
@@ -78,7 +78,7 @@ def test_time_cuts_the_steps_and_is_filled() -> None:
 def test_an_unknown_speed_cuts_nothing_and_estimates_nothing() -> None:
     plan = make_plan(replace(SETTINGS, time_budget_s=1), WORK, None)
     assert (plan.steps, plan.bound_by, plan.eval_steps) == (160, "epochs", 20)
-    assert plan.seconds is plan.train_s is plan.look_s is plan.other_s is None
+    assert plan.seconds is plan.train_s is plan.eval_s is plan.other_s is None
 
 
 def test_at_least_one_step_however_slow_the_machine() -> None:
@@ -93,7 +93,7 @@ def test_no_training_rows_is_still_a_plan() -> None:
 
 def test_nothing_held_out_is_never_looked_at() -> None:
     plan = make_plan(replace(SETTINGS, eval_steps=3), Work(ROWS, [], 0, 0), SPEED)
-    assert (plan.eval_steps, plan.look_rows, plan.look_s, plan.probe_steps) == (0, 0, 0.0, 0)
+    assert (plan.eval_steps, plan.eval_rows, plan.eval_s, plan.probe_steps) == (0, 0, 0.0, 0)
 
 
 def test_probes_need_no_held_out_rows() -> None:
@@ -109,7 +109,7 @@ def test_no_probes_where_their_answers_have_no_length() -> None:
 def test_looks_that_were_set_are_kept_and_paid_for() -> None:
     plan = make_plan(replace(SETTINGS, eval_steps=2, time_budget_s=100), WORK, SPEED)
     assert plan.eval_steps == 2
-    assert plan.look_s == pytest.approx((1 + math.ceil(plan.steps / 2)) * 800 * 0.0013, abs=0.01)
+    assert plan.eval_s == pytest.approx((1 + math.ceil(plan.steps / 2)) * 800 * 0.0013, abs=0.01)
     assert plan.seconds is not None and plan.seconds <= 95
 
 
@@ -122,9 +122,9 @@ def test_long_held_out_rows_are_looked_at_less_often() -> None:
 
 def test_of_very_many_held_out_rows_some_are_looked_at() -> None:
     plan = make_plan(replace(SETTINGS, time_budget_s=180), replace(WORK, held_out=[100] * 5000), SPEED)
-    assert plan.look_rows == 51 and plan.steps > 10
-    assert plan.look_s is not None and plan.look_s <= 0.16 * 180
-    assert make_plan(replace(SETTINGS, time_budget_s=0), replace(WORK, held_out=[9] * 5000), SPEED).look_rows == 5000
+    assert plan.eval_rows == 51 and plan.steps > 10
+    assert plan.eval_s is not None and plan.eval_s <= 0.16 * 180
+    assert make_plan(replace(SETTINGS, time_budget_s=0), replace(WORK, held_out=[9] * 5000), SPEED).eval_rows == 5000
 
 
 def test_slow_answers_are_given_less_often() -> None:
@@ -176,7 +176,7 @@ def test_every_plan_keeps_its_promises(
     work = Work(train, held_out, 300, probes)
     plan, free = make_plan(asked, work, speed), make_plan(asked, work, None)
     assert plan.seconds is not None and plan.train_s is not None
-    assert plan.seconds == pytest.approx(plan.train_s + (plan.look_s or 0) + (plan.other_s or 0), abs=0.05)
+    assert plan.seconds == pytest.approx(plan.train_s + (plan.eval_s or 0) + (plan.other_s or 0), abs=0.05)
     assert 1 <= plan.steps <= free.steps
     assert plan.bound_by in ("time", "epochs")
     assert (plan.bound_by == "time") <= (budget > 0)
@@ -187,7 +187,7 @@ def test_every_plan_keeps_its_promises(
     assert (plan.eval_steps == 0) == (not held_out)
     if held_out:
         assert 1 + math.ceil(plan.steps / plan.eval_steps) <= 9
-        assert 1 <= plan.look_rows <= len(held_out)
+        assert 1 <= plan.eval_rows <= len(held_out)
     if probes and held_out:
         assert plan.probe_steps % plan.eval_steps == 0
     assert make_plan(asked, work, speed) == plan  # The same again.
@@ -203,7 +203,7 @@ def test_more_time_never_means_fewer_steps_by_much(train: list[int], speed: Spee
 
 def test_a_plan_is_made_of_plain_values() -> None:
     plan = make_plan(SETTINGS, Work(np.array(ROWS), np.array([5, 6])), SPEED).to_dict()
-    assert set(plan) >= {"steps", "eval_steps", "epochs", "seconds", "bound_by", "train_s", "look_s", "other_s"}
+    assert set(plan) >= {"steps", "eval_steps", "epochs", "seconds", "bound_by", "train_s", "eval_s", "other_s"}
     assert {type(value) for value in plan.values()} <= {int, float, str}
 
 
@@ -268,16 +268,16 @@ def test_steps_of_one_size_plan_steps_of_that_size(tokens: int, seconds: float, 
 
 
 def test_steps_of_one_size_are_shared_out_as_before() -> None:
-    known = Speed(step_s=3.0, token_s=0.001, look_token_s=0.5, answer_token_s=0.25, load_s=9)
+    known = Speed(step_s=3.0, token_s=0.001, eval_token_s=0.5, answer_token_s=0.25, load_s=9)
     fitted = fit_speed([(1000, 8.0)] * 3, [], [], 1.0, known=known)
     assert (fitted.step_s, fitted.token_s) == pytest.approx((6.0, 0.002), rel=0.01)
-    assert (fitted.look_token_s, fitted.answer_token_s, fitted.load_s) == (0.5, 0.25, 1.0)
+    assert (fitted.eval_token_s, fitted.answer_token_s, fitted.load_s) == (0.5, 0.25, 1.0)
 
 
 @given(st.lists(st.tuples(st.integers(1, 4000), st.floats(1e-3, 100)), min_size=1, max_size=30))
 def test_no_measurement_makes_time_run_backwards(steps: list[tuple[float, float]]) -> None:
     fitted = fit_speed(steps, [], [], 0)
-    for value in (fitted.step_s, fitted.token_s, fitted.look_token_s, fitted.answer_token_s):
+    for value in (fitted.step_s, fitted.token_s, fitted.eval_token_s, fitted.answer_token_s):
         assert value >= 0 and math.isfinite(value)
     assert fitted.step_s + fitted.token_s > 0
 
@@ -288,14 +288,14 @@ def test_longer_steps_that_were_faster_cost_nothing_for_a_token() -> None:
 
 
 def test_looks_and_answers_by_their_median() -> None:
-    looks, answers = [(1000, 9.0), (1000, 2.0), (500, 1.0)], [(40, 4.0), (0, 1.0), (20, 2.0)]
-    fitted = fit_speed([(400, 2.0)], looks, answers, 0)
-    assert (fitted.look_token_s, fitted.answer_token_s) == pytest.approx((0.002, 0.1))
+    evaluations, answers = [(1000, 9.0), (1000, 2.0), (500, 1.0)], [(40, 4.0), (0, 1.0), (20, 2.0)]
+    fitted = fit_speed([(400, 2.0)], evaluations, answers, 0)
+    assert (fitted.eval_token_s, fitted.answer_token_s) == pytest.approx((0.002, 0.1))
 
 
 def test_what_was_not_measured_is_guessed_from_the_steps() -> None:
     fitted = fit_speed([(400, 2.0)], [], [], 0)
-    assert fitted.look_token_s == pytest.approx(fitted.token_s / 3)
+    assert fitted.eval_token_s == pytest.approx(fitted.token_s / 3)
     assert 0 < fitted.answer_token_s < 1
 
 

@@ -18,7 +18,7 @@ from playground.runs import throughput
 from playground.runs.plan import Speed
 from playground.runs.throughput import ThroughputCache, plans_alike, speed_key
 
-SPEED = Speed(step_s=0.4, token_s=0.004, look_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
+SPEED = Speed(step_s=0.4, token_s=0.004, eval_token_s=0.0013, answer_token_s=0.06, load_s=6.0)
 TWICE = Speed(*(2 * value for value in asdict(SPEED).values()))
 KEY = "model | nf4"
 

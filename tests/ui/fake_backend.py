@@ -276,7 +276,7 @@ class FakeBackend(FakeRows):
             "epochs": 1.0,
             "seconds": None,
             "bound_by": "epochs",
-            **dict.fromkeys(("train_s", "look_s", "other_s")),
+            **dict.fromkeys(("train_s", "eval_s", "other_s")),
         }
         memory = {"parts": [], "total": 10**9, "available": None, "fits": None, "advice": [], "line": Sentence("1 GB.")}
         return {"plan": plan, "measured": False, "line": Sentence("4 steps."), "memory": memory}

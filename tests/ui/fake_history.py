@@ -10,10 +10,10 @@ import gradio as gr
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import Sentence
-from playground.runs.types import Need, RunStatus
+from playground.runs.types import Baseline, RunStatus
 from playground.ui.history.panel import History
+from playground.ui.run.baseline_panel import BaselinePanel
 from playground.ui.run.my_runs import Entry, OtherTabs
-from playground.ui.run.need_panel import NeedPanel
 from playground.ui.run.start_from import StartFrom
 
 from .fake_backend import FakeBackend
@@ -21,7 +21,7 @@ from .fake_runs import a_story
 
 HOSTILE = '<img src=x onerror="window.hit=1">${window.hit=2}{{window.hit=3}}'
 LONG = "A very long name that goes on and on " * 6
-NEED: Need = {
+BASELINE: Baseline = {
     "rows": 6,
     "plain": {"loss": 2.79, "low": 2.41, "high": 3.2},
     "examples": {"loss": 1.9, "low": 1.6, "high": 2.25, "count": 3, "tokens": 140},
@@ -90,7 +90,7 @@ class FakeHistory(FakeBackend):
     def __init__(self) -> None:
         super().__init__()
         self.stories = some_runs()
-        self.found: Need = NEED
+        self.found: Baseline = BASELINE
         self.hold: threading.Event | None = None
         self.stopped = threading.Event()
         self.awake = threading.Event()
@@ -119,8 +119,8 @@ class FakeHistory(FakeBackend):
         self.stories[run].update({"state": "queued", "position": 1, "can_resume": False})
         return {"run": run, "state": "queued", "position": 1}
 
-    def need(self, text: str, file: str, model: str, settings: dict[str, Any], tell: Any) -> Need:
-        self._note("need", text, file, model, settings)
+    def baseline(self, text: str, file: str, model: str, settings: dict[str, Any], tell: Any) -> Baseline:
+        self._note("baseline", text, file, model, settings)
         tell({"fraction": 0.25, "line": Sentence("Scoring 6 rows.")})
         try:
             while self.hold is not None and not self.hold.wait(0.05):
@@ -139,7 +139,7 @@ class FakePanel:
             self.chosen = gr.Dropdown([], value=None, label="My runs", info="watched", elem_id="my-runs")
             self.watched = gr.Textbox(label="Watched", info="by the panel", elem_id="watched")
 
-    def look_after(self, event: Any) -> Any:
+    def refresh_after(self, event: Any) -> Any:
         return event.then(lambda run: run or "", self.chosen, self.watched, api_visibility="private", queue=False)
 
 
@@ -150,7 +150,7 @@ def build(backend: FakeHistory) -> SimpleNamespace:
         others = OtherTabs()
         with gr.Column(elem_classes="card"):
             text = gr.Textbox("a row", label="Rows", info="pasted", elem_id="text")
-            need = NeedPanel(backend)
+            baseline = BaselinePanel(backend)
             start = StartFrom()
             with gr.Row(elem_classes="actions"):
                 gr.Button("Start training", variant="primary", elem_id="start")
@@ -160,8 +160,15 @@ def build(backend: FakeHistory) -> SimpleNamespace:
         compared = gr.Dropdown([], value=None, label="Run", info="in Compare", allow_custom_value=True, elem_id="cmp")
         others.wire(runs)
         start.wire()
-        need.wire([text], lambda text: (text, "", "org/model", {}))
+        baseline.wire([text], lambda text: (text, "", "org/model", {}))
         history.wire(page, runs, panel, compared, start)
         history.taken_over.success(lambda wanted: str(wanted), history.wanted, settings, api_visibility="private")
-    parts = {"runs": runs, "need": need, "start": start, "panel": panel, "history": history, "compared": compared}
+    parts = {
+        "runs": runs,
+        "baseline": baseline,
+        "start": start,
+        "panel": panel,
+        "history": history,
+        "compared": compared,
+    }
     return SimpleNamespace(page=page, text=text, **parts)

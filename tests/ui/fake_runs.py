@@ -16,10 +16,10 @@ from playground.runs.types import (
     CheckState,
     Figure,
     Figures,
-    Look,
     Metrics,
     PlanDict,
     Probe,
+    ProbeRound,
     ReadingDict,
     RunStatus,
     Scales,
@@ -60,9 +60,9 @@ def curve(last: int, steps: int = 48, *, bad: bool = False, every: int = 6) -> l
     return rows
 
 
-def looks(*steps: int) -> list[Look]:
+def rounds(*steps: int) -> list[ProbeRound]:
     """Answers that turn from the base's to what was trained."""
-    found: list[Look] = []
+    found: list[ProbeRound] = []
     for place, step in enumerate(steps):
         kind = min(2, place * 3 // max(len(steps), 1))
         ended: list[Answer] = [
@@ -159,7 +159,7 @@ def a_story(moment: str, **given: Any) -> RunStatus:
         "created": 1_790_000_000.0,
         "plan": PLAN,
         "probes": PROBES,
-        "answers": looks(0, 12, 24),
+        "answers": rounds(0, 12, 24),
         "scales": {"before": scales()["before"], "after": None, "change": None},
         "readings": [reading("falling", "good", "The loss is still falling.")],
         "memory": {"peak": 1_670_000_000, "estimated": 1_900_000_000, "available": 4_100_000_000, "device": "cpu"},
@@ -183,13 +183,13 @@ def _queued() -> dict[str, Any]:
 
 
 def _first() -> dict[str, Any]:
-    return {**_queued(), "state": "running", "position": 0, "metrics": curve(0), "probes": PROBES, "answers": looks(0),
-            "plan": PLAN, "steps": 48, "started": 1_790_000_010.0}  # fmt: skip
+    return {**_queued(), "state": "running", "position": 0, "metrics": curve(0), "probes": PROBES,
+            "answers": rounds(0), "plan": PLAN, "steps": 48, "started": 1_790_000_010.0}  # fmt: skip
 
 
 def _ended() -> dict[str, Any]:
     return {
-        "state": "done", "step": 48, "eta_s": None, "metrics": curve(48), "answers": looks(*range(0, 49, 6)),
+        "state": "done", "step": 48, "eta_s": None, "metrics": curve(48), "answers": rounds(*range(0, 49, 6)),
         "scales": scales(), "best_step": 48, "ended": 1_790_000_188.0,
     }  # fmt: skip
 
@@ -226,7 +226,7 @@ def _failed() -> dict[str, Any]:
     )
     return {
         "state": "failed", "step": 13, "eta_s": None, "metrics": curve(12), "error": error, "has_adapter": False,
-        "answers": looks(0, 6), "best_step": None, "ended": 1_790_000_060.0,
+        "answers": rounds(0, 6), "best_step": None, "ended": 1_790_000_060.0,
     }  # fmt: skip
 
 

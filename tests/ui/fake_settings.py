@@ -26,7 +26,7 @@ def a_plan(**given: Any) -> dict[str, Any]:
         "seconds": 170.0,
         "bound_by": "time",
         "train_s": 120.0,
-        "look_s": 30.0,
+        "eval_s": 30.0,
         "other_s": 20.0,
     }
     return {**plan, **given}

@@ -118,9 +118,9 @@ def test_answering_again_takes_the_last_message_and_the_next_seed(backend):
 
 def test_an_examples_system_prompt_never_replaces_ones_own(backend):
     compare = tab(CompareTab, backend)
-    assert compare.look("abc", "", [PRIVATE], None)[2] == "Be a pirate."
-    assert compare.look(None, "Be a pirate.", [], None)[2] == ""
-    assert is_skip(compare.look("abc", "My own.", [PRIVATE], None)[2])
+    assert compare.refresh("abc", "", [PRIVATE], None)[2] == "Be a pirate."
+    assert compare.refresh(None, "Be a pirate.", [], None)[2] == ""
+    assert is_skip(compare.refresh("abc", "My own.", [PRIVATE], None)[2])
 
 
 def test_a_refusal_without_a_place_becomes_a_notice():

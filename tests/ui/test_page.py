@@ -17,11 +17,12 @@ ENDPOINTS = {"preview", "check_dataset", "train", "run", "stop", "reply", "expor
 IDS = {
     "model", "model-line", "tabs", "conversation", "template", "template-view", "template-inputs", "template-source",
     "template-diff", "template-file", "template-original", "template-breakers", "compare-with", "compare-view",
-    "copy-python", "copy-link", "share", "undo-fix", "look", "fine-tune-on-this", "template-examples", "examples",
+    "copy-python", "copy-link", "share", "undo-fix", "template-changed",
+    "fine-tune-on-this", "template-examples", "examples",
     "paste", "upload", "check", "start", "start-error", "my-runs", "run-state", "run-figures", "curve", "run-outcome",
     "stop", "compare-this-run", "download", "compare-run", "message", "send", "stop-answer", "regenerate", "clear",
     "questions", "newest", "history", "compare-error", "run-scales", "run-readings", "wanted-note", "run-probes",
-    "run-facts", "run-log", "resume", "download-report", "estimate", "need-ask", "run-history", "start-from",
+    "run-facts", "run-log", "resume", "download-report", "estimate", "baseline-ask", "run-history", "start-from",
 }  # fmt: skip
 
 

@@ -77,9 +77,9 @@ class TrainSettings:
     held out and the others come in the order given.
     """
     eval_steps: int = 0
-    """Steps between two looks at the held-out rows; 0: about eight looks in a run."""
+    """Steps between two evaluations on the held-out rows; 0: about eight of them in a run."""
     early_stopping_patience: int = 0
-    """Looks at the held-out rows without a new best after which the run ends; 0: it never ends for that."""
+    """Evaluations on the held-out rows without a new best after which the run ends; 0: it never ends for that."""
     probe_prompts: list[str] = field(default_factory=list)
     """Questions that are answered before training and at intervals; [] takes two held-out ones and an everyday one."""
     probe_max_new_tokens: int = 40

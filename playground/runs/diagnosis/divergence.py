@@ -63,7 +63,7 @@ def diverging(curves: Curves, context: Context) -> Reading | None:
     """The loss is far above where it began."""
     if curves.count < 3:
         return None
-    looks = curves.looks
+    evaluations = curves.evaluations
     start, end = curves.start, curves.end
     if _has_run_away(curves):
         message = say(
@@ -72,11 +72,15 @@ def diverging(curves: Curves, context: Context) -> Reading | None:
             end=rounded(end),
             steps=curves.last_step,
         )
-    elif len(looks) > 1 and looks[-1] > (1 + DIVERGED_HELD_OUT) * looks[0] and end > (1 - DIVERGED_HELD_OUT) * start:
+    elif (
+        len(evaluations) > 1
+        and evaluations[-1] > (1 + DIVERGED_HELD_OUT) * evaluations[0]
+        and end > (1 - DIVERGED_HELD_OUT) * start
+    ):
         message = say(
             "The loss on held-out rows went up from {start} to {end}, and the training loss does not fall either.",
-            start=rounded(looks[0]),
-            end=rounded(looks[-1]),
+            start=rounded(evaluations[0]),
+            end=rounded(evaluations[-1]),
         )
     else:
         return None
@@ -95,7 +99,7 @@ def diverging(curves: Curves, context: Context) -> Reading | None:
 
 def _has_run_away(curves: Curves) -> bool:
     """Whether the level is above the first one by more than the noise, in logarithms: batches differ by a share."""
-    before = curves.start if curves.has_first_look else curves.early
+    before = curves.start if curves.has_first_evaluation else curves.early
     if min(before, curves.start, curves.end) <= 0:
         return False
     width = window(curves.count)
@@ -104,8 +108,8 @@ def _has_run_away(curves: Curves) -> bool:
     if peak > EXPLODED * curves.start and curves.end > (1 + DIVERGED_SHARE) * curves.start:
         return True
     spread = max(noise(np.log(np.maximum(curves.losses, 1e-3 * before))), BATCH_NOISE)
-    # A median has a standard error 1.25 times a mean's; without a look at the start, there is one at either end.
-    error = 1.25 * spread * math.sqrt((1 if curves.has_first_look else 2) / width)
+    # A median has a standard error 1.25 times a mean's; without an evaluation at the start, there is one at either end.
+    error = 1.25 * spread * math.sqrt((1 if curves.has_first_evaluation else 2) / width)
     return math.log(curves.end / before) > max(math.log1p(DIVERGED_SHARE), SURE * error)
 
 
@@ -201,15 +205,19 @@ def _is_at_a_new_low(curves: Curves) -> bool:
 
 
 def _rising_together(curves: Curves) -> _Seen:
-    looks = curves.looks
-    if len(looks) < 3 or looks[-1] < (1 + 2 * TURN_SHARE) * looks.min() or looks[-2] < (1 + TURN_SHARE) * looks.min():
+    evaluations = curves.evaluations
+    if (
+        len(evaluations) < 3
+        or evaluations[-1] < (1 + 2 * TURN_SHARE) * evaluations.min()
+        or evaluations[-2] < (1 + TURN_SHARE) * evaluations.min()
+    ):
         return None, None
-    best = float(curves.look_steps[int(looks.argmin())])
+    best = float(curves.eval_steps[int(evaluations.argmin())])
     if is_down_since(curves, best):
         return None, None
     return say(
         "Held-out loss rose from {best} to {now} since step {step}, and the training loss does not fall either.",
-        best=rounded(looks.min()),
-        now=rounded(looks[-1]),
+        best=rounded(evaluations.min()),
+        now=rounded(evaluations[-1]),
         step=int(best),
     ), int(best)

@@ -40,13 +40,13 @@ def is_down_since(curves: Curves, step: float) -> bool:
 
 
 def turned_at(curves: Curves) -> int | None:
-    """Place of the best look, where those after it are worse by more than looks differ; None without a turn."""
-    looks = curves.looks
-    if len(looks) < 2:
+    """Index of the best evaluation, where later ones are worse by more than evaluations differ; None without a turn."""
+    evaluations = curves.evaluations
+    if len(evaluations) < 2:
         return None
-    best = int(looks.argmin())
-    lowest = max(float(looks[best]), 1e-9)
-    after = looks[best + 1 :]
+    best = int(evaluations.argmin())
+    lowest = max(float(evaluations[best]), 1e-9)
+    after = evaluations[best + 1 :]
     if not len(after) or after[-1] < (1 + TURN_SHARE) * lowest:
         return None
     twice = len(after) > 1 and after[-2] > (1 + TURN_SHARE) * lowest
@@ -58,18 +58,18 @@ def overfitting(curves: Curves, context: Context) -> Reading | None:
     best = turned_at(curves)
     if best is None or not curves.count:
         return None
-    step = int(curves.look_steps[best])
+    step = int(curves.eval_steps[best])
     if not is_down_since(curves, step):
         return None
-    looks = curves.looks
+    evaluations = curves.evaluations
     if step == 0:
         return Reading(
             "overfitting",
             "warning",
             say(
                 "The loss on held-out rows only rose, from {start} to {now}, while the training loss fell to {train}.",
-                start=rounded(looks[0]),
-                now=rounded(looks[-1]),
+                start=rounded(evaluations[0]),
+                now=rounded(evaluations[-1]),
                 train=rounded(curves.end),
             ),
             say("What the model learns of these rows is of no use for rows that it never saw."),
@@ -87,8 +87,8 @@ def overfitting(curves: Curves, context: Context) -> Reading | None:
             "The loss on held-out rows was lowest at step {step} ({best}) and is {now} now, while the training loss "
             "fell on to {train}.",
             step=step,
-            best=rounded(looks[best]),
-            now=rounded(looks[-1]),
+            best=rounded(evaluations[best]),
+            now=rounded(evaluations[-1]),
             train=rounded(curves.end),
         ),
         say("Since then the model learns these very rows, and answers questions that it never saw worse."),
@@ -108,8 +108,8 @@ def memorising(curves: Curves, context: Context) -> Reading | None:
     start = max(curves.start, curves.early)
     held_out = _held_out_now(curves, context)
     near_zero = train < NEAR_ZERO and start > KNOWN_START and (held_out is None or held_out > ZERO_HELD_OUT)
-    first_look = float(curves.looks[0]) if len(curves.looks) else start
-    apart = held_out is not None and held_out - train > GAP_SHARE * max(first_look, train) and train < start
+    first_evaluation = float(curves.evaluations[0]) if len(curves.evaluations) else start
+    apart = held_out is not None and held_out - train > GAP_SHARE * max(first_evaluation, train) and train < start
     if not near_zero and not apart:
         return None
     if held_out is None:
@@ -138,7 +138,7 @@ def _held_out_now(curves: Curves, context: Context) -> float | None:
     after = context.mean("after", "held_out")
     if after is not None:
         return after
-    return float(curves.looks[-1]) if len(curves.looks) > 1 else None
+    return float(curves.evaluations[-1]) if len(curves.evaluations) > 1 else None
 
 
 def _first_near(curves: Curves, level: float) -> int:
@@ -170,7 +170,7 @@ def too_few_rows(curves: Curves, context: Context, is_by_heart: bool) -> Reading
 
 def no_held_out(curves: Curves, context: Context) -> Reading | None:
     """Nothing can be said of rows that the model does not train on."""
-    if context.held_out_rows > 0 or len(curves.looks) or not curves.count:
+    if context.held_out_rows > 0 or len(curves.evaluations) or not curves.count:
         return None
     return Reading(
         "no_held_out",

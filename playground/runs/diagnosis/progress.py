@@ -169,7 +169,7 @@ def still_falling(curves: Curves, context: Context) -> Reading | None:
     first, last = _active(curves, context)
     middle = (first + last) // 2
     start = max(curves.start, curves.early)
-    if len(curves.looks) > 2:
+    if len(curves.evaluations) > 2:
         fell = _held_out_fall_since(curves, float(curves.steps[middle])) > STILL_SHARE
     else:
         fell = curves.trend(middle, last).is_down(STILL_SHARE * start, FALLING)
@@ -195,7 +195,7 @@ def going_well(curves: Curves, context: Context) -> Reading | None:
         return None
     levels = _levels(curves)
     part = percent(curves.fallen)
-    if len(curves.looks) > 1:
+    if len(curves.evaluations) > 1:
         message = say(
             "The loss on held-out rows went down by {part}, from {start} to {now}.",
             part=part,
@@ -226,15 +226,15 @@ def _is_learning(curves: Curves, least: float) -> bool:
     """Whether the loss fell by this share of itself, on held-out rows where they were looked at twice."""
     if curves.fallen < least:
         return False
-    return len(curves.looks) > 1 or curves.trend().is_down(0.0, FALLING)
+    return len(curves.evaluations) > 1 or curves.trend().is_down(0.0, FALLING)
 
 
 def _held_out_fall_since(curves: Curves, step: float) -> float:
-    """Share of the first held-out loss by which it fell since the last look at or before `step`; 0 where unknown."""
-    place = max(int(np.searchsorted(curves.look_steps, step, side="right")) - 1, 0)
-    if len(curves.looks) - place < 2:
+    """Share of the first held-out loss by which it fell since the evaluation at or before `step`; 0 where unknown."""
+    place = max(int(np.searchsorted(curves.eval_steps, step, side="right")) - 1, 0)
+    if len(curves.evaluations) - place < 2:
         return 0.0
-    return share(float(curves.looks[place] - curves.looks[-1]), float(curves.looks[0]))
+    return share(float(curves.evaluations[place] - curves.evaluations[-1]), float(curves.evaluations[0]))
 
 
 def _reached(curves: Curves, context: Context) -> float:
@@ -253,8 +253,8 @@ def _active(curves: Curves, context: Context) -> tuple[int, int]:
 
 def _levels(curves: Curves, *names: str) -> dict[str, object]:
     """The loss that tells most, at the start and now, for a sentence."""
-    if len(curves.looks) > 1:
-        scale, start, now = say("loss on held-out rows"), float(curves.looks[0]), float(curves.looks[-1])
+    if len(curves.evaluations) > 1:
+        scale, start, now = say("loss on held-out rows"), float(curves.evaluations[0]), float(curves.evaluations[-1])
     else:
         scale, start, now = say("training loss"), max(curves.start, curves.early), curves.end
     levels: dict[str, object] = {"scale": scale, "start": rounded(start), "now": rounded(now)}

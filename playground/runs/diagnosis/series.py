@@ -45,8 +45,8 @@ class Curves:
     """Learning rate of each step; NaN where not measured."""
     norms: Floats
     """Gradient norm of each step; NaN where not measured."""
-    look_steps: Floats
-    looks: Floats
+    eval_steps: Floats
+    evaluations: Floats
     """Held-out losses."""
     not_finite_at: int | None
     """First step whose training or held-out loss was NaN or infinite."""
@@ -68,14 +68,14 @@ class Curves:
         finite = math.isfinite
         broken = [s for s, told in rows if not (finite(told.get("loss", 0.0)) and finite(told.get("eval_loss", 0.0)))]
         trained = [(step, row) for step, row in rows if math.isfinite(row.get("loss", math.nan))]
-        looked = [(step, row) for step, row in rows if math.isfinite(row.get("eval_loss", math.nan))]
+        evaluated = [(step, row) for step, row in rows if math.isfinite(row.get("eval_loss", math.nan))]
         return cls(
             steps=np.array([step for step, _ in trained], dtype=float),
             losses=np.array([row["loss"] for _, row in trained], dtype=float),
             rates=np.array([row.get("learning_rate", math.nan) for _, row in trained], dtype=float),
             norms=np.array([row.get("grad_norm", math.nan) for _, row in trained], dtype=float),
-            look_steps=np.array([step for step, _ in looked], dtype=float),
-            looks=np.array([row["eval_loss"] for _, row in looked], dtype=float),
+            eval_steps=np.array([step for step, _ in evaluated], dtype=float),
+            evaluations=np.array([row["eval_loss"] for _, row in evaluated], dtype=float),
             not_finite_at=broken[0] if broken else None,
         )
 
@@ -86,19 +86,19 @@ class Curves:
 
     @property
     def last_step(self) -> int:
-        return int(max(self.steps[-1:].sum(), self.look_steps[-1:].sum()))
+        return int(max(self.steps[-1:].sum(), self.eval_steps[-1:].sum()))
 
     @property
-    def has_first_look(self) -> bool:
+    def has_first_evaluation(self) -> bool:
         """Whether the held-out rows were looked at before the first step."""
-        return len(self.looks) > 0 and self.look_steps[0] == 0
+        return len(self.evaluations) > 0 and self.eval_steps[0] == 0
 
     @property
     def start(self) -> float:
         """Training loss at the start, in nats. One odd batch, or a loss that exploded at once, does not move it."""
         known = [float(self.losses[0]), float(np.median(self.losses[:3]))]
-        if self.has_first_look:
-            return float(np.median([*known, float(self.looks[0])]))
+        if self.has_first_evaluation:
+            return float(np.median([*known, float(self.evaluations[0])]))
         return min(known)
 
     @property
@@ -114,8 +114,8 @@ class Curves:
     @property
     def fallen(self) -> float:
         """Share of the loss at the start that is gone: of the held-out loss where it was looked at twice."""
-        if len(self.looks) > 1:
-            return share(float(self.looks[0] - self.looks[-1]), float(self.looks[0]))
+        if len(self.evaluations) > 1:
+            return share(float(self.evaluations[0] - self.evaluations[-1]), float(self.evaluations[0]))
         return share(max(self.start, self.early) - self.end, max(self.start, self.early))
 
     def trend(self, first: int = 0, last: int | None = None) -> Trend:

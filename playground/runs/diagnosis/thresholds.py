@@ -38,7 +38,7 @@ chance the median of three batches is at most three times the first. Recorded: 0
 
 DIVERGED_HELD_OUT = 0.1
 """The same for the held-out loss while training does not fall either. Smaller, since the held-out rows are the same
-each time: recorded looks of a model that does not move differ by 0.4 %."""
+each time: recorded evaluations of a model that does not move differ by 0.4 %."""
 
 CALM_STEPS = 6
 """Steps that have to stand before a spike can be told from the first fall. Fewer: warm-up counts as a spike."""
@@ -99,11 +99,11 @@ WEAK_SCALE = 0.5
 learns nothing at a usual learning rate."""
 
 TURN_SHARE = 0.03
-"""Held-out loss this share above its best, at two looks in a row, has turned. Recorded: good runs come back up by less
-than 1 % at the end. Lower: they would be called overfitted. Higher: told a look or two later."""
+"""Held-out loss this share above its best, at two evaluations in a row, has turned. Recorded: good runs come back up
+by less than 1 % at the end. Lower: they would be called overfitted. Higher: told an evaluation or two later."""
 
 SHARP_TURN_SHARE = 0.1
-"""So far above its best, one look is enough."""
+"""So far above its best, one evaluation is enough."""
 
 NEAR_ZERO = 0.1
 """Nats a token: the model gives nine tokens in ten or better the right answer by heart. Recorded: runs on 6 rows are

@@ -157,7 +157,7 @@ class CompareTab:
     def wire(self, page: gr.Blocks, header: Header, runs: gr.BrowserState) -> None:
         gr.on(
             [page.load, self.run.change],
-            self.look,
+            self.refresh,
             [self.run, self.system, runs],
             [self.facts, self.questions, self.system],
             **QUICK,
@@ -187,7 +187,7 @@ class CompareTab:
         self.clear.click(self.forget, None, [self.newest, *shown[1:3], self.error, *buttons], **QUICK)
         self.questions.select(self.take_question, [self.run, runs], self.message, **QUICK)
 
-    def look(self, run: str | None, system: str, stored: Any, request: gr.Request) -> tuple[str, str, Any]:
+    def refresh(self, run: str | None, system: str, stored: Any, request: gr.Request) -> tuple[str, str, Any]:
         """What the chosen run was trained on, questions that suit it, and the system prompt of its rows."""
         language = reader_language(request)
         example = self._example(run, stored)

@@ -148,17 +148,17 @@ class History:
         """
         self.runs, self.panel, self.compared, self.start = runs, panel, compared, start
         inputs = [self.state, runs, self.axis]
-        looks = {"inputs": inputs, "outputs": self.drawn, **QUICK}
-        page.load(self.look, **looks)
-        self.timer.tick(self.look, **looks, trigger_mode="once")
-        self.table.look(self.look, **looks)
-        self.axis.input(self.look, **looks)
+        refreshing = {"inputs": inputs, "outputs": self.drawn, **QUICK}
+        page.load(self.refresh, **refreshing)
+        self.timer.tick(self.refresh, **refreshing, trigger_mode="once")
+        self.table.refresh(self.refresh, **refreshing)
+        self.axis.input(self.refresh, **refreshing)
         # Otherwise Gradio drops a click that comes while another is answered. Late ones are told by their number.
-        self.table.choose(self.choose, **looks, trigger_mode="multiple")
-        self.delete.click(self.ask, **looks)
-        self.keep.click(self.leave, **looks)
+        self.table.choose(self.choose, **refreshing, trigger_mode="multiple")
+        self.delete.click(self.ask, **refreshing)
+        self.keep.click(self.leave, **refreshing)
         offers = [*self.drawn, panel.chosen, compared]
-        runs.change(self.look_at_others, [*inputs, panel.chosen, compared], offers, **QUICK)
+        runs.change(self.refresh_offers, [*inputs, panel.chosen, compared], offers, **QUICK)
         gr.on(
             [self.rename.click, self.name.submit],
             self.save_name,
@@ -170,23 +170,23 @@ class History:
             self.delete_chosen, [*inputs, panel.chosen, compared, start.run], [*offers, runs, start.run, start.line],
             **QUICK,
         )  # fmt: skip
-        panel.look_after(deleted.then(None, runs, None, js=TELL_OTHERS, **PAGE))
+        panel.refresh_after(deleted.then(None, runs, None, js=TELL_OTHERS, **PAGE))
         resumed = self.resume.click(self.resume_chosen, inputs, offers, **QUICK)
-        panel.look_after(resumed.success(None, None, None, js=_SHOW_PANEL, **PAGE))
+        panel.refresh_after(resumed.success(None, None, None, js=_SHOW_PANEL, **PAGE))
         shown = self.show.click(self.show_chosen, self.state, panel.chosen, **QUICK)
-        panel.look_after(shown).then(None, None, None, js=_SHOW_PANEL, **PAGE)
+        panel.refresh_after(shown).then(None, None, None, js=_SHOW_PANEL, **PAGE)
         self.further.click(self.train_further, inputs, [*self.drawn, start.run, start.line], **QUICK).success(
             None, None, None, js=_SHOW_START, **PAGE
         )
         self.taken_over = self.use.click(self.use_settings, inputs, [*self.drawn, self.wanted], **QUEUED)
 
-    def look_after(self, event: Any) -> Any:
+    def refresh_after(self, event: Any) -> Any:
         """Look at the runs anew once `event` is through: a run was started, stopped or resumed elsewhere."""
-        return event.then(self.look, [self.state, self.runs, self.axis], self.drawn, **QUICK)
+        return event.then(self.refresh, [self.state, self.runs, self.axis], self.drawn, **QUICK)
 
     # ---- looking -----------------------------------------------------------------------------------------------
 
-    def look(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
+    def refresh(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
         return self.draw(state, self.listed(stored), axis, reader_language(request))
 
     def listed(self, stored: Any) -> Listed:
@@ -261,7 +261,7 @@ class History:
         state.sent = {}  # Answers can cross on their way. This one is whole, so that asking again mends everything.
         return {**self.draw(state, listed, axis, reader_language(request)), self.notice: ""}
 
-    def look_at_others(
+    def refresh_offers(
         self, state: HistoryState, stored: Any, axis: str, watched: Any, compared: Any, request: gr.Request
     ) -> Updates:
         """The browser's list changed, here or in another tab: the choices elsewhere on the page follow it."""
@@ -297,11 +297,11 @@ class History:
 
     def ask(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
         state.asking = bool(state.slots)
-        return {**self.look(state, stored, axis, request), self.notice: ""}
+        return {**self.refresh(state, stored, axis, request), self.notice: ""}
 
     def leave(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
         state.asking = False
-        return self.look(state, stored, axis, request)
+        return self.refresh(state, stored, axis, request)
 
     def save_name(
         self,
@@ -317,7 +317,7 @@ class History:
         try:
             self.backend.runs.rename(self._one(state), " ".join((name or "").split()))
         except PlaygroundError as error:
-            return {**self.look(state, stored, axis, request), self.notice: refusal(error, language)}
+            return {**self.refresh(state, stored, axis, request), self.notice: refusal(error, language)}
         listed = self.listed(stored)
         told = callout("info", say("The name is saved.").to(language))
         drawn = self.draw(state, listed, axis, language)
@@ -366,8 +366,8 @@ class History:
             run = self._one(state)
             self.backend.runs.resume(run)
         except PlaygroundError as error:
-            return {**self.look(state, stored, axis, request), self.notice: refusal(error, reader_language(request))}
-        return {**self.look(state, stored, axis, request), self.notice: "", self.panel.chosen: run}
+            return {**self.refresh(state, stored, axis, request), self.notice: refusal(error, reader_language(request))}
+        return {**self.refresh(state, stored, axis, request), self.notice: "", self.panel.chosen: run}
 
     def show_chosen(self, state: HistoryState) -> Any:
         return next(iter(state.slots)) if len(state.slots) == 1 else gr.skip()
@@ -376,7 +376,7 @@ class History:
         try:
             run, name = self._named(state, stored, reader_language(request))
         except PlaygroundError as error:
-            return {**self.look(state, stored, axis, request), self.notice: refusal(error, reader_language(request))}
+            return {**self.refresh(state, stored, axis, request), self.notice: refusal(error, reader_language(request))}
         return {self.notice: "", **self.start.chosen(run, name, request)}
 
     def use_settings(self, state: HistoryState, stored: Any, axis: str, request: gr.Request) -> Updates:
@@ -385,7 +385,11 @@ class History:
         try:
             run, name = self._named(state, stored, language)
         except PlaygroundError as error:
-            return {**self.look(state, stored, axis, request), self.notice: refusal(error, language), self.wanted: {}}
+            return {
+                **self.refresh(state, stored, axis, request),
+                self.notice: refusal(error, language),
+                self.wanted: {},
+            }
         settings = {key: value for key, value in run["settings"].items() if key not in NOT_HANDED_ON}
         told = say("The settings of “{name}” stand in the form. Rows and template are still your own.", name=name)
         return {self.wanted: settings, self.notice: callout("info", told.to(language))}

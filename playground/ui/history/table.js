@@ -51,5 +51,5 @@ watch("value", () => { dress(); if (counted() < number && !waiting) mend(3); });
 dress();
 
 // What another tab renamed or another device deleted shows when this one is looked at again.
-const again = () => { if (!document.hidden && element.isConnected) trigger("look"); };
+const again = () => { if (!document.hidden && element.isConnected) trigger("refresh"); };
 document.addEventListener("visibilitychange", again);

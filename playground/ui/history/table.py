@@ -55,10 +55,10 @@ def held_out_losses(run: RunStatus) -> tuple[float | None, float | None, Change 
     before, after = ((figures or {}).get("held_out") for figures in (scales.get("before"), scales.get("after")))
     if before and after:
         return before["loss"], after["loss"], (scales.get("change") or {}).get("held_out")
-    looks = dict(series(run["metrics"], "eval_loss"))
-    first = looks.pop(0.0, None)
-    best = looks.get(float(run["best_step"])) if run["best_step"] is not None else None
-    last = looks[max(looks)] if looks else None
+    evaluations = dict(series(run["metrics"], "eval_loss"))
+    first = evaluations.pop(0.0, None)
+    best = evaluations.get(float(run["best_step"])) if run["best_step"] is not None else None
+    last = evaluations[max(evaluations)] if evaluations else None
     return first, best if best is not None else last, None
 
 

@@ -46,7 +46,7 @@ class RowsPanel:
         self.state = gr.State(RowsState())
         self.changes = gr.State({})
         """`rows_edits.Changes`: what was done to the rows."""
-        self.look = rows_debounce("rows-look")
+        self.changed = rows_debounce("rows-changed")
         with gr.Column(elem_classes="card", elem_id="rows-card"):
             heading(label("Rows"), label("Take an example, or bring your own conversations."), "1")
             self.source = RowsSource(backend, self.state)
@@ -99,9 +99,9 @@ class RowsPanel:
             js=ROWS_CHANGED,
             **PAGE,
         )
-        self.look.input(
+        self.changed.input(
             self.check,
-            [self.look, self.state, header.model, *self.given, *fields],
+            [self.changed, self.state, header.model, *self.given, *fields],
             [
                 *(self.view, self.progress, self.changes, self.columns.panel, self.columns.buttons),
                 *self.browser.drawn,
@@ -123,7 +123,7 @@ class RowsPanel:
     # ---- a reload of the page -----------------------------------------------------------------------------------
 
     def _wire_kept(self, page: gr.Blocks, settings: SettingsForm, kept: KeptRows) -> None:
-        self.look.input(None, [self.paste, kept.text], kept.text, js=KEEP, **PAGE)
+        self.changed.input(None, [self.paste, kept.text], kept.text, js=KEEP, **PAGE)
         loaded = page.load(
             lambda *given: self.bring_back(settings, *given),
             [kept.text, kept.rest, self.paste],

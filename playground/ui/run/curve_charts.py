@@ -33,7 +33,7 @@ class Line:
     key: MetricName
     name: Sentence
     kind: str
-    """train: raw faint, smoothed over it. held: a dot for each look. plain: as it is."""
+    """train: raw faint, smoothed over it. held: a dot for each evaluation. plain: as it is."""
     scale: float = 1.0
 
 
@@ -118,7 +118,7 @@ def describe(plot: Plot, lines: Drawn, marked: Point | None, language: str) -> s
 
 
 def _best_point(lines: Drawn, best: int | None) -> Point | None:
-    """Where the adapter that is offered stands on the held-out line; a single look is no best."""
+    """Where the adapter that is offered stands on the held-out line; a single evaluation is no best."""
     for line, points in lines:
         if line.kind == "held" and len(points) > 1:
             return next((point for point in points if point[0] == best), None)
@@ -151,7 +151,7 @@ def _lines(lines: Drawn) -> Iterator[tuple[str, Sequence[Point]]]:
 
 
 def _dots(frame: Frame, lines: Drawn) -> Iterator[str]:
-    """A dot for each look at the held-out rows, and one at the end of every other line."""
+    """A dot for each evaluation on the held-out rows, and one at the end of every other line."""
     for line, points in lines:
         is_held = line.kind == "held"
         shown = [points[place] for place in spread(len(points), 60)] if is_held else points[-1:]

@@ -94,9 +94,9 @@ def _chooser(plots: Sequence[Plot], language: str) -> str:
 def _readout(metrics: Sequence[Metrics], steps: int, columns: Sequence[Column], language: str) -> str:
     """The values at one step: the latest, or the one that is pointed at. The slider is the keyboard's way to point."""
     every = sorted({float(row["step"]) for row in metrics})
-    looks = {float(row["step"]) for row in metrics if row.get("eval_loss") is not None}
+    evaluations = {float(row["step"]) for row in metrics if row.get("eval_loss") is not None}
     picked = {every[place] for place in spread(len(every), STEPS_SHOWN)}
-    picked |= set(sorted(looks)[-40:])
+    picked |= set(sorted(evaluations)[-40:])
     shown = sorted(picked)
     data = {
         "right": last_step(metrics, steps),
@@ -129,10 +129,10 @@ def value_words(value: float | None, unit: str) -> str:
 
 
 def table(metrics: Sequence[Metrics], columns: Sequence[Column], language: str) -> str:
-    """The looks at the held-out rows and the ends, or steps at even distances where nothing was held out."""
+    """The evaluations on the held-out rows and the ends, or steps at even distances where nothing was held out."""
     every = sorted({float(row["step"]) for row in metrics})
-    looks = sorted(step for step, _ in series(metrics, "eval_loss"))
-    rows = sorted({*looks, every[0], every[-1]}) if looks else every
+    evaluations = sorted(step for step, _ in series(metrics, "eval_loss"))
+    rows = sorted({*evaluations, every[0], every[-1]}) if evaluations else every
     rows = [rows[place] for place in spread(len(rows), TABLE_ROWS)]
     heads = "".join(
         f'<th scope="col">{escape(name.to(language))}{f" ({unit})" if unit else ""}</th>'

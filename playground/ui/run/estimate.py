@@ -57,8 +57,8 @@ def _time(plan: PlanDict, measured: bool, language: str) -> tuple[str, str]:
     parts = []
     if plan["train_s"] is not None:
         parts.append(say("training {time}", time=elapsed(plan["train_s"]).to(language)))
-    if plan["look_s"]:
-        parts.append(say("evaluation {time}", time=elapsed(plan["look_s"]).to(language)))
+    if plan["eval_s"]:
+        parts.append(say("evaluation {time}", time=elapsed(plan["eval_s"]).to(language)))
     if plan["other_s"] is not None:
         parts.append(say("the rest {time}", time=elapsed(plan["other_s"]).to(language)))
     named = [part.to(language) for part in parts]

@@ -137,7 +137,7 @@ class RunPanel:
         return [self.stop, self.compare, self.resume, self.download, self.report]
 
     def wire(self, runs: gr.BrowserState, compared: gr.Dropdown) -> None:
-        self._looks = {
+        self._refreshing = {
             "inputs": [self.chosen, self.seen, runs],
             "outputs": [
                 *self.views.values(),
@@ -152,10 +152,10 @@ class RunPanel:
             ],
         }
         self._compared = compared
-        self.timer.tick(self.look, **self._looks, trigger_mode="once", **QUICK)
-        self.chosen.input(self.look_anew, **self._looks, **QUICK)
+        self.timer.tick(self.refresh, **self._refreshing, trigger_mode="once", **QUICK)
+        self.chosen.input(self.refresh_all, **self._refreshing, **QUICK)
         self.stop.click(self.ask_to_stop, self.chosen, self.stop, **QUICK)
-        self.look_after(self.resume.click(self.ask_to_resume, self.chosen, self.resume, **QUICK))
+        self.refresh_after(self.resume.click(self.ask_to_resume, self.chosen, self.resume, **QUICK))
         self.log_box.expand(self.read_log, self.chosen, self.log, **QUICK)
         self.wanting = self.readings.want(
             self.want, [self.chosen, self.wanted], [self.wanted, self.wanted_note], **QUEUED
@@ -168,14 +168,14 @@ class RunPanel:
             None, None, None, js=_PRESS.replace("{link}", link.elem_id), **PAGE
         )
 
-    def look_after(self, event: Any) -> Any:
+    def refresh_after(self, event: Any) -> Any:
         """Show the chosen run once `event` is through."""
-        return event.then(self.look_anew, **self._looks, **QUICK)
+        return event.then(self.refresh_all, **self._refreshing, **QUICK)
 
-    def look_anew(self, run: str | None, seen: dict[str, Any], stored: Any, request: gr.Request) -> dict[Any, Any]:
-        return self.look(run, {}, stored, request)
+    def refresh_all(self, run: str | None, seen: dict[str, Any], stored: Any, request: gr.Request) -> dict[Any, Any]:
+        return self.refresh(run, {}, stored, request)
 
-    def look(self, run: str | None, seen: dict[str, Any], stored: Any, request: gr.Request) -> dict[Any, Any]:
+    def refresh(self, run: str | None, seen: dict[str, Any], stored: Any, request: gr.Request) -> dict[Any, Any]:
         """Everything about the chosen run that changed since `seen`."""
         language = reader_language(request)
         if not run:
@@ -205,7 +205,7 @@ class RunPanel:
         return {**emptied, **hidden, **closed, self.state: said, self.timer: gr.Timer(active=False), self.seen: {}}
 
     def _buttons(self, now: RunStatus) -> dict[Any, Any]:
-        # An unfinished run has an adapter after its first look at the held-out rows: it can be talked to already.
+        # An unfinished run has an adapter after its first evaluation on the held-out rows: it can be talked to already.
         goes, has_adapter = now["state"] in ACTIVE, now["has_adapter"]
         return {
             self.stop: gr.update(visible=goes, interactive=True),

@@ -1,5 +1,5 @@
-// One look at the probes at a time, chosen with a slider. It follows the newest look until somebody moves it, and stays
-// where it was put while others come. gr.HTML gives `element`, `props` and `watch`; probes.py writes the looks.
+// One round of answers at a time, chosen with a slider. It follows the newest until somebody moves it, and stays
+// where it was put while others come. gr.HTML gives `element`, `props` and `watch`; probes.py writes the rounds.
 const root = element.querySelector(".probes-root");
 let kept = null; // The step that was chosen; null follows the newest.
 
@@ -23,10 +23,10 @@ function take(html) {
 
 function show(slider, steps, place) {
   slider.value = place;
-  const name = root.querySelectorAll(".probe-looks span")[place].textContent;
+  const name = root.querySelectorAll(".probe-rounds span")[place].textContent;
   slider.setAttribute("aria-valuetext", name);
-  root.querySelector(".probe-look output").textContent = name;
-  for (const answer of root.querySelectorAll("[data-look]")) answer.hidden = Number(answer.dataset.look) !== place;
+  root.querySelector(".probe-round output").textContent = name;
+  for (const answer of root.querySelectorAll("[data-round]")) answer.hidden = Number(answer.dataset.round) !== place;
 }
 
 watch("value", () => take(props.value));

@@ -1,4 +1,4 @@
-"""The probe prompts and what the model answered, look by look: one look at a time on the page, all in the report."""
+"""The probe prompts and what the model answered, round by round: one at a time on the page, all in the report."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from playground.core.i18n import Sentence, say
-from playground.runs.types import Look, Probe, RunStatus
+from playground.runs.types import Probe, ProbeRound, RunStatus
 from playground.ui.widgets.chart import spread
 from playground.ui.widgets.markup import escape, icon
 
 SCRIPT = (Path(__file__).parent / "probes.js").read_text(encoding="utf-8")
-LOOKS_SHOWN = 20
+ROUNDS_SHOWN = 20
 CHARACTERS = 16_000
 """Characters of all answers together that are sent; many looks at many probes get shorter answers."""
 _FOLDED = 280
@@ -23,51 +23,52 @@ _HIDDEN = ' hidden=""'
 _PIECES = re.compile(r"[A-Za-z0-9À-ɏ'’-]+|\s+|.", re.DOTALL)
 
 
-def looks_shown(run: RunStatus, limit: int = LOOKS_SHOWN) -> list[Look]:
+def rounds_shown(run: RunStatus, limit: int = ROUNDS_SHOWN) -> list[ProbeRound]:
     """The looks in order, at even distances where there are many; the first and the last are always there."""
-    looks = sorted(run["answers"], key=lambda look: look["step"])
-    return [looks[place] for place in spread(len(looks), limit)]
+    rounds = sorted(run["answers"], key=lambda moment: moment["step"])
+    return [rounds[place] for place in spread(len(rounds), limit)]
 
 
 def probes_mark(run: RunStatus) -> list[Any]:
     """Changes when the answers do."""
-    looks = run["answers"]
-    return [len(run["probes"]), len(looks), looks[-1]["step"] if looks else None]
+    rounds = run["answers"]
+    return [len(run["probes"]), len(rounds), rounds[-1]["step"] if rounds else None]
 
 
 def probes_view(run: RunStatus, language: str) -> str:
     """ "" while nothing was answered."""
-    probes, looks = run["probes"], looks_shown(run)
-    if not probes or not looks:
+    probes, rounds = run["probes"], rounds_shown(run)
+    if not probes or not rounds:
         return ""
-    most = max(160, CHARACTERS // (len(looks) * len(probes)))
-    items = "".join(_probe(place, probe, looks, most, language) for place, probe in enumerate(probes))
+    most = max(160, CHARACTERS // (len(rounds) * len(probes)))
+    items = "".join(_probe(place, probe, rounds, most, language) for place, probe in enumerate(probes))
     hint = say("The same questions, answered before training and again and again: move the slider to see what changed.")
     return (
         f'<section class="probes"><h3>{escape(say("Probes").to(language))}</h3>'
-        f'<p class="run-hint">{escape(hint.to(language))}</p>{_slider(looks, language)}'
+        f'<p class="run-hint">{escape(hint.to(language))}</p>{_slider(rounds, language)}'
         f'<ol class="probe-list">{items}</ol></section>'
     )
 
 
-def _slider(looks: Sequence[Look], language: str) -> str:
+def _slider(rounds: Sequence[ProbeRound], language: str) -> str:
     names = "".join(
-        f"<span>{escape(look_name(look, place, len(looks)).to(language))}</span>" for place, look in enumerate(looks)
+        f"<span>{escape(round_name(moment, place, len(rounds)).to(language))}</span>"
+        for place, moment in enumerate(rounds)
     )
-    steps = " ".join(str(look["step"]) for look in looks)
-    last = len(looks) - 1
+    steps = " ".join(str(moment["step"]) for moment in rounds)
+    last = len(rounds) - 1
     return (
-        f'<label class="probe-look"><span>{escape(say("Answers after").to(language))} '
-        f"<output>{escape(look_name(looks[-1], last, len(looks)).to(language))}</output></span>"
+        f'<label class="probe-round"><span>{escape(say("Answers after").to(language))} '
+        f"<output>{escape(round_name(rounds[-1], last, len(rounds)).to(language))}</output></span>"
         f'<input type="range" min="0" max="{last}" value="{last}" step="1" data-steps="{steps}"/></label>'
-        f'<span class="probe-looks" hidden="">{names}</span>'
+        f'<span class="probe-rounds" hidden="">{names}</span>'
     )
 
 
-def look_name(look: Look, place: int, count: int) -> Sentence:
-    if look["step"] == 0:
+def round_name(moment: ProbeRound, place: int, count: int) -> Sentence:
+    if moment["step"] == 0:
         return say("step 0, before training ({place} of {count})", place=place + 1, count=count)
-    return say("step {step} ({place} of {count})", step=look["step"], place=place + 1, count=count)
+    return say("step {step} ({place} of {count})", step=moment["step"], place=place + 1, count=count)
 
 
 def source_words(source: str) -> Sentence:
@@ -79,12 +80,12 @@ def source_words(source: str) -> Sentence:
     return words.get(source, words["yours"])
 
 
-def _probe(place: int, probe: Probe, looks: Sequence[Look], most: int, language: str) -> str:
-    texts = [_text(look, place) for look in looks]
+def _probe(place: int, probe: Probe, rounds: Sequence[ProbeRound], most: int, language: str) -> str:
+    texts = [_text(moment, place) for moment in rounds]
     answers = "".join(
-        f'<div class="probe-answer" data-look="{number}"{"" if number == len(looks) - 1 else _HIDDEN}>'
-        f"{answer_words(look, place, texts[number - 1] if number else None, most, language)}</div>"
-        for number, look in enumerate(looks)
+        f'<div class="probe-answer" data-round="{number}"{"" if number == len(rounds) - 1 else _HIDDEN}>'
+        f"{answer_words(moment, place, texts[number - 1] if number else None, most, language)}</div>"
+        for number, moment in enumerate(rounds)
     )
     expected = ""
     if probe["expected"]:
@@ -102,15 +103,15 @@ def _probe(place: int, probe: Probe, looks: Sequence[Look], most: int, language:
     )
 
 
-def _text(look: Look, place: int) -> str:
-    return look["answers"][place]["text"] if place < len(look["answers"]) else ""
+def _text(moment: ProbeRound, place: int) -> str:
+    return moment["answers"][place]["text"] if place < len(moment["answers"]) else ""
 
 
-def answer_words(look: Look, place: int, before: str | None, most: int, language: str) -> str:
+def answer_words(moment: ProbeRound, place: int, before: str | None, most: int, language: str) -> str:
     """One answer: what is new since the look before is marked, and how it ended is said."""
-    if place >= len(look["answers"]):
-        return f'<p class="probe-text is-empty">{escape(say("Not answered at this look.").to(language))}</p>'
-    answer = look["answers"][place]
+    if place >= len(moment["answers"]):
+        return f'<p class="probe-text is-empty">{escape(say("Not answered at this step.").to(language))}</p>'
+    answer = moment["answers"][place]
     text = answer["text"]
     shown = marked_change(before[:most] if before is not None else None, text[:most]) + (
         "…" if len(text) > most else ""
@@ -122,7 +123,7 @@ def answer_words(look: Look, place: int, before: str | None, most: int, language
     kind = "is-ended" if ended else "is-cut"
     same = ""
     if before is not None and before == text:
-        same = f" · {escape(say('as at the look before').to(language))}"
+        same = f" · {escape(say('as at the step before').to(language))}"
     return (
         f'<p class="probe-text">{shown}</p>'
         f'<p class="probe-end {kind}">{icon("done" if ended else "warning")} '

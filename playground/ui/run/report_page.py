@@ -16,13 +16,13 @@ import orjson
 from playground.core.i18n import Sentence, localise, say
 from playground.core.messages import Message
 from playground.core.paths import ASSETS
-from playground.runs.types import SCALES, Look, Probe, ReportRows, RunStatus
+from playground.runs.types import SCALES, Probe, ProbeRound, ReportRows, RunStatus
 from playground.ui.run.curve_charts import drawn_plots, figure
 from playground.ui.run.curves import columns_of, smoothing_note, table
 from playground.ui.run.diagnosis import readings_view
 from playground.ui.run.glossary import glossary
 from playground.ui.run.plan import plan_lines
-from playground.ui.run.probes import answer_words, looks_shown, source_words
+from playground.ui.run.probes import answer_words, rounds_shown, source_words
 from playground.ui.run.scales import gauge, scale_of, scales_table, why_missing
 from playground.ui.run.verdict import verdict_view
 from playground.ui.settings.fields import settings_table, value_in_words
@@ -31,7 +31,7 @@ from playground.ui.widgets.markup import escape, refusal
 _HERE = Path(__file__).resolve().parent
 _STYLES = (_HERE / "report_page.css", ASSETS / "styles" / "run.css")
 _ANSWER = 600
-_LOOKS = 6
+_ROUNDS = 6
 _ROW = 700
 _SOURCE = 4_000
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -165,22 +165,22 @@ def _curves(run: RunStatus, language: str) -> str:
 
 
 def _probes(run: RunStatus, language: str) -> str:
-    probes, looks = run["probes"], looks_shown(run, _LOOKS)
-    if not probes or not looks:
+    probes, rounds = run["probes"], rounds_shown(run, _ROUNDS)
+    if not probes or not rounds:
         return ""
-    items = "".join(_probe(place, probe, looks, language) for place, probe in enumerate(probes))
+    items = "".join(_probe(place, probe, rounds, language) for place, probe in enumerate(probes))
     marked = say("What is new since the answer above it is underlined.")
     return _section(
         say("Answers over time"), f'<p class="run-hint">{escape(marked.to(language))}</p>{items}', language, "probes"
     )
 
 
-def _probe(place: int, probe: Probe, looks: list[Look], language: str) -> str:
-    texts = [look["answers"][place]["text"] if place < len(look["answers"]) else "" for look in looks]
+def _probe(place: int, probe: Probe, rounds: list[ProbeRound], language: str) -> str:
+    texts = [moment["answers"][place]["text"] if place < len(moment["answers"]) else "" for moment in rounds]
     rows = "".join(
-        f'<tr><th scope="row">{look["step"]}</th><td>'
-        f"{answer_words(look, place, texts[number - 1] if number else None, _ANSWER, language)}</td></tr>"
-        for number, look in enumerate(looks)
+        f'<tr><th scope="row">{moment["step"]}</th><td>'
+        f"{answer_words(moment, place, texts[number - 1] if number else None, _ANSWER, language)}</td></tr>"
+        for number, moment in enumerate(rounds)
     )
     if probe["expected"]:
         words = escape(say("Expected answer").to(language))

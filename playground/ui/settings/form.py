@@ -44,7 +44,7 @@ class SettingsForm:
 
     def __init__(self) -> None:
         self.fields: dict[str, gr.components.Component] = {}
-        self.look = settings_debounce("settings-look")
+        self.changed = settings_debounce("settings-changed")
         self.preset = gr.Radio(
             [(I18nData(preset.title.template), preset.name) for preset in presets.PRESETS],
             value=presets.PRESETS[0].name,
@@ -132,7 +132,7 @@ class SettingsForm:
     def wire(self) -> None:
         changes = [widget.change for widget in self.widgets]
         gr.on(changes, None, None, None, js=SETTINGS_CHANGED, **PAGE)
-        self.look.input(self.draw, [self.preset, *self.widgets], self.summary, **{**LIVE, "show_progress": "hidden"})
+        self.changed.input(self.draw, [self.preset, *self.widgets], self.summary, **{**LIVE, "show_progress": "hidden"})
         given = {"outputs": self.apply_outputs, **QUICK}
         self.set_by(self.preset.input(self.choose, self.preset, **given))
         self.set_by(self.by.input(self.turn, [self.by, self.preset], **given))

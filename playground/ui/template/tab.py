@@ -55,7 +55,7 @@ class TemplateTab:
         self.python_open = gr.State(False)
         self.template_for_training = gr.State(None)
         """ForTraining, what `hand_over` hands on."""
-        self.look = template_debounce("look")
+        self.changed = template_debounce("template-changed")
         with gr.Column(elem_id="lab"):
             with gr.Column(elem_classes="card", elem_id="lab-conversation", min_width=280):
                 self._conversation()
@@ -129,7 +129,7 @@ class TemplateTab:
         ]
         gr.on(triggers, None, js=TEMPLATE_CHANGED, **PAGE)
         source.template.focus(None, js=RENEW, **PAGE)
-        self.look.input(self.show, self._read(header), self._written(), show_progress_on=self.view, **LIVE)
+        self.changed.input(self.show, self._read(header), self._written(), show_progress_on=self.view, **LIVE)
         self.compare.wire(self.shown)
         self._wire_fixes()
         self._wire_copies(header)

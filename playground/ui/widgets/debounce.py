@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-TEMPLATE_CHANGED = "() => { document.dispatchEvent(new Event('sft-look')); }"
+TEMPLATE_CHANGED = "() => { document.dispatchEvent(new Event('sft-template-changed')); }"
 ROWS_CHANGED = "() => { document.dispatchEvent(new Event('sft-rows')); }"
 SETTINGS_CHANGED = "() => { document.dispatchEvent(new Event('sft-settings')); }"
 """Some setting was changed: draw them anew and estimate anew."""
@@ -32,7 +32,7 @@ ask();
 
 def template_debounce(elem_id: str) -> gr.HTML:
     """Its `input` follows `TEMPLATE_CHANGED`."""
-    return _debounce(elem_id, '["sft-look"]', 0)
+    return _debounce(elem_id, '["sft-template-changed"]', 0)
 
 
 def rows_debounce(elem_id: str) -> gr.HTML:

@@ -59,10 +59,10 @@ class Header:
         """Name of the model that is ready, "" while it is on its way; the tabs look again when it changes."""
 
     def wire(self, page: gr.Blocks) -> None:
-        looks = {"inputs": [self.model, self.ready], "outputs": [self.line, self.timer, self.ready]}
-        self.timer.tick(self.look, **looks, trigger_mode="once", **QUICK)
-        page.load(self.look, **looks, **QUICK)
-        self.model.input(self.fetch, **looks, **QUICK)
+        refreshing = {"inputs": [self.model, self.ready], "outputs": [self.line, self.timer, self.ready]}
+        self.timer.tick(self.refresh, **refreshing, trigger_mode="once", **QUICK)
+        page.load(self.refresh, **refreshing, **QUICK)
+        self.model.input(self.fetch, **refreshing, **QUICK)
         page.load(self.named_models, None, self.model, **QUICK)
 
     def named_models(self, request: gr.Request) -> Any:
@@ -75,9 +75,9 @@ class Header:
         """A model was chosen: have it brought here while its tokens are looked at. A failure shows in its line."""
         with suppress(PlaygroundError):
             self.backend.models.fetch(model or "")
-        return self.look(model, ready, request)
+        return self.refresh(model, ready, request)
 
-    def look(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
+    def refresh(self, model: str | None, ready: str, request: gr.Request) -> tuple[Any, Any, Any]:
         language = reader_language(request)
         try:
             status = self.backend.models.status(model or "")

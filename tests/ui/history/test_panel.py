@@ -344,7 +344,7 @@ class Page:
 @pytest.fixture
 def page():
     page = Page()
-    page.do("look")
+    page.do("refresh")
     return page
 
 
@@ -355,18 +355,18 @@ def test_the_first_look_shows_the_runs_and_nothing_to_do(page):
 
 
 def test_a_look_without_news_sends_nothing(page):
-    assert page.do("look") == {page.history.question: gr.skip()}
+    assert page.do("refresh") == {page.history.question: gr.skip()}
 
 
 def test_news_of_a_run_are_sent(page):
     page.backend.stories["live"]["step"] = 26
-    assert set(page.do("look")) == {page.history.question, page.history.table}
+    assert set(page.do("refresh")) == {page.history.question, page.history.table}
 
 
 def test_no_run_going_no_polling(page):
     for run in ("live", "waits"):
         del page.backend.stories[run]
-    assert page.do("look")[page.history.timer]["active"] is False
+    assert page.do("refresh")[page.history.timer]["active"] is False
 
 
 @pytest.mark.parametrize(
@@ -424,7 +424,7 @@ def test_a_chosen_run_that_is_deleted_elsewhere_is_chosen_no_more(page):
     page.choose("well")
     page.do("ask")
     del page.backend.stories["well"]
-    page.do("look")
+    page.do("refresh")
     assert page.state.slots == {} and not page.state.asking and not page.is_visible(page.history.acts)
     assert "Half the rate" not in page.shown[page.history.table]
 
@@ -432,7 +432,7 @@ def test_a_chosen_run_that_is_deleted_elsewhere_is_chosen_no_more(page):
 def test_the_name_box_is_filled_by_a_choice_and_not_by_a_look(page):
     page.choose("well")
     assert page.shown[page.history.name] == "Half the rate"
-    assert page.history.name not in page.do("look"), "somebody may be typing"
+    assert page.history.name not in page.do("refresh"), "somebody may be typing"
     page.choose("badly")
     assert page.shown[page.history.name] == "", "a name by its rows is none that was given"
 
@@ -567,7 +567,7 @@ def test_only_one_run_can_be_shown_above(page):
 
 def test_a_list_that_changed_elsewhere_is_followed(page):
     page.stored = [entry for entry in page.stored if entry["run"] != "well"]
-    page.do("look_at_others", "well", "badly")
+    page.do("refresh_offers", "well", "badly")
     assert "Half the rate" not in page.shown[page.history.table]
     assert page.shown[page.parts.panel.chosen]["value"] == "live"
     assert "value" not in page.shown[page.parts.compared]
@@ -575,7 +575,7 @@ def test_a_list_that_changed_elsewhere_is_followed(page):
 
 def test_a_store_of_nonsense_is_an_empty_history(page):
     page.stored = [{"run": 3}, "x", None]
-    page.do("look")
+    page.do("refresh")
     assert "No runs yet" in page.shown[page.history.table]
 
 

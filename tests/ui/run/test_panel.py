@@ -33,7 +33,7 @@ def panel(made):
 
 def show(panel, moment, seen=None, **given):
     panel.backend.stories["abc"] = a_story(moment, **given)
-    return panel.look("abc", seen or {}, [PRIVATE], None)
+    return panel.refresh("abc", seen or {}, [PRIVATE], None)
 
 
 def visible(panel, shown):
@@ -56,7 +56,7 @@ def test_a_look_shows_every_part(panel):
 
 def test_a_second_without_news_sends_nothing_but_what_was_seen(panel):
     first = show(panel, "midway")
-    second = panel.look("abc", first[panel.seen], [PRIVATE], None)
+    second = panel.refresh("abc", first[panel.seen], [PRIVATE], None)
     assert set(second) == {panel.seen}
     assert first[panel.timer].active
 
@@ -99,13 +99,13 @@ def test_only_what_can_be_done_is_offered(panel, moment, buttons):
 
 
 def test_an_unknown_run_says_so_and_is_not_looked_at_again(panel):
-    shown = panel.look("gone", {}, [], None)
+    shown = panel.refresh("gone", {}, [], None)
     assert "There is no run gone." in shown[panel.state] and not shown[panel.timer].active
     assert visible(panel, shown) == [] and shown[panel.curve] == "" and shown[panel.log_box]["visible"] is False
 
 
 def test_no_run_says_what_would_be_here(panel):
-    assert "No run yet" in panel.look(None, {}, [], None)[panel.state]
+    assert "No run yet" in panel.refresh(None, {}, [], None)[panel.state]
 
 
 def test_another_run_starts_with_its_log_closed_and_nothing_wanted(panel):
@@ -141,7 +141,7 @@ def test_resuming_asks_the_backend_and_looks_again(panel):
     show(panel, "stopped")
     panel.ask_to_resume("abc", None)
     assert ("resume", "abc") in panel.backend.asked
-    assert panel.look_anew("abc", {}, [PRIVATE], None)[panel.timer].active
+    assert panel.refresh_all("abc", {}, [PRIVATE], None)[panel.timer].active
 
 
 def test_a_refused_resume_becomes_a_notice(panel):

@@ -11,12 +11,12 @@ from playground.core.figures import signed
 from playground.runs.bootstrap import paired_change
 from playground.ui.history.table import runs_table
 from playground.ui.run.diagnosis import change_of, readings_view, wanted_words
-from playground.ui.run.probes import looks_shown, marked_change, probes_mark, probes_view
+from playground.ui.run.probes import marked_change, probes_mark, probes_view, rounds_shown
 from playground.ui.run.report_page import report_html
 from playground.ui.run.scales import gauge_words, judged, scales_view
 from playground.ui.run.verdict import verdict_view
 from tests.ui.fake_backend import ROWS
-from tests.ui.fake_runs import a_story, looks, reading, scale, scales
+from tests.ui.fake_runs import a_story, reading, rounds, scale, scales
 
 
 def drawn(html):
@@ -169,9 +169,9 @@ def test_every_look_at_every_probe_is_there_and_the_last_is_shown():
     assert (slider.get("type"), slider.get("max"), slider.get("data-steps")) == ("range", "2", "0 12 24")
     assert len(element.findall(".//li")) == 3
     for item in element.findall(".//li"):
-        answers = item.findall(".//div[@data-look]")
+        answers = item.findall(".//div[@data-round]")
         assert [answer.get("hidden") for answer in answers] == ["", "", None]
-    names = [name.text for name in element.findall(".//span[@class='probe-looks']/span")]
+    names = [name.text for name in element.findall(".//span[@class='probe-rounds']/span")]
     assert names == ["step 0, before training (1 of 3)", "step 12 (2 of 3)", "step 24 (3 of 3)"]
 
 
@@ -200,7 +200,7 @@ def test_marking_loses_no_text(before, after):
 def test_many_looks_and_long_answers_stay_small():
     many = [{"step": step, "answers": [{"text": "x" * 5000, "ended": "length"}] * 3} for step in range(500)]
     run = a_story("midway", answers=many)
-    shown = looks_shown(run)
+    shown = rounds_shown(run)
     assert len(shown) == 20 and (shown[0]["step"], shown[-1]["step"]) == (0, 499)
     assert len(probes_view(run, "en")) < 45_000
 
@@ -208,14 +208,14 @@ def test_many_looks_and_long_answers_stay_small():
 def test_a_look_that_lacks_an_answer_and_an_empty_answer_say_so():
     short = [{"step": 0, "answers": [{"text": "", "ended": "stop"}]}]
     html = probes_view(a_story("midway", answers=short), "en")
-    assert "The answer is empty." in html and html.count("Not answered at this look.") == 2
+    assert "The answer is empty." in html and html.count("Not answered at this step.") == 2
     assert probes_view(a_story("queued"), "en") == "" == probes_view(a_story("midway", probes=[]), "en")
 
 
 def test_probes_are_sent_again_only_when_there_is_a_new_look():
     run = a_story("midway")
     assert probes_mark(run) == probes_mark({**run, "step": 99})
-    assert probes_mark(run) != probes_mark({**run, "answers": looks(0, 12, 24, 36)})
+    assert probes_mark(run) != probes_mark({**run, "answers": rounds(0, 12, 24, 36)})
 
 
 def test_what_people_and_models_wrote_stays_text():

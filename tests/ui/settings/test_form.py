@@ -334,7 +334,7 @@ def test_an_estimate_shows_its_figures():
 
 def test_an_unknown_time_says_when_it_will_be_known():
     for view in (
-        plan_view(a_plan(seconds=None, train_s=None, look_s=None, other_s=None), False, "en"),
+        plan_view(a_plan(seconds=None, train_s=None, eval_s=None, other_s=None), False, "en"),
         plan_view(a_plan(), False, "en"),
     ):
         assert "measured when the run starts" in view and "min" not in view and ">64<" in view

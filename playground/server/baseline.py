@@ -16,7 +16,7 @@ from playground.core.settings import Limits, Sampling, TrainSettings
 from playground.data.source import Source
 from playground.data.types import AskedRow, BaselineRow
 from playground.runs.bootstrap import Interval, interval, paired_change
-from playground.runs.types import ExamplesLoss, Loss, Need, NeedAnswer, NeedFindings, News
+from playground.runs.types import Baseline, BaselineAnswer, BaselineFindings, ExamplesLoss, Loss, News
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.types import Answer, Base, LabelledRow, Question, RowScore
 from playground.server.sandbox.pool import Sandbox
@@ -32,7 +32,7 @@ _READING, _SCORING = 0.15, 0.75
 """Share of the work that is done after each part; answering is the rest."""
 
 
-def need(
+def baseline(
     sandbox: Sandbox,
     chat: ChatClient,
     base: Base,
@@ -40,7 +40,7 @@ def need(
     settings: TrainSettings,
     limits: Limits,
     tell: Tell = lambda news: None,
-) -> Need:
+) -> Baseline:
     """What the base does. `tell` is called at least each second once the rows are read; where it raises, everything is
     cancelled. Raises PlaygroundError for rows that cannot be used.
     """
@@ -79,7 +79,7 @@ def _score(
     return [score for score in each[: len(rows)] if score is not None], each[len(rows) :]
 
 
-def _answer(chat: ChatClient, base: Base, rows: list[BaselineRow], stop: list[int], tell: Tell) -> list[NeedAnswer]:
+def _answer(chat: ChatClient, base: Base, rows: list[BaselineRow], stop: list[int], tell: Tell) -> list[BaselineAnswer]:
     asked = [(row["row"], row["asked"]) for row in rows if row["asked"] is not None]
     prompts: list[Question] = [
         {
@@ -108,7 +108,7 @@ def _answer(chat: ChatClient, base: Base, rows: list[BaselineRow], stop: list[in
     return [_beside(row, question, texts) for row, question in asked]
 
 
-def _beside(row: int, question: AskedRow, texts: Iterable[Answer]) -> NeedAnswer:
+def _beside(row: int, question: AskedRow, texts: Iterable[Answer]) -> BaselineAnswer:
     """The answers beside the expected one; takes them from `texts`."""
     taken = iter(texts)
     plain = next(taken)
@@ -128,7 +128,7 @@ def _beside(row: int, question: AskedRow, texts: Iterable[Answer]) -> NeedAnswer
 
 def _findings(
     rows: list[BaselineRow], plain: list[tuple[float, int]], behind: list[tuple[float, int] | None], count: int
-) -> NeedFindings:
+) -> BaselineFindings:
     pairs = [(one, other) for one, other in zip(plain, behind, strict=True) if other is not None]
     change = paired_change([one for one, _ in pairs], [other for _, other in pairs]) if pairs else None
     alone, helped = interval(plain), interval([other for _, other in pairs])

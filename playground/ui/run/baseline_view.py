@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from playground.core.i18n import Sentence, localise, say
-from playground.runs.types import Loss, Need, NeedAnswer
+from playground.runs.types import Baseline, BaselineAnswer, Loss
 from playground.ui.widgets.chart import Axis, foot, rail
 from playground.ui.widgets.markup import callout, escape, icon, progress
 
@@ -16,23 +16,23 @@ _TEXT = 1_500
 """Characters shown of a question or an answer; what is longer scrolls past anybody's patience."""
 
 
-def need_view(found: Need, language: str) -> str:
-    """`found`: what `RunService.need` gives."""
+def baseline_view(found: Baseline, language: str) -> str:
+    """`found`: what `RunService.baseline` gives."""
     rows = say("1 held-out row was looked at.") if found["rows"] == 1 else None
     looked = rows or say("{rows} held-out rows were looked at.", rows=f"{found['rows']:,}")
     notes = [localise(note, language) for note in found["notes"]]
     return (
-        f'<div class="need" id="need-result">{_verdict(found, language)}{_scale(found, language)}'
+        f'<div class="baseline" id="baseline-result">{_verdict(found, language)}{_scale(found, language)}'
         f"{callout('info', *notes) if notes else ''}{_answers(found['answers'], language)}"
-        f'<p class="need-rows">{escape(looked.to(language))}</p></div>'
+        f'<p class="baseline-rows">{escape(looked.to(language))}</p></div>'
     )
 
 
-def _verdict(found: Need, language: str) -> str:
+def _verdict(found: Baseline, language: str) -> str:
     mark = _MARKS[found["code"]]
     gap = localise(found["gap"], language)
     return (
-        f'<div class="need-verdict is-{mark}">{icon(mark)}<div><p class="need-words">'
+        f'<div class="baseline-verdict is-{mark}">{icon(mark)}<div><p class="baseline-words">'
         f"{escape(localise(found['verdict'], language))}</p><p>{escape(gap)}</p></div></div>"
     )
 
@@ -40,7 +40,7 @@ def _verdict(found: Need, language: str) -> str:
 # ---- the scale -------------------------------------------------------------------------------------------------
 
 
-def _scale(found: Need, language: str) -> str:
+def _scale(found: Baseline, language: str) -> str:
     """A line for each way of asking, from 0 (each token known) to what is highest. "" where nothing is a number."""
     lines: list[tuple[Sentence, Loss]] = [(say("Question alone"), found["plain"])]
     examples = found["examples"]
@@ -57,7 +57,7 @@ def _scale(found: Need, language: str) -> str:
     title = say("Loss on the expected answers (nats a token)").to(language)
     better = say("Less is better; the bar is the range that is likely (95 %).").to(language)
     return (
-        f'<figure class="plot plot-need"><figcaption><strong class="plot-title">{escape(title)}</strong> '
+        f'<figure class="plot plot-baseline"><figcaption><strong class="plot-title">{escape(title)}</strong> '
         f'<span>{escape(better)}</span></figcaption>{body}<div class="plot-area"><svg width="100%" height="100%" '
         f'aria-hidden="true">{foot(axis, axis.marks(5), "{:g}".format)}</svg></div>{reason}</figure>'
     )
@@ -75,28 +75,29 @@ def _line(name: Sentence, part: Loss, axis: Axis, language: str) -> str:
     loss, ends = part["loss"] or 0.0, _ends(part)
     span = f" ({part['low']:.2f} – {part['high']:.2f})" if len(ends) == 3 else ""
     return (
-        f'<div class="need-line"><span class="need-name">{escape(name.to(language))}</span><span class="need-figure">'
-        f"<strong>{loss:.2f}</strong>{escape(span)}</span>{rail(axis, ends if span else (), [('to', loss)])}</div>"
+        f'<div class="baseline-line"><span class="baseline-name">{escape(name.to(language))}</span>'
+        f'<span class="baseline-figure"><strong>{loss:.2f}</strong>{escape(span)}</span>'
+        f"{rail(axis, ends if span else (), [('to', loss)])}</div>"
     )
 
 
 def _no_examples(language: str) -> str:
     why = say("Rows as examples in the prompt could not be tried: too few, or too long.")
-    return f'<p class="need-reason">{icon("info")}<span>{escape(why.to(language))}</span></p>'
+    return f'<p class="baseline-reason">{icon("info")}<span>{escape(why.to(language))}</span></p>'
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------
 
 
-def _answers(answers: Sequence[NeedAnswer], language: str) -> str:
+def _answers(answers: Sequence[BaselineAnswer], language: str) -> str:
     if not answers:
         return ""
     title = say("What it answers").to(language)
     cards = "".join(_answer(answer, language) for answer in answers)
-    return f'<section class="need-answers"><h3>{escape(title)}</h3>{cards}</section>'
+    return f'<section class="baseline-answers"><h3>{escape(title)}</h3>{cards}</section>'
 
 
-def _answer(answer: NeedAnswer, language: str) -> str:
+def _answer(answer: BaselineAnswer, language: str) -> str:
     ended = answer["ended"]
     sides = [_side(say("Expected").to(language), answer["expected"], "", "is-expected", language)]
     sides.append(_side(say("The base").to(language), answer["plain"], ended[0], "", language))
@@ -105,18 +106,20 @@ def _answer(answer: NeedAnswer, language: str) -> str:
         sides.append(_side(name, answer["with_examples"], ended[1], "", language))
     number = say("Row {row}", row=answer["row"]).to(language)
     return (
-        f'<article class="need-answer"><p class="need-question"><span class="row-number">{escape(number)}</span>'
-        f'<span class="need-text">{escape(_cut(answer["question"]))}</span></p>'
-        f'<div class="need-sides">{"".join(sides)}</div></article>'
+        f'<article class="baseline-answer"><p class="baseline-question"><span class="row-number">{escape(number)}'
+        f'</span><span class="baseline-text">{escape(_cut(answer["question"]))}</span></p>'
+        f'<div class="baseline-sides">{"".join(sides)}</div></article>'
     )
 
 
 def _side(name: str, text: str, ended: str, style: str, language: str) -> str:
     words = escape(_cut(text)) if text.strip() else f"<em>{escape(say('nothing').to(language))}</em>"
-    cut = f' <span class="need-cut">{escape(say("(cut off here)").to(language))}</span>' if ended == "length" else ""
+    cut = (
+        f' <span class="baseline-cut">{escape(say("(cut off here)").to(language))}</span>' if ended == "length" else ""
+    )
     return (
-        f'<div class="need-side {style}"><span class="need-side-name">{escape(name)}</span>'
-        f'<p class="need-text">{words}{cut}</p></div>'
+        f'<div class="baseline-side {style}"><span class="baseline-side-name">{escape(name)}</span>'
+        f'<p class="baseline-text">{words}{cut}</p></div>'
     )
 
 
@@ -124,6 +127,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= _TEXT else text[:_TEXT] + "…"
 
 
-def need_progress(fraction: float | None, line: str, language: str) -> str:
+def baseline_progress(fraction: float | None, line: str, language: str) -> str:
     """How far it is. `fraction` None: it has only begun."""
-    return progress(line, fraction, say("Progress of the look at the base").to(language))
+    return progress(line, fraction, say("Progress of the baseline check").to(language))

@@ -16,7 +16,7 @@ from playground.core.settings import Limits, TrainSettings
 from playground.data.examples import bundled
 from playground.data.few_shot import ANSWER_TOKENS, EXAMPLE_TOKENS
 from playground.data.source import Source
-from playground.server.need import KNOWN, need
+from playground.server.baseline import KNOWN, baseline
 from playground.server.processes.chat_client import ChatClient
 from playground.server.sandbox.jobs import do
 from playground.server.sandbox.pool import Sandbox
@@ -315,7 +315,7 @@ def test_fewer_than_two_rows_are_refused(prompts):
 
 
 class FakeChat:
-    """The chat client's side towards need(), with losses of our choosing."""
+    """The chat client's side towards baseline(), with losses of our choosing."""
 
     state = "ready"
 
@@ -375,7 +375,7 @@ def ask(tiny_folder):
     def do(chat, rows=None, tell=lambda news: None, **settings):
         base = {"folder": str(tiny_folder), "quantization": "none"}
         rows = rows or [row(number) for number in range(80)]
-        return need(Here(), chat, base, source(rows), TrainSettings(**settings), LIMITS, tell)
+        return baseline(Here(), chat, base, source(rows), TrainSettings(**settings), LIMITS, tell)
 
     return do
 
@@ -506,7 +506,7 @@ def test_the_tiny_model_is_asked_and_its_loss_is_the_models_own(sandbox, chat, t
     base = {"folder": str(tiny_folder), "quantization": "none"}
     rows = [row(number) for number in range(40)]
     told = []
-    found = need(sandbox, chat, base, source(rows), TrainSettings(), LIMITS, told.append)
+    found = baseline(sandbox, chat, base, source(rows), TrainSettings(), LIMITS, told.append)
     total = count = 0
     made = do(AskBaseline(str(tiny_folder), source(rows), TrainSettings(), LIMITS))
 
@@ -527,7 +527,7 @@ def test_a_model_that_cannot_be_loaded_is_told(sandbox, chat, tiny_folder, tmp_p
     (broken / "model.safetensors").unlink()
     base = {"folder": str(broken), "quantization": "none"}
     with pytest.raises(ModelError):
-        need(sandbox, chat, base, source([row(n) for n in range(9)]), TrainSettings(), LIMITS)
+        baseline(sandbox, chat, base, source([row(n) for n in range(9)]), TrainSettings(), LIMITS)
 
 
 @pytest.mark.model
@@ -536,7 +536,7 @@ def test_the_real_model_and_a_pirate(sandbox, chat, model_folder):
     base = {"folder": str(model_folder), "quantization": "auto"}
     begin = time.monotonic()
     pirates = Source("".join(sorted(bundled("pirate-voice").text().splitlines(True), key=len)[:50]).encode(), "")
-    found = need(sandbox, chat, base, pirates, TrainSettings(), LIMITS)
+    found = baseline(sandbox, chat, base, pirates, TrainSettings(), LIMITS)
     print(f"{time.monotonic() - begin:.1f} s", found)
     assert found["rows"] == 5 and found["code"] in ("both", "examples")
     assert found["examples"]["loss"] < found["plain"]["loss"] - 0.3

@@ -10,9 +10,9 @@ import gradio as gr
 
 from playground.core.errors import PlaygroundError
 from playground.core.i18n import localise, say
-from playground.runs.types import Need, Settings
+from playground.runs.types import Baseline, Settings
 from playground.server.backend import Backend
-from playground.ui.run.need_view import need_progress, need_view
+from playground.ui.run.baseline_view import baseline_progress, baseline_view
 from playground.ui.widgets.elements import html
 from playground.ui.widgets.events import QUICK, STREAM
 from playground.ui.widgets.i18n import label, reader_language
@@ -20,23 +20,23 @@ from playground.ui.widgets.live_work import followed
 from playground.ui.widgets.markup import callout, refusal
 
 Asked = tuple[str, str, str, Settings]
-"""(text, file, model, settings), as `RunService.need` takes them."""
+"""(text, file, model, settings), as `RunService.baseline` takes them."""
 
 
 @dataclass
-class Looks:
-    """Lives in a gr.State and is changed in place: a look that still works sees that it was cancelled."""
+class Newest:
+    """Lives in a gr.State and is changed in place: a check that still works sees that it was cancelled."""
 
-    newest: int = 0
+    number: int = 0
 
 
-class NeedPanel:
+class BaselinePanel:
     """A button and what it finds. Nothing runs until it is pressed."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.looks = gr.State(Looks())
-        with gr.Column(elem_id="need-panel"):
+        self.newest = gr.State(Newest())
+        with gr.Column(elem_id="baseline-panel"):
             gr.HTML(
                 label(
                     "Before you train: how far is the base from your answers, and would a few rows as examples in the "
@@ -45,34 +45,34 @@ class NeedPanel:
                 html_template='<p class="hint">${value}</p>',
                 js_on_load=None,
                 apply_default_css=False,
-                elem_id="need-hint",
+                elem_id="baseline-hint",
             )
             with gr.Row(elem_classes="actions"):
-                self.ask = gr.Button(label("What does the base model already do?"), size="md", elem_id="need-ask")
+                self.ask = gr.Button(label("What does the base model already do?"), size="md", elem_id="baseline-ask")
                 self.cancel = gr.Button(
-                    label("Cancel"), size="md", variant="stop", visible=False, elem_id="need-cancel"
+                    label("Cancel"), size="md", variant="stop", visible=False, elem_id="baseline-cancel"
                 )
-            self.status = html("need-status")
-            self.found = html("need-found")
+            self.status = html("baseline-status")
+            self.found = html("baseline-found")
 
     def wire(self, inputs: Sequence[Any], asked: Callable[..., Asked]) -> None:
         """`asked` makes (text, file, model, settings) of the values of `inputs`; it may raise PlaygroundError."""
         self.asked = asked
         self.ask.click(
-            self.look,
-            [self.looks, *inputs],
+            self.ask_base,
+            [self.newest, *inputs],
             [self.status, self.found, self.ask, self.cancel],
             trigger_mode="once",
             **STREAM,
         )
-        self.cancel.click(self.give_up, self.looks, [self.status, self.ask, self.cancel], **QUICK)
+        self.cancel.click(self.give_up, self.newest, [self.status, self.ask, self.cancel], **QUICK)
 
-    def look(self, request: gr.Request, looks: Looks, *given: Any) -> Iterator[dict[Any, Any]]:
+    def ask_base(self, request: gr.Request, asked: Newest, *given: Any) -> Iterator[dict[Any, Any]]:
         """Ask the backend in the background and say how far it is. Ends, and the work with it, when the page goes."""
         language = reader_language(request)
-        looks.newest += 1
-        number = looks.newest
-        begun = need_progress(None, say("Reading the rows.").to(language), language)
+        asked.number += 1
+        number = asked.number
+        begun = baseline_progress(None, say("Reading the rows.").to(language), language)
         yield {
             self.status: begun,
             self.found: "",
@@ -80,13 +80,13 @@ class NeedPanel:
             self.cancel: gr.update(visible=True),
         }
         try:
-            yield from self._follow(looks, number, given, language)
+            yield from self._follow(asked, number, given, language)
         finally:
             # Also where the tab was closed: `tell` then raises inside the work, which stops it.
-            if looks.newest == number:
-                looks.newest += 1
+            if asked.number == number:
+                asked.number += 1
 
-    def _follow(self, looks: Looks, number: int, given: Sequence[Any], language: str) -> Iterator[dict[Any, Any]]:
+    def _follow(self, asked: Newest, number: int, given: Sequence[Any], language: str) -> Iterator[dict[Any, Any]]:
         ready = {self.ask: gr.update(interactive=True), self.cancel: gr.update(visible=False)}
         try:
             text, file, model, settings = self.asked(*given)
@@ -94,20 +94,20 @@ class NeedPanel:
             yield {self.status: refusal(error, language), **ready}
             return
 
-        def work(tell: Callable[[Any], None]) -> Need:
-            return self.backend.runs.need(text, file, model, settings, tell)
+        def work(tell: Callable[[Any], None]) -> Baseline:
+            return self.backend.runs.baseline(text, file, model, settings, tell)
 
-        for kind, item in followed(work, lambda: looks.newest == number):
+        for kind, item in followed(work, lambda: asked.number == number):
             if kind == "news":
-                yield {self.status: need_progress(item["fraction"], localise(item["line"], language), language)}
+                yield {self.status: baseline_progress(item["fraction"], localise(item["line"], language), language)}
             elif kind == "refused":
                 yield {self.status: refusal(item, language), **ready}
             elif kind == "done":
-                yield {self.status: "", self.found: need_view(item, language), **ready}
-        if looks.newest != number:
+                yield {self.status: "", self.found: baseline_view(item, language), **ready}
+        if asked.number != number:
             yield {self.status: gr.skip()}  # Gradio sends the last update once more when a generator ends.
 
-    def give_up(self, looks: Looks, request: gr.Request) -> tuple[str, Any, Any]:
-        looks.newest += 1
-        told = say("The look at the base was cancelled.").to(reader_language(request))
+    def give_up(self, asked: Newest, request: gr.Request) -> tuple[str, Any, Any]:
+        asked.number += 1
+        told = say("The baseline check was cancelled.").to(reader_language(request))
         return callout("info", told), gr.update(interactive=True), gr.update(visible=False)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 @pytest.mark.parametrize(
     ("make", "event", "delay"),
     [
-        (template_debounce, "sft-look", 0),
+        (template_debounce, "sft-template-changed", 0),
         (rows_debounce, "sft-rows", 120),
         (settings_debounce, "sft-settings", DRAW_DELAY_MS),
         (estimate_debounce, "sft-settings", ESTIMATE_DELAY_MS),
