@@ -31,7 +31,7 @@ pytestmark = pytest.mark.browser
         (estimate_debounce, "sft-settings", ESTIMATE_DELAY_MS),
         (estimate_debounce, "sft-estimate", ESTIMATE_DELAY_MS),
     ],
-    ids=["look", "rows", "settings", "estimate", "estimate of other rows"],
+    ids=["template", "rows", "settings", "estimate", "estimate of other rows"],
 )
 def test_what_is_changed_without_a_pause_is_asked_about_once(
     bare: BarePages, make: Callable[[str], gr.HTML], event: str, delay: int
@@ -48,4 +48,4 @@ def test_what_is_changed_without_a_pause_is_asked_about_once(
         page.clock.run_for(1)
         assert len(told(page)) == 2
         numbers = [value for *_, value in told(page)]
-        assert make is not rows_debounce or numbers[0] < numbers[1], "a later look has a greater number"
+        assert make is not rows_debounce or numbers[0] < numbers[1], "a later one has a greater number"

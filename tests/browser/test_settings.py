@@ -71,10 +71,17 @@ def number(page: Page, name: str) -> Locator:
     return page.locator(f"#setting-{name} input")
 
 
+def unfold(page: Page, group: str) -> None:
+    """By the keyboard: where the page moves between the mouse's two halves of a click, there is none."""
+    button = page.locator(f"#settings-{group} > button")
+    button.press("Enter")
+    expect(button).to_have_class(re.compile(r"\bopen\b"))
+
+
 def drawer(page: Page, *groups: str) -> None:
     page.click("#advanced > button")
     for group in groups:
-        page.click(f"#settings-{group} > button")
+        unfold(page, group)
     # Gradio writes a number's first value a moment after it has drawn it, over what a test is quick to type.
     for box in page.locator("#advanced input[type=number]:visible").all():
         expect(box).not_to_have_value("")
@@ -280,7 +287,7 @@ def test_a_file_gives_every_widget_back(settings: Settings, backend: SettingsBac
     expect(page.locator("#preset-changes")).to_contain_text("target_modules")
     assert started(page, backend) == TrainSettings.from_dict(odd)
     for group in ("trained", "optimiser", "evaluation"):
-        page.locator(f"#settings-{group} > button").click()
+        unfold(page, group)
     expect(page.locator("#setting-system_prompt textarea")).to_have_value("Be kind.")
     expect(page.locator("#setting-probe_prompts textarea")).to_have_value("Who are you?\n海賊ですか。")
     expect(number(page, "max_length")).to_have_value("256")

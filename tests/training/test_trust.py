@@ -272,7 +272,7 @@ def test_a_run_without_a_new_best_is_ended_early_where_that_is_wanted(
     settings = replace(SHORT, max_steps=30, eval_steps=2, early_stopping_patience=2)
     run = train(tmp_path, tiny_folder, settings, few_rows(8))
     assert (run.outcome.best_step, run.outcome.steps) == (6, 10), "one look without a new best is not two"
-    assert "the last 2 looks" in str(run.values("note", "note")[-1])
+    assert "the last 2 evaluations" in str(run.values("note", "note")[-1])
 
 
 # --- Faults ---
