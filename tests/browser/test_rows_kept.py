@@ -32,6 +32,7 @@ def page(kept_pages: KeptPages, url: str) -> Page:
     else:
         begin_anew(page)
     expect(page.locator("#check .empty")).to_be_visible()
+    assert is_forgotten(page, TEXT) and is_forgotten(page, REST)
     return page
 
 
@@ -51,13 +52,15 @@ def reload(page: Page) -> None:
     to_rows(page)
 
 
-def stored(page: Page, key: str) -> str:
-    return str(page.evaluate("(key) => localStorage.getItem(key) || ''", key))
+def is_kept(page: Page, key: str, least: int = 100) -> bool:
+    """Whether the page comes to where the browser keeps so much there. It is encrypted, and written anew now and then
+    with nothing new in it, so only its length tells what it may hold: nothing is 44 characters.
+    """
+    return comes_true(page, "([key, least]) => (localStorage.getItem(key) || '').length >= least", [key, least])
 
 
-def wait_until_stored(page: Page, key: str, before: str) -> None:
-    """Until something is written anew: it is encrypted, and never the same text twice."""
-    assert comes_true(page, "([key, before]) => (localStorage.getItem(key) || '') !== before", [key, before])
+def is_forgotten(page: Page, key: str) -> bool:
+    return comes_true(page, "(key) => (localStorage.getItem(key) || '').length < 100", key)
 
 
 def nothing_came_back(page: Page) -> None:
@@ -66,20 +69,18 @@ def nothing_came_back(page: Page) -> None:
 
 
 def test_pasted_rows_and_what_was_done_to_them_come_back(page: Page) -> None:
-    text, rest = stored(page, TEXT), stored(page, REST)
     paste(page, MESSY)
-    wait_until_stored(page, TEXT, text)
+    assert is_kept(page, TEXT)
     kind(page, "duplicate").get_by_role("button", name="Drop 2 rows").click()
     expect(page.locator("#check-findings")).to_contain_text("1 change: 2 rows dropped")
-    wait_until_stored(page, REST, rest)
+    assert is_kept(page, REST)
     reload(page)
     expect(page.locator("#check-findings")).to_contain_text("1 change: 2 rows dropped")
     expect(page.locator("#paste textarea")).to_have_value(MESSY)
     expect(row(page, 2)).to_have_count(0)
-    rest = stored(page, REST)
     page.locator("#rows-changes").get_by_role("button", name="Undo the last change").click()
     expect(row(page, 2)).to_have_count(1)
-    wait_until_stored(page, REST, rest)
+    assert is_forgotten(page, REST)
     reload(page)
     expect(row(page, 2)).to_have_count(1)
     expect(page.locator("#check-findings")).not_to_contain_text("change:")
@@ -89,23 +90,24 @@ def test_columns_and_the_settings_of_the_rows_come_back(page: Page) -> None:
     paste(page, '{"q": "Hi", "a": "Ahoy"}\n' * 3)
     if not page.locator("#map-user textarea").is_visible():
         page.locator("#columns-panel > button").click()
-    for box, value in (("user", "{q}!"), ("assistant", "{a}")):
-        before = stored(page, REST)
-        page.fill(f"#map-{box} textarea", value)
-        wait_until_stored(page, REST, before)
+    user, assistant = "{q}, if I may ask you that" + "!" * 50, "{a}, and that is all I say" + "." * 50
+    page.fill("#map-user textarea", user)
+    page.fill("#map-assistant textarea", assistant)
+    assert is_kept(page, REST, least=200), "both of them"
     reload(page)
-    expect(page.locator("#map-user textarea")).to_have_value("{q}!")
-    expect(page.locator("#map-assistant textarea")).to_have_value("{a}")
+    expect(page.locator("#map-user textarea")).to_have_value(user)
+    expect(page.locator("#map-assistant textarea")).to_have_value(assistant)
+    for box in ("user", "assistant"):
+        page.fill(f"#map-{box} textarea", "")
+    assert is_forgotten(page, REST)
 
 
 def test_what_cannot_come_back_leaves_the_box_empty(page: Page, tmp_path: Path) -> None:
     """An emptied box, a file, rows that are too large, and what somebody else wrote into the store."""
-    before = stored(page, TEXT)
     paste(page, ROW * 9)
-    wait_until_stored(page, TEXT, before)
-    before = stored(page, TEXT)
+    assert is_kept(page, TEXT)
     page.fill("#paste textarea", "")
-    wait_until_stored(page, TEXT, before)
+    assert is_forgotten(page, TEXT)
     reload(page)
     nothing_came_back(page)
 
@@ -120,11 +122,11 @@ def test_what_cannot_come_back_leaves_the_box_empty(page: Page, tmp_path: Path) 
     paste(page, MESSY)
     expect(page.locator("#check-counts")).to_be_visible()
     expect(page.locator("#rows-changes")).to_have_count(0)
+    assert is_kept(page, TEXT)
 
-    before = stored(page, TEXT)
     page.fill("#paste textarea", ROW * 3 + '{"prompt": "half", "completion": "' + "本" * 70_000)
     expect(page.locator("#check-findings")).to_contain_text("forgets rows of more than 200 kB")
-    wait_until_stored(page, TEXT, before)
+    assert is_forgotten(page, TEXT)
     reload(page)
     nothing_came_back(page)
 
