@@ -1,5 +1,6 @@
 """The page as a whole, built in front of a fake backend and looked at without a browser."""
 
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -7,6 +8,7 @@ from dataclasses import fields
 import gradio as gr
 import pytest
 
+from playground.core.paths import ASSETS, ROOT
 from playground.core.settings import TrainSettings
 from playground.ui.page import build_page, launch_options
 from playground.ui.settings.form import SettingsForm
@@ -96,3 +98,32 @@ def test_an_emptied_setting_means_the_default():
     with gr.Blocks():
         form = SettingsForm()
     assert form.values([None for _ in form.widgets]) == {}
+
+
+GRADIOS = {
+    "cm-editor", "cm-gutters", "cm-scroller", "fillable", "gradio-container", "html-container", "info-text",
+    "input-container", "label-wrap", "tab-container", "tab-wrapper", "tabitem", "upload-container", "wrap-inner",
+}  # fmt: skip
+"""Class names that Gradio's components give themselves."""
+
+
+def test_every_rule_of_the_style_sheets_has_something_to_style():
+    """As far as names tell: one that is an English word may be found in prose."""
+    files = [*ASSETS.rglob("*.css"), *(ROOT / "playground").rglob("*.css")]
+    sheets = re.sub(r"/\*.*?\*/", "", "\n".join(file.read_text("utf-8") for file in files), flags=re.DOTALL)
+    selectors = re.sub(r"\{[^{}]*\}", "\n", sheets)
+    sources = [*(ROOT / "playground").rglob("*.py"), *(ROOT / "playground").rglob("*.js")]
+    written = "\n".join(source.read_text("utf-8") for source in sources)
+    words = set(re.findall(r"[\w-]+", written))
+    beginnings = set(re.findall(r"([a-z][\w-]*-)\$?\{", written)) | set(re.findall(r'([a-z]+-)" \+', written))
+
+    def is_made(name: str) -> bool:
+        return (
+            name in words
+            or re.fullmatch(r"c\d", name)
+            or any(name[:length] in beginnings for length in range(1, len(name)))
+        )
+
+    names = set(re.findall(r"[.#]([a-zA-Z][\w-]*)", selectors))
+    assert len(names) > 400
+    assert {name for name in names if not is_made(name)} == GRADIOS

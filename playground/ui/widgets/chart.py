@@ -157,7 +157,7 @@ def foot(axis: Axis, along: Sequence[float], write: Callable[[float], str], down
     parts = ['<line class="axis" x2="100%" y1="100%" y2="100%"/>']
     for value in along:
         x = axis.percent(value)
-        anchor = "end" if x > 96 else "middle"
+        anchor = "start" if x < 1 else "end" if x > 96 else "middle"
         parts.append(
             f'<text class="tick" x="{x:.1f}%" y="100%" dy="{down}em" text-anchor="{anchor}">{write(value)}</text>'
         )
