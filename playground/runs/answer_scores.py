@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import orjson
 from sacrebleu.metrics.chrf import CHRF
 
 from playground.core.messages import json_kind
-from playground.runs.types import ScoresDict
+from playground.runs.types import AnswerScores
 
 LONGEST = 20_000
 """Characters of a text that chrF looks at: as many take a twentieth of a second."""
@@ -33,40 +32,31 @@ _ITEMS = 50
 """Items of an expected list that an item may be like."""
 
 
-@dataclass(frozen=True)
-class AnswerScores:
-    """One answer's scores. All but `ended` are None where nothing was expected."""
-
-    chrf: float | None
-    """0 (no character in common) to 100 (the same but for whitespace)."""
-    exact: bool | None
-    valid_json: bool | None
-    """Whether the whole answer is a JSON object or array; None where none was expected."""
-    same_shape: bool | None
-    """Whether it has the keys and kinds of the expected one as well; None where no JSON was expected."""
-    length_ratio: float | None
-    """Its characters over those of the expected one."""
-    ended: bool | None
-    """True where the model ended it, False where it ran on to the longest answer, None where that is not known."""
-
-    def to_dict(self) -> ScoresDict:
-        return cast(ScoresDict, asdict(self))
-
-
 def score_answer(text: str, expected: str, ended: str = "", *, as_json: bool = False) -> AnswerScores:
     """Scores of `text`; a blank `expected` is none. `ended` as chat.Row has it; `as_json`: the run's answers are JSON.
 
     A row whose own expected answer is no JSON gets no scores for it, whatever the run's are.
     """
     said, wanted = _normal(text), _normal(expected)
-    stopped = {"stop": True, "length": False}.get(ended)
+    scores: AnswerScores = {
+        "chrf": None,
+        "exact": None,
+        "valid_json": None,
+        "same_shape": None,
+        "length_ratio": None,
+        "ended": {"stop": True, "length": False}.get(ended),
+    }
     if not wanted:
-        return AnswerScores(None, None, None, None, None, stopped)
-    valid = same = None
+        return scores
     if as_json and is_json(expected):
-        valid = is_json(text)
-        same = valid and has_shape(orjson.loads(said), orjson.loads(wanted))
-    return AnswerScores(_chrf(said, wanted), said == wanted, valid, same, len(said) / len(wanted), stopped)
+        scores["valid_json"] = is_json(text)
+        scores["same_shape"] = scores["valid_json"] and has_shape(orjson.loads(said), orjson.loads(wanted))
+    return {
+        **scores,
+        "chrf": _chrf(said, wanted),
+        "exact": said == wanted,
+        "length_ratio": len(said) / len(wanted),
+    }
 
 
 def are_json(expected: Iterable[str]) -> bool:

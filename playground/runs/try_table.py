@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from playground.core.i18n import Sentence, say
-from playground.runs.answer_scores import AnswerScores, are_json, score_answer
+from playground.runs.answer_scores import are_json, score_answer
 from playground.runs.bootstrap import paired_change
-from playground.runs.types import SIDES, Answered, Compared, MeasureSummary, ScoreName, Side, TrySummary
+from playground.runs.types import SIDES, Answered, AnswerScores, Compared, MeasureSummary, ScoreName, Side, TrySummary
 
 CHANGES = ("better", "worse", "same")
 DEAD_BAND = 2.0
@@ -65,8 +65,7 @@ def _compared(row: Answered, as_json: bool) -> Compared:
     scores = {side: _scores(row, side, as_json) for side in SIDES}
     base, tuned = scores["base"], scores["tuned"]
     change = "" if base is None or tuned is None else _change(base, tuned)
-    packed = {side: None if found is None else found.to_dict() for side, found in scores.items()}
-    return {**row, "scores": packed, "change": change}
+    return {**row, "scores": scores, "change": change}
 
 
 def _scores(row: Answered, side: Side, as_json: bool) -> AnswerScores | None:
@@ -77,11 +76,11 @@ def _scores(row: Answered, side: Side, as_json: bool) -> AnswerScores | None:
 
 
 def _change(base: AnswerScores, tuned: AnswerScores) -> str:
-    if base.chrf is None or tuned.chrf is None:
+    if base["chrf"] is None or tuned["chrf"] is None:
         return ""
-    if base.same_shape != tuned.same_shape:
-        return "better" if tuned.same_shape else "worse"
-    gain = tuned.chrf - base.chrf
+    if base["same_shape"] != tuned["same_shape"]:
+        return "better" if tuned["same_shape"] else "worse"
+    gain = tuned["chrf"] - base["chrf"]
     if abs(gain) < DEAD_BAND:
         return "same"
     return "better" if gain > 0 else "worse"

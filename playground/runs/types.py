@@ -482,15 +482,20 @@ class HeldOutQuestions(TypedDict):
 ScoreName = Literal["chrf", "exact", "valid_json", "same_shape", "length_ratio", "ended"]
 
 
-class ScoresDict(TypedDict):
-    """The fields of answer_scores.AnswerScores."""
+class AnswerScores(TypedDict):
+    """One answer's scores. All but `ended` are None where nothing was expected."""
 
     chrf: float | None
+    """0 (no character in common) to 100 (the same but for whitespace)."""
     exact: bool | None
     valid_json: bool | None
+    """Whether the whole answer is a JSON object or array; None where none was expected."""
     same_shape: bool | None
+    """Whether it has the keys and kinds of the expected one as well; None where no JSON was expected."""
     length_ratio: float | None
+    """Its characters over those of the expected one."""
     ended: bool | None
+    """True where the model ended it, False where it ran on to the longest answer, None where that is not known."""
 
 
 class Answered(Question):
@@ -503,7 +508,7 @@ class Answered(Question):
 class Compared(Answered):
     """An answered question with its scores."""
 
-    scores: dict[Side, ScoresDict | None]
+    scores: dict[Side, AnswerScores | None]
     """None where a side did not come to an end."""
     change: str
     """better, worse, same, or "" where nothing was compared."""

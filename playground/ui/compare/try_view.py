@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence, localise, say
 from playground.runs.try_table import CHANGES, DEAD_BAND, figure, printable, signed
-from playground.runs.types import SIDES, Compared, MeasureSummary, ScoresDict, Side, TrySummary
+from playground.runs.types import SIDES, AnswerScores, Compared, MeasureSummary, Side, TrySummary
 from playground.ui.run.probes import source_words
 from playground.ui.widgets.markup import empty, escape, icon
 
@@ -163,7 +163,7 @@ def _answer(row: Compared, side: Side, language: str) -> str:
     return f'{shown}<span class="try-scores">{escape(said)}</span>'
 
 
-def _facts(scores: ScoresDict | None, ended: str) -> list[Sentence]:
+def _facts(scores: AnswerScores | None, ended: str) -> list[Sentence]:
     """One answer's scores in words; only how it ended where there are none."""
     facts = []
     if scores and scores["chrf"] is not None:
