@@ -202,7 +202,12 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
 
     def recall(self) -> None:
         """Take up evaluations.json, where the run goes on from a checkpoint."""
-        known = orjson.loads((self.folder / "evaluations.json").read_bytes())
+        path = self.folder / "evaluations.json"
+        if path.is_file():
+            known = orjson.loads(path.read_bytes())
+        else:  # A run that an earlier version began.
+            known = orjson.loads((self.folder / "looks.json").read_bytes())
+            known["evaluations_since_best"] = known["looks_since_best"]
         self.best_step, self._evaluations_since_best = known["best_step"], known["evaluations_since_best"]
         self.best_loss = math.inf if known["best_loss"] is None else known["best_loss"]
         self.before = {name: [Score(*score) for score in scores] for name, scores in known["before"].items()}

@@ -34,6 +34,9 @@ from playground.training.rows import Rows
 from playground.training.scales import changes, figures, share_that_ends
 from playground.training.trainer import RunTrainer, build_trainer
 
+_RENAMED = {"look_rows": "eval_rows", "look_s": "eval_s"}
+"""Fields of a plan in the folder of a run that an earlier version began."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -155,7 +158,8 @@ class Run:
         path = self.folder / "plan.json"
         if not path.is_file():
             return None
-        plan = Plan(**orjson.loads(path.read_bytes()))
+        kept = orjson.loads(path.read_bytes())
+        plan = Plan(**{_RENAMED.get(name, name): value for name, value in kept.items()})
         self.emit("phase", phase=say("Training."))
         self.emit("plan", **plan.to_dict())
         return plan

@@ -181,6 +181,22 @@ def test_a_killed_run_goes_on_from_its_last_look(tiny_folder: Path, tmp_path: Pa
     assert rest.values("step", "step") == [4, 5, 6, 7, 8]
 
 
+def test_a_run_that_an_earlier_version_began_goes_on(tiny_folder: Path, tmp_path: Path) -> None:
+    """It wrote looks.json, and other names into the plan."""
+    settings = replace(SHORT, max_steps=4, eval_steps=2)
+    write(tmp_path, tiny_folder, settings, few_rows(16))
+    first = start(tmp_path, tiny_folder, settings, stop_after=1)
+    plan, known = (json.loads((tmp_path / name).read_text()) for name in ("plan.json", "evaluations.json"))
+    plan["look_rows"], plan["look_s"] = plan.pop("eval_rows"), plan.pop("eval_s")
+    known["looks_since_best"] = known.pop("evaluations_since_best")
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "looks.json").write_text(json.dumps(known))
+    (tmp_path / "evaluations.json").unlink()
+    rest = start(tmp_path, tiny_folder, settings)
+    assert rest.values("step", "step") == [3, 4]
+    assert rest.values("plan", "eval_rows") == first.values("plan", "eval_rows")
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing in the run may catch it."""
 
