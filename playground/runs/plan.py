@@ -31,8 +31,8 @@ EVALUATIONS = 8
 FEWEST_EVALUATIONS = 3
 EVALUATION_SHARE = 0.15
 """Share of the time budget that evaluations may take, as long as there are FEWEST_EVALUATIONS."""
-FEWEST_LOOK_ROWS = 16
-"""Where even the fewest looks take more than that, only some of the held-out rows are looked at, and no fewer."""
+FEWEST_EVAL_ROWS = 16
+"""Where even the fewest evaluations take more than that, only some of the held-out rows are scored, and no fewer."""
 PROBE_ROUNDS = 4
 """Times the probe prompts are answered after the first time, the end included."""
 PROBING_SHARE = 0.1
@@ -215,9 +215,9 @@ def _one_evaluation(settings: TrainSettings, lengths: Sequence[int] | Lengths, t
     rows, batch = np.asarray(lengths, dtype=np.int64), settings.per_device_train_batch_size
     all_s = eval_tokens(rows, batch) * token_s
     allowed = settings.time_budget_s * EVALUATION_SHARE / (1 + FEWEST_EVALUATIONS)
-    if not allowed or all_s <= allowed or len(rows) <= FEWEST_LOOK_ROWS:
+    if not allowed or all_s <= allowed or len(rows) <= FEWEST_EVAL_ROWS:
         return len(rows), all_s
-    count = max(int(len(rows) * allowed / all_s), FEWEST_LOOK_ROWS)
+    count = max(int(len(rows) * allowed / all_s), FEWEST_EVAL_ROWS)
     return count, eval_tokens(rows[even_places(len(rows), count)], batch) * token_s
 
 

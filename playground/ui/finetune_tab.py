@@ -111,7 +111,7 @@ class FinetuneTab:
         return text, file, model or "", settings
 
     def _wire_estimate(self, header: Header) -> None:
-        """Anew when a setting was changed (the look follows these by itself), when the rows' check says something
+        """Anew when a setting was changed (`changed` follows these by itself), when the rows' check says something
         else, and when the model is another one."""
         others = [self.rows.view.change, header.model.input, header.ready.change]
         gr.on(others, None, None, None, js=PLAN_CHANGED, **PAGE)

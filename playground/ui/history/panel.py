@@ -35,7 +35,7 @@ from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.markup import callout, refusal
 
 POLL_S = 5.0
-"""Seconds between two looks while a run of this browser is queued or running; its own panel looks each second."""
+"""Seconds between two refreshes while a run of this browser goes or waits; its own panel has one each second."""
 NOT_HANDED_ON = ("chat_template", "chat_template_kwargs", "chat_template_clock", "mapping", "edits", "start_from")
 """Settings that are left as they are: they belong to the rows, the template and the line at Start."""
 _SCRIPT = (Path(__file__).parent / "table.js").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ Updates = dict[Any, Any]
 
 @dataclass
 class HistoryState:
-    """Lives in a gr.State and is changed in place, so that a look that still works sees the newest choice."""
+    """Lives in a gr.State and is changed in place, so that a refresh that still works sees the newest choice."""
 
     slots: dict[str, int] = field(default_factory=dict)
     """The chosen runs, each with the place of its colour, which it keeps while it is chosen."""
@@ -60,7 +60,7 @@ class HistoryState:
     named: str = ""
     """The run whose name stands in the box; typing in it must not be written over."""
     sent: dict[int, int] = field(default_factory=dict)
-    """Hashes of what the page was last sent, so that a look without news costs a few bytes."""
+    """Hashes of what the page was last sent, so that a refresh without news costs a few bytes."""
 
 
 def with_choice(slots: dict[str, int], wanted: Sequence[str]) -> dict[str, int]:

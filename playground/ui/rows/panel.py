@@ -35,7 +35,7 @@ from playground.ui.widgets.markup import progress, refusal
 _SHOWN_AFTER_S = 0.4
 """Seconds of work after which it is said how far it is; before, the answer is nearly there."""
 _OLDER_ENDS_S = 2.0
-"""Seconds that a look waits for the older one to end: that takes it a tenth of a second, unless its page is gone."""
+"""Seconds that a check waits for the older one to end: that takes it a tenth of a second, unless its page is gone."""
 
 
 class RowsPanel:
@@ -161,14 +161,14 @@ class RowsPanel:
         system: str | None,
         *given: Any,
     ) -> Iterator[Updates]:
-        """Look at the rows anew. The newest look wins: an older one ends where it is, and draws nothing more."""
+        """Check the rows anew. The newest check wins: an older one ends where it is, and draws nothing more."""
         number = int(number or 0) or state.newest + 1
         if number <= state.newest:
             return
         older, drawn = state.drawn, threading.Event()
         state.newest, state.drawn = number, drawn
         try:
-            yield from self._look(
+            yield from self._check(
                 reader_language(request),
                 number,
                 older,
@@ -187,7 +187,7 @@ class RowsPanel:
         finally:
             drawn.set()
 
-    def _look(
+    def _check(
         self,
         language: str,
         number: int,
@@ -201,7 +201,7 @@ class RowsPanel:
         columns: tuple[str | None, str | None, str | None],
         given: Sequence[Any],
     ) -> Iterator[Updates]:
-        """What `check` draws, once nothing of the older look can come after it."""
+        """What `check` draws, once nothing of the older check can come after it."""
         if older:
             older.wait(_OLDER_ENDS_S)
         if state.newest != number:

@@ -31,7 +31,7 @@ KEPT_SETTINGS = (
 )  # fmt: skip
 """Those that decide what rows become. How long a run takes and the like belong to the run."""
 
-# Before the rows are back there is nothing to keep: the first look at an empty box would forget them.
+# Before the rows are back there is nothing to keep: the first check of an empty box would forget them.
 RESTORED = "() => { window.sftRowsRestored = true; }"
 # An object, since Gradio writes no empty text into the store; the same one where nothing changed, since each new one is
 # encrypted anew.

@@ -27,7 +27,7 @@ from playground.ui.widgets.i18n import label, reader_language, told
 from playground.ui.widgets.markup import empty, escape, refusal
 
 POLL_S = 1.0
-"""Seconds between two looks at a run that is queued or running."""
+"""Seconds between two refreshes of a run that is queued or running."""
 
 # The file is made when asked for; the browser then presses the hidden link, so that one click is enough.
 _PRESS = "() => setTimeout(() => document.querySelector('#{link}').click(), 100)"

@@ -16,7 +16,7 @@ from playground.ui.widgets.markup import escape, icon
 SCRIPT = (Path(__file__).parent / "probes.js").read_text(encoding="utf-8")
 ROUNDS_SHOWN = 20
 CHARACTERS = 16_000
-"""Characters of all answers together that are sent; many looks at many probes get shorter answers."""
+"""Characters of all answers together that are sent; many rounds of many probes get shorter answers."""
 _FOLDED = 280
 _HIDDEN = ' hidden=""'
 # Words where they are set apart by blanks, single characters where they are not.
@@ -24,7 +24,7 @@ _PIECES = re.compile(r"[A-Za-z0-9À-ɏ'’-]+|\s+|.", re.DOTALL)
 
 
 def rounds_shown(run: RunStatus, limit: int = ROUNDS_SHOWN) -> list[ProbeRound]:
-    """The looks in order, at even distances where there are many; the first and the last are always there."""
+    """The rounds in order, at even distances where there are many; the first and the last are always there."""
     rounds = sorted(run["answers"], key=lambda moment: moment["step"])
     return [rounds[place] for place in spread(len(rounds), limit)]
 
@@ -108,7 +108,7 @@ def _text(moment: ProbeRound, place: int) -> str:
 
 
 def answer_words(moment: ProbeRound, place: int, before: str | None, most: int, language: str) -> str:
-    """One answer: what is new since the look before is marked, and how it ended is said."""
+    """One answer: what is new since the round before is marked, and how it ended is said."""
     if place >= len(moment["answers"]):
         return f'<p class="probe-text is-empty">{escape(say("Not answered at this step.").to(language))}</p>'
     answer = moment["answers"][place]
@@ -132,7 +132,7 @@ def answer_words(moment: ProbeRound, place: int, before: str | None, most: int, 
 
 
 def marked_change(before: str | None, text: str) -> str:
-    """`text` escaped, what was not in `before` in <ins>. Nothing is marked where there is no look before."""
+    """`text` escaped, what was not in `before` in <ins>. Nothing is marked where there is no round before."""
     if before is None or before == text:
         return escape(text)
     old, new = _PIECES.findall(before), _PIECES.findall(text)

@@ -178,7 +178,7 @@ def _gauge_scale(language: str) -> str:
         f'<rect class="gauge-kept" width="{zero:.1f}%" height="100%"/><defs><linearGradient id="gauge-lost">'
         '<stop class="lost-none" offset="0"/><stop class="lost-all" offset="1"/></linearGradient></defs>'
         f'<rect fill="url(#gauge-lost)" x="{zero:.1f}%" width="{100 - zero:.1f}%" height="100%"/>'
-        f"{foot(_GAUGE, marks, '{:g}'.format)}{foot(_GAUGE, marks, lambda value: f'×{math.exp(value):.2g}', 2.7)}"
+        f"{foot(_GAUGE, marks, '{:g}'.format, lambda value: f'×{math.exp(value):.2g}')}"
         f'<text class="tick" x="0" y="100%" dy="1.4em">{kept}</text>'
         f'<text class="tick" x="100%" y="100%" dy="1.4em" text-anchor="end">{lost}</text>'
     )

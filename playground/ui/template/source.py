@@ -34,7 +34,7 @@ class TemplateState:
     """The template at hand. Sources have \\n as line end, because the box in the browser knows no other."""
 
     base: str | None = None
-    """Where it came from: "" (the model's own), a name, or FILE; None before the first look."""
+    """Where it came from: "" (the model's own), a name, or FILE; None before the first description."""
     model: str = ""
     original: str = ""
     source: str = ""
@@ -185,9 +185,9 @@ class TemplateSource:
         if model != state.model:
             return self._open(replace(state, model=model), state.base or "", source if state.is_edited else None)
         if source != state.source:
-            return self._look(replace(state, source=source))
+            return self._describe(replace(state, source=source))
         if state.error:  # It may have passed: a model that was still on its way.
-            return self._look(state) if state.is_edited else self._open(state, state.base or "")
+            return self._describe(state) if state.is_edited else self._open(state, state.base or "")
         return state
 
     def _open(self, state: TemplateState, base: str, source: str | None = None) -> TemplateState:
@@ -200,9 +200,9 @@ class TemplateSource:
         opened = replace(state, base=base, original=original, source=original, facts=facts, error=None)
         if source is None or unix(source) == original:
             return opened
-        return self._look(replace(opened, source=unix(source)))
+        return self._describe(replace(opened, source=unix(source)))
 
-    def _look(self, state: TemplateState) -> TemplateState:
+    def _describe(self, state: TemplateState) -> TemplateState:
         """With what the source reads; while it does not compile, what it read before."""
         try:
             return replace(state, facts=self.backend.templates.template(state.model, state.template), error=None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import median
 
 from playground.runs.types import MetricName, Metrics
@@ -140,26 +141,37 @@ def chart(style: str, caption: str, told: str, drawn: str, name: str = "") -> st
     )
 
 
-def grid(frame: Frame, up: Sequence[float], write: Callable[[float], str] | None = None) -> str:
+def tick_words(value: float) -> str:
+    """Short enough to stand left of a plot: 1200 -> 1.2k, 0.0004 -> 4e-4."""
+    if value and abs(value) < 0.01:
+        mantissa, _, power = f"{value:.1e}".partition("e")
+        return f"{float(mantissa):g}e{int(power)}"
+    if abs(value) >= 1000:
+        return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
+    return f"{value:g}"
+
+
+def grid(frame: Frame, up: Sequence[float], write: Callable[[float], str] = tick_words) -> str:
     """A line for each value of `up`, with the value on its left."""
     parts = []
     for value in up:
         y = f"{100 - frame.y.percent(value):.1f}%"
         parts.append(
             f'<line class="grid" x2="100%" y1="{y}" y2="{y}"/><text class="tick" x="-8" y="{y}" dy="0.32em" '
-            f'text-anchor="end">{(write or tick_words)(value)}</text>'
+            f'text-anchor="end">{write(value)}</text>'
         )
     return "".join(parts)
 
 
-def foot(axis: Axis, along: Sequence[float], write: Callable[[float], str], down: float = 1.4) -> str:
-    """The line at the bottom, and each value of `along` under it, `down` lines below."""
+def foot(axis: Axis, along: Sequence[float], *writes: Callable[[float], str]) -> str:
+    """The line at the bottom, and each value of `along` under it, as each of `writes` has it, a line each."""
     parts = ['<line class="axis" x2="100%" y1="100%" y2="100%"/>']
-    for value in along:
+    for (line, write), value in product(enumerate(writes), along):
         x = axis.percent(value)
         anchor = "start" if x < 1 else "end" if x > 96 else "middle"
         parts.append(
-            f'<text class="tick" x="{x:.1f}%" y="100%" dy="{down}em" text-anchor="{anchor}">{write(value)}</text>'
+            f'<text class="tick" x="{x:.1f}%" y="100%" dy="{1.4 + 1.3 * line:g}em" text-anchor="{anchor}">'
+            f"{write(value)}</text>"
         )
     return "".join(parts)
 
@@ -217,13 +229,3 @@ def rail(axis: Axis, ends: Sequence[float], dots: Sequence[tuple[str, float]]) -
         '<svg class="rail" width="100%" height="18" aria-hidden="true">'
         f'<line class="rail-line" x2="100%" y1="9" y2="9"/>{bar}{drawn}</svg>'
     )
-
-
-def tick_words(value: float) -> str:
-    """Short enough to stand left of a plot: 1200 -> 1.2k, 0.0004 -> 4e-4."""
-    if value and abs(value) < 0.01:
-        mantissa, _, power = f"{value:.1e}".partition("e")
-        return f"{float(mantissa):g}e{int(power)}"
-    if abs(value) >= 1000:
-        return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
-    return f"{value:g}"

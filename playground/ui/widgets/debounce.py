@@ -1,4 +1,4 @@
-"""One look at the widgets for all that is set in them at once.
+"""One event for all that is set in them at once.
 
 Gradio's "always_last" keeps order only from when a request has left the browser: two triggers in one tick, as when a
 fix sets two widgets, are both sent and can overtake each other. So a trigger only asks (`js=TEMPLATE_CHANGED` and the
@@ -36,7 +36,7 @@ def template_debounce(elem_id: str) -> gr.HTML:
 
 
 def rows_debounce(elem_id: str) -> gr.HTML:
-    """Its `input` follows `ROWS_CHANGED`. Its value grows each time, so that a newer look can stop an older one."""
+    """Its `input` follows `ROWS_CHANGED`. Its value grows each time, so that a newer check can stop an older one."""
     return _debounce(elem_id, '["sft-rows"]', DRAW_DELAY_MS)
 
 

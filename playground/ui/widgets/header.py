@@ -17,7 +17,7 @@ from playground.ui.widgets.i18n import label, reader_language
 from playground.ui.widgets.markup import bar, escape, icon
 
 POLL_S = 1.0
-"""Seconds between two looks at a model that is on its way."""
+"""Seconds between two refreshes for a model that is on its way."""
 
 _BRAND = """<div class="brand"><svg viewBox="0 0 40 40" aria-hidden="true">
 <rect class="mark-plain" x="2" y="6" width="15" height="11" rx="3"/>

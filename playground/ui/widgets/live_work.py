@@ -1,7 +1,7 @@
 """Work that is told of while it goes on, and that ends when nobody waits for it any more.
 
-A look at the rows or at the base may take seconds, so a newer one must not wait for it: each carries a number, an older
-one that is still worked on is told to stop, and one that arrives late is not begun.
+A check of the rows or of the base may take seconds, so a newer one must not wait for it: each carries a number, an
+older one that is still worked on is told to stop, and one that arrives late is not begun.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from playground.core.errors import PlaygroundError
 
 _PATIENCE_S = 0.1
-"""Seconds after which a look that is still worked on sees that a newer one waits for it to end."""
+"""Seconds after which a check that is still worked on sees that a newer one waits for it to end."""
 
 
 class Superseded(Exception):
