@@ -21,15 +21,17 @@ import numpy as np
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.findings import Finding, finding_of
 from playground.core.i18n import say
-from playground.core.messages import Conversation, Message
+from playground.core.messages import Conversation, Message, is_read_only
 from playground.core.settings import DatasetOptions
 from playground.data.edits import Edits, check_edits
 from playground.data.json_repair import Budget
 from playground.data.lint import LintFacts, LintRow, digest_of, lint
-from playground.data.schemas import check_mapping, to_conversation
+from playground.data.schemas import Shape, check_mapping, raw_messages, to_conversation
+from playground.data.schemas.marks import MarkedBad
 from playground.data.source import Parsed, Record
 from playground.data.split import held_out_places
 from playground.data.tokenize import Ids, Mask, TokenRow, render_rows
+from playground.data.unused import not_used, weights_overridden
 from playground.templates.renderer import Renderer
 
 Report = Callable[[float], None]
@@ -42,7 +44,10 @@ _RENDERING_SHARE = 0.7
 """Part of the time that rendering takes, the linter having the rest."""
 _REPAIRS_TRIED = 1000
 """Refused rows for which the repairs are tried."""
+_SHAPES_TRIED = 100
 _REPAIRS = ("roles", "merge", "drop_empty")
+MARKED_BAD = "marked_bad"
+"""The finding on a row that says of itself that it is bad; to keep it is to use the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class Prepared:
     """Rows that the person took out."""
     held_out: set[int] = field(default_factory=set)
     """Places in `examples` that are kept out of training."""
+    seen: Shape | None = None
+    """What the first row was recognised as, where none can be used."""
 
     @property
     def truncated(self) -> int:
@@ -153,6 +160,13 @@ def _prepare(
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
     prepared.findings += reader.refusals(refused)
+    prepared.findings += [finding for example in prepared.examples for finding in example.conversation.findings]
+    if not prepared.examples:
+        prepared.seen = next(filter(None, map(reader.shape, parsed.records[:_SHAPES_TRIED])), None)
+    conversations = [example.conversation for example in prepared.examples]
+    prepared.findings += weights_overridden(conversations, options.train_on)
+    if with_lint:
+        prepared.findings += not_used(conversations, parsed, renderer.template(options.render_options(None)))
     digests = [digest_of(example.conversation.messages) for example in prepared.examples]
     prepared.held_out = _held_out(prepared.examples, digests, parsed, options)
     if with_lint:
@@ -199,15 +213,31 @@ class RowReader:
 
     def conversation(self, record: Record) -> Conversation:
         """Raises InputError that names the row, what was found and what was expected."""
-        found = to_conversation(record, self.mapping, lambda messages: self.edits.messages(record.row, messages))
+        found = to_conversation(
+            record,
+            self.mapping,
+            lambda messages: self.edits.messages(record.row, messages),
+            heeds_marks=not self.edits.kept(record.row, MARKED_BAD),
+        )
         prompt = self.options.system_prompt
         if prompt.strip() and found.messages[0]["role"] not in ("system", "developer"):
             return replace(found, messages=[{"role": "system", "content": prompt}, *found.messages])
         return found
 
+    def shape(self, record: Record) -> Shape | None:
+        """What the row is recognised as, be it usable or not."""
+        try:
+            return raw_messages(record.data, self.mapping).shape
+        except PlaygroundError:
+            return None
+
     def refusals(self, refused: list[tuple[Record, PlaygroundError]]) -> Iterator[Finding]:
         """A finding for each row that could not be used, with the edits that would make it usable."""
         for number, (record, problem) in enumerate(refused):
+            if isinstance(problem, MarkedBad):
+                marked = finding_of(problem, MARKED_BAD, record.row)
+                yield replace(marked, severity="warning", edits=["keep", "drop"], why=_LEFT_OUT)
+                continue
             tried = [name for name in _REPAIRS if number < _REPAIRS_TRIED and self._repairs(record, name)]
             yield replace(finding_of(problem, "unusable", record.row), edits=[*tried, "drop"], why=_LEFT_OUT)
 
@@ -296,6 +326,16 @@ def example_of(
         )
     kept = slice(max(length - limit, 0), length) if options.truncation_mode == "keep_end" else slice(0, limit)
     example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept)
+    if not example.loss_mask.any() and any(is_read_only(message) for message in conversation.messages):
+        return Finding(
+            "nothing_to_learn",
+            "warning",
+            say("Row {row}: nothing of it is to be learned, for its answers have the weight 0.", row=row),
+            say("Give an answer that is to be learned the weight 1."),
+            row,
+            _LEFT_OUT,
+            edits=["drop"],
+        )
     # The first token is never predicted, so its label teaches nothing.
     if not example.loss_mask[kept][1:].any():
         problem = InputError(
