@@ -24,6 +24,7 @@ from playground.core.i18n import say
 from playground.core.messages import Conversation, Message, is_read_only
 from playground.core.settings import DatasetOptions
 from playground.data.edits import Edits, check_edits
+from playground.data.explanations import Explanations
 from playground.data.json_repair import Budget
 from playground.data.lint import LintFacts, LintRow, digest_of, lint
 from playground.data.schemas import Shape, check_mapping, raw_messages, to_conversation
@@ -32,6 +33,8 @@ from playground.data.source import Parsed, Record
 from playground.data.split import held_out_places
 from playground.data.tokenize import Ids, Mask, TokenRow, render_rows
 from playground.data.unused import not_used, weights_overridden
+from playground.templates.doctor.rows import NothingSaid, RowDoctor
+from playground.templates.forms import Forms
 from playground.templates.renderer import Renderer
 
 Report = Callable[[float], None]
@@ -151,11 +154,11 @@ def _prepare(
     reader = RowReader(parsed, renderer, options)
     refused: list[tuple[Record, PlaygroundError]] = []
     examples = _examples(reader, renderer, options, refused, lambda part: report(part * share))
-    for found in examples:
-        if isinstance(found, Finding):
-            prepared.findings.append(found)
-        else:
-            prepared.examples.append(found)
+    for example, findings in examples:
+        prepared.findings += findings
+        if example is not None:
+            prepared.examples.append(example)
+    prepared.findings += reader.doctor.about_all()
     prepared.dropped = len(reader.edits.dropped & {*(record.row for record in parsed.records), *parsed.broken})
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
@@ -186,6 +189,9 @@ class RowReader:
     def __init__(self, parsed: Parsed, renderer: Renderer, options: DatasetOptions) -> None:
         """Raises InputError for edits or a mapping that are none."""
         self.parsed, self.options = parsed, options
+        asked = options.render_options(None)
+        self.doctor, self._forms = RowDoctor(renderer, asked), Forms(renderer, asked)
+        self._explanations = Explanations(renderer, options)
         self.control_tokens = renderer.control_tokens
         self.budget = Budget()  # One for all repairs of a reading.
         self.edits = Edits(check_edits(options.edits), self.control_tokens, self.budget)
@@ -219,10 +225,17 @@ class RowReader:
             lambda messages: self.edits.messages(record.row, messages),
             heeds_marks=not self.edits.kept(record.row, MARKED_BAD),
         )
-        prompt = self.options.system_prompt
-        if prompt.strip() and found.messages[0]["role"] not in ("system", "developer"):
-            return replace(found, messages=[{"role": "system", "content": prompt}, *found.messages])
-        return found
+        messages, prompt = found.messages, self.options.system_prompt
+        if prompt.strip() and messages[0]["role"] not in ("system", "developer"):
+            messages = [{"role": "system", "content": prompt}, *messages]
+        fitted = self._forms.fit(messages)
+        return found if fitted is found.messages else replace(found, messages=fitted)
+
+    def refused_by_template(self, conversation: Conversation, refusal: PlaygroundError) -> Finding:
+        """The finding on a row that the template refuses, or of which it writes no words."""
+        if isinstance(refusal, NothingSaid):
+            return replace(finding_of(refusal, "nothing_said", conversation.row), edits=["drop"], why=_LEFT_OUT)
+        return replace(self._explanations.of(conversation, refusal), why=_LEFT_OUT)
 
     def shape(self, record: Record) -> Shape | None:
         """What the row is recognised as, be it usable or not."""
@@ -280,8 +293,10 @@ def _examples(
     options: DatasetOptions,
     refused: list[tuple[Record, PlaygroundError]],
     report: Report,
-) -> Iterator[Example | Finding]:
-    """The usable rows, with findings among them for what the template or the maximum length makes of the others."""
+) -> Iterator[tuple[Example | None, list[Finding]]]:
+    """The usable rows with what is told of them; None and the reason for those that the template or the maximum length
+    makes unusable.
+    """
     total = max(len(reader.parsed.records) + len(reader.parsed.broken), 1)
     read: list[Conversation] = []
 
@@ -295,19 +310,22 @@ def _examples(
             read.append(found)
             yield found
 
-    for place, tokens in enumerate(render_rows(conversations(), renderer, options)):
+    for place, tokens in enumerate(render_rows(conversations(), renderer, options, reader.doctor)):
         if place % 256 == 0:
             report((place + len(refused)) / total)
-        yield example_of(read[place], tokens, options)
+        made = example_of(read[place], tokens, reader)
+        if isinstance(made, Finding) or isinstance(tokens, PlaygroundError):
+            yield None, [made] if isinstance(made, Finding) else []
+        else:
+            yield made, tokens.findings
 
 
-def example_of(
-    conversation: Conversation, tokens: TokenRow | PlaygroundError, options: DatasetOptions
-) -> Example | Finding:
+def example_of(conversation: Conversation, tokens: TokenRow | PlaygroundError, reader: RowReader) -> Example | Finding:
     """The row cut to the maximum length or, where nothing is left to learn, the finding that says so; one of them."""
+    options = reader.options
     row, limit = conversation.row, options.max_length
     if isinstance(tokens, PlaygroundError):
-        return replace(finding_of(tokens, "refused", row), edits=["drop"], why=_LEFT_OUT)
+        return reader.refused_by_template(conversation, tokens)
     length = len(tokens.input_ids)
     if length > limit and options.truncation_mode == "drop":
         return Finding(
@@ -337,7 +355,9 @@ def example_of(
             edits=["drop"],
         )
     # The first token is never predicted, so its label teaches nothing.
-    if not example.loss_mask[kept][1:].any():
+    learned = example.kept_ids[1:][example.loss_mask[kept][1:] == 1]
+    is_end_alone = kept.start and reader.doctor.silent_ids.issuperset(learned.tolist())
+    if not len(learned) or is_end_alone:
         problem = InputError(
             say("Row {row} has no supervised token within {max_length} tokens.", row=row, max_length=limit),
             say("Something of the assistant's answer has to be left after the cut."),

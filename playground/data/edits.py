@@ -4,7 +4,8 @@
 
 drop: the row leaves. keep: nothing changes, findings of that code no longer stand on the row. replace: the row's data
 is this. repair_json: a row that could not be read is read with json_repair. The others mend messages, before they are
-checked: trim, merge, roles, remove_control_tokens, mask, drop_empty. Undo takes the last edit off the list.
+checked: trim, merge, roles, remove_control_tokens, mask, drop_empty; and what templates demand: merge_system (the
+system prompt is written into the first question), developer_to_system. Undo takes the last edit off the list.
 
 Each function that mends takes messages and gives new ones; what it does not know it leaves for the checks to name.
 """
@@ -24,6 +25,7 @@ from playground.data.lint.pii import masked
 from playground.data.schemas.column_names import ROLES as USUAL_ROLES
 from playground.data.schemas.column_names import fold
 from playground.data.source import Record
+from playground.templates.repairs import developer_to_system, merge_system
 
 KINDS = (
     "drop",
@@ -35,6 +37,8 @@ KINDS = (
     "remove_control_tokens",
     "mask",
     "drop_empty",
+    "merge_system",
+    "developer_to_system",
     "replace",
 )
 MOST_EDITS = 1_000
@@ -192,8 +196,8 @@ class Edits:
             return without_control_tokens(messages, self._control_tokens)
         if do == "mask":
             return with_masks(messages)
-        mend = {"trim": trimmed, "merge": merged, "roles": with_roles, "drop_empty": without_empty}.get(do)
-        return mend(messages) if mend else messages
+        mend = _MENDS.get(do)
+        return mend(messages) or messages if mend else messages
 
 
 # --- Each edit as a function of its own ---
@@ -332,3 +336,22 @@ def _is_empty(message: Any) -> bool:
     if isinstance(content, list):
         return all(isinstance(block, dict) and not str(block.get("text") or "").strip() for block in content)
     return content is None or (isinstance(content, str) and not content.strip())
+
+
+def _for_templates(repair: Callable[[Messages], Messages | None]) -> Callable[[Messages], Messages | None]:
+    """A repair of the doctor's, which knows only messages that were checked."""
+
+    def mend(messages: Messages) -> Messages | None:
+        return repair(messages) if all(isinstance(one, dict) and "role" in one for one in messages) else None
+
+    return mend
+
+
+_MENDS: dict[str, Callable[[Messages], Messages | None]] = {
+    "trim": trimmed,
+    "merge": merged,
+    "roles": with_roles,
+    "drop_empty": without_empty,
+    "merge_system": _for_templates(merge_system),
+    "developer_to_system": _for_templates(developer_to_system),
+}

@@ -93,8 +93,8 @@ def _row(row: int, entry: Record | str, reader: RowReader, renderer: Renderer, o
         conversation = reader.conversation(entry)
     except PlaygroundError as problem:
         return {"row": row, "finding": finding_of(problem, "unusable", row).to_dict(), "data": entry.data}
-    [tokens] = render_rows([conversation], renderer, options)
-    made = example_of(conversation, tokens, options)
+    [tokens] = render_rows([conversation], renderer, options, reader.doctor)
+    made = example_of(conversation, tokens, reader)
     if isinstance(made, Finding):
         return {"row": row, "finding": made.to_dict(), "messages": conversation.messages, "data": entry.data}
     return {**chips(made, renderer, options), "data": entry.data, "finding": None}

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from playground.core.errors import InputError, PlaygroundError
+from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.core.messages import Conversation
 from playground.core.settings import DatasetOptions
+from playground.templates.doctor.rows import RowDoctor
 from playground.templates.locate import Interval
 from playground.templates.masking import Memory
 from playground.templates.renderer import Renderer, Supervised, supervised_tokens
@@ -29,6 +31,7 @@ _LOT = 256
 Ids = np.ndarray[Any, np.dtype[np.int32]]
 Mask = np.ndarray[Any, np.dtype[np.int8]]
 _Tokenized = list[tuple[list[int], list[Interval]]]
+_Told = tuple[Supervised, list[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +41,21 @@ class TokenRow:
     input_ids: Ids
     loss_mask: Mask
     """1 where the token is supervised."""
+    findings: list[Finding]
+    """What the doctor tells of the row."""
 
 
 def render_rows(
-    conversations: Iterable[Conversation], renderer: Renderer, options: DatasetOptions
+    conversations: Iterable[Conversation], renderer: Renderer, options: DatasetOptions, doctor: RowDoctor | None = None
 ) -> Iterator[TokenRow | PlaygroundError]:
     """For each conversation its tokens or, in their place, the refusal that names its row."""
     memory = Memory()
     with ThreadPoolExecutor(1) as tokenizing:
-        waiting: tuple[list[Supervised | PlaygroundError], Future[_Tokenized]] | None = None
+        waiting: tuple[list[_Told | PlaygroundError], Future[_Tokenized]] | None = None
         rest = iter(conversations)
         while lot := list(islice(rest, _LOT)):
-            told = [_supervise(conversation, renderer, options, memory) for conversation in lot]
-            texts = [row.text for row in told if isinstance(row, Supervised)]
+            told = [_supervise(conversation, renderer, options, memory, doctor) for conversation in lot]
+            texts = [row[0].text for row in told if not isinstance(row, PlaygroundError)]
             following = (told, tokenizing.submit(renderer.tokenize, texts))
             if waiting is not None:
                 yield from _with_tokens(*waiting)
@@ -60,11 +65,13 @@ def render_rows(
 
 
 def _supervise(
-    conversation: Conversation, renderer: Renderer, options: DatasetOptions, memory: Memory
-) -> Supervised | PlaygroundError:
+    conversation: Conversation, renderer: Renderer, options: DatasetOptions, memory: Memory, doctor: RowDoctor | None
+) -> _Told | PlaygroundError:
     asked = options.render_options(conversation.tools)
     try:
         found = renderer.supervise(conversation.messages, asked, options.train_on, memory=memory)
+        if doctor is not None:
+            doctor.require_words(conversation.row, found)
     except PlaygroundError as refusal:
         return refusal
     if found.mask_source == "none":
@@ -75,16 +82,17 @@ def _supervise(
             say("The template rewrites earlier turns when more follow."),
             say("Train on all tokens, or choose another template."),
         )
-    return found
+    told = doctor.look(conversation.row, conversation.messages, conversation.tools, found) if doctor is not None else []
+    return found, told
 
 
 def _with_tokens(
-    told: list[Supervised | PlaygroundError], tokenized: Future[_Tokenized]
+    told: list[_Told | PlaygroundError], tokenized: Future[_Tokenized]
 ) -> Iterator[TokenRow | PlaygroundError]:
     tokens = iter(tokenized.result())
     for row in told:
         if isinstance(row, PlaygroundError):
             yield row
             continue
-        ids, offsets = next(tokens)
-        yield TokenRow(np.array(ids, dtype=np.int32), supervised_tokens(offsets, row.learned))
+        (ids, offsets), (supervised, findings) = next(tokens), row
+        yield TokenRow(np.array(ids, dtype=np.int32), supervised_tokens(offsets, supervised.learned), findings)

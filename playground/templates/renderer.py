@@ -59,6 +59,17 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
+class TemplateRefusal(InputError):
+    """The template does not render a conversation."""
+
+    said = ""
+    """What the template's author has it say, "" where it is Python or Jinja that gives up."""
+
+    def quoting(self, said: str) -> TemplateRefusal:
+        self.said = said
+        return self
+
+
 @dataclass(frozen=True)
 class Rendered:
     """A conversation as the model sees it. The lists `input_ids`, `loss_mask` and `offsets` have one entry a token."""
@@ -300,10 +311,12 @@ class Renderer:
                 )
         except _REFUSALS as problem:
             detail = str(problem).strip() or type(problem).__name__
-            raise InputError(
+            # Only `raise_exception` raises just this: the author of the template wrote it for people.
+            said = _sentence(detail) if type(problem) is TemplateError else ""
+            raise TemplateRefusal(
                 say("The chat template refuses the conversation: {detail}", detail=_sentence(detail)),
                 fix=say("Change the conversation to what the template expects, or choose another template."),
-            ) from None
+            ).quoting(said) from None
         text = rendered[0]
         if not text.isascii() and _LONE_SURROGATE.search(text):
             raise InputError(

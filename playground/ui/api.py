@@ -15,6 +15,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from playground.core.errors import InputError, PlaygroundError
+from playground.core.findings import finding_of
 from playground.core.i18n import language_of, localise, say
 from playground.server.backend import Backend
 
@@ -44,10 +45,17 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             options: add_generation_prompt, continue_final_message, tools, documents, template_kwargs, special_tokens, clock.
 
         Returns:
-            {text, tokens: [{id, text, role, trained, special, message, start, end}], mask, spans, findings: [{code, severity, message, fix, why, evidence, action}]}.
+            {text, tokens: [{id, text, role, trained, special, message, start, end}], mask, spans, findings: [{code, severity, message, fix, why, evidence, action}]}. A conversation that the template refuses has no text; its first finding, refused, says so and the others why.
         """  # noqa: E501  Gradio reads one line an argument.
         with _Told(request) as told:
-            return told.say(backend.templates.preview(conversation, model, template, options))
+            try:
+                return told.say(backend.templates.preview(conversation, model, template, options))
+            except PlaygroundError as refusal:
+                if not refusal.findings:
+                    raise
+                refused = finding_of(refusal, "refused").to_dict()
+                nothing = {"text": "", "tokens": [], "mask": "none", "spans": []}
+                return told.say({**nothing, "findings": [refused, *refusal.findings]})
 
     def check_dataset(
         text: str = "",

@@ -72,6 +72,15 @@ def test_preview_takes_template_source_with_its_special_tokens_and_clock(client:
     assert preview["tokens"] == []
 
 
+def test_a_conversation_that_the_template_refuses_comes_with_what_mends_it(client: Client) -> None:
+    blocks = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, *CONVERSATION[1:]]
+    refused = client.predict(blocks, api_name="/preview")
+    assert (refused["text"], refused["tokens"]) == ("", [])
+    assert [finding["code"] for finding in refused["findings"]] == ["refused", "text_wanted"]
+    mended = client.predict(refused["findings"][1]["action"]["messages"], api_name="/preview")
+    assert mended["text"] == client.predict(CONVERSATION, api_name="/preview")["text"]
+
+
 def test_check_dataset_takes_a_file(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\nnot json\n')

@@ -35,6 +35,10 @@ def row(prompt="Hi", completion="Ahoy", **more):
     return {"prompt": prompt, "completion": completion, **more}
 
 
+def talk(question, answer):
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
 def read(*rows):
     text = "\n".join(item if isinstance(item, str) else json.dumps(item) for item in rows)
     return parse(Source(text.encode(), ""), Limits())
@@ -117,6 +121,17 @@ def test_a_long_row_is_cut_at_its_end_or_its_beginning_or_left_out(renderer, mod
     assert found.examples[1].kept_ids.tolist() == prepared(renderer, row()).examples[0].input_ids.tolist()
 
 
+def test_a_cut_that_leaves_the_end_of_the_turn_alone_leaves_nothing_to_learn(renderer):
+    asked_on = {"messages": [*talk("Hi", "Ahoy"), {"role": "user", "content": "And now to something else."}]}
+    [whole] = prepared(renderer, asked_on).examples
+    after = whole.length - int(whole.loss_mask.nonzero()[0][-1])
+    of_cut = {
+        limit: codes(prepared(renderer, asked_on, max_length=limit, truncation_mode="keep_end"))
+        for limit in (after + 1, after + 2, after + 3)
+    }
+    assert [("no_supervised_token", 1) in found for found in of_cut.values()] == [True, True, False]
+
+
 def test_a_row_that_is_just_as_long_as_allowed_is_not_truncated(renderer):
     length = prepared(renderer, row()).examples[0].length
     for mode in ("keep_start", "keep_end", "drop"):
@@ -163,10 +178,15 @@ def test_train_on_last_supervises_the_last_answer_alone(renderer):
 
 
 @pytest.mark.parametrize("blank", ["", "  \n"])
-def test_an_empty_answer_is_warned_of(renderer, blank):
-    found = prepared(renderer, row(completion=blank), row())
-    assert ("empty_answer", 1) in codes(found)
-    assert len(found.examples) == 2
+def test_a_row_that_says_nothing_is_left_out_and_an_empty_answer_among_others_is_warned_of(renderer, blank):
+    found = prepared(renderer, row(completion=blank), {"messages": [*talk("Hi", blank), *talk("Who?", "Mochi")]}, row())
+    assert [(finding.code, finding.row, finding.severity) for finding in found.findings if finding.row] == [
+        ("nothing_said", 1, "error"),
+        ("empty_answer", 2, "warning"),
+    ]
+    assert "nothing but the end of a turn: “<|im_end|>”" in told(found, 1).message
+    assert rows_used(found) == [2, 3]
+    assert rows_used(prepared(renderer, row(completion=blank), train_on="all")) == [1]
 
 
 # --- What rows say of themselves ---
@@ -261,9 +281,10 @@ def test_dropped_rows_are_gone_and_counted_and_the_others_keep_their_numbers(ren
 
 
 def test_a_kept_finding_is_not_told_again_and_the_row_stays(renderer):
-    before = prepared(renderer, row(completion=""), row())
+    half_empty = {"messages": [*talk("Hi", ""), *talk("Who?", "Mochi")]}
+    before = prepared(renderer, half_empty, row())
     assert ("empty_answer", 1) in codes(before)
-    found = prepared(renderer, row(completion=""), row(), edits=[{"do": "keep", "rows": [1], "code": "empty_answer"}])
+    found = prepared(renderer, half_empty, row(), edits=[{"do": "keep", "rows": [1], "code": "empty_answer"}])
     assert ("empty_answer", 1) not in codes(found)
     assert rows_used(found) == [1, 2]
 

@@ -43,6 +43,8 @@ _CHECKS: tuple[Check, ...] = (
     contents.alternation_demanded,
     contents.lost_words,
     contents.changed_words,
+    contents.printed_values,
+    contents.arguments_encoded_twice,
     history.history_rewritten,
     history.reasoning,
     history.tools_ignored,

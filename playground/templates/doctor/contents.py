@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
-from playground.core.findings import Finding
+from playground.core.findings import Action, Finding
 from playground.core.i18n import Sentence, say
+from playground.core.messages import Message
 from playground.templates.doctor.case import Case
 from playground.templates.doctor.facts import own_words
 from playground.templates.doctor.prober import common, sentinel, shown
-from playground.templates.doctor.repairs import conversation, merge_system, to_blocks, to_text
 from playground.templates.locate import Slot, put
+from playground.templates.repairs import (
+    arguments_of,
+    arguments_to_text,
+    conversation,
+    merge_system,
+    parse_arguments,
+    to_blocks,
+    to_text,
+)
 
 _INTO_USER = say("Write the system prompt at the beginning of the first user's turn.")
 _NEVER_SEEN = say("The model never sees these words, in training or in a chat.")
@@ -168,6 +179,79 @@ def _content_dropped(case: Case, lost: list[Slot]) -> Finding:
         why=_NEVER_SEEN,
         action=conversation(reshaped) if reshaped is not None and helps else None,
     )
+
+
+def printed_values(case: Case) -> Iterator[Finding]:
+    """printed_value: lists and objects that stand in the text as Python prints them, or JSON in place of words."""
+    for number, message in enumerate(case.messages, start=1):
+        content = message.get("content")
+        if isinstance(content, list | dict) and content and _is_printed(content, case.text):
+            yield _printed(
+                say(
+                    "The content of message {number} is written as the list that it is, not as its words.",
+                    number=number,
+                ),
+                say("Give the content as plain text."),
+                _if_it_helps(case, to_text(case.messages), content),
+            )
+            break
+    for number, message in enumerate(case.messages, start=1):
+        given = [arguments for arguments in arguments_of(message) if isinstance(arguments, dict) and arguments]
+        printed = [arguments for arguments in given if str(arguments) in case.text]
+        if printed:
+            yield _printed(
+                say("The arguments in message {number} are written as Python prints them.", number=number),
+                say("Give the arguments as JSON in a string, or choose a template that writes JSON."),
+                _if_it_helps(case, arguments_to_text(case.messages), printed[0]),
+            )
+            break
+    if any(isinstance(tool, dict) and str(tool) in case.text for tool in case.options.tools or []):
+        yield _printed(
+            say("The tool definitions are written as Python prints them."),
+            say("Let the template write them with {filter}.", filter="tojson"),
+            None,
+        )
+
+
+def _is_printed(value: Any, text: str) -> bool:
+    return str(value) in text or json.dumps(value, ensure_ascii=False) in text
+
+
+def _printed(said: Sentence, fix: Sentence, action: Action | None) -> Finding:
+    return Finding(
+        "printed_value",
+        "error",
+        said,
+        fix,
+        why=say("The model reads or learns brackets and quotation marks that nobody would write."),
+        action=action,
+    )
+
+
+def _if_it_helps(case: Case, messages: list[Message] | None, value: Any) -> Action | None:
+    text = None if messages is None else case.asker.text(messages)
+    return conversation(messages) if messages is not None and text is not None and str(value) not in text else None
+
+
+def arguments_encoded_twice(case: Case) -> Iterator[Finding]:
+    """arguments_as_text: a string of JSON that the template writes as a string once more, with its quotes escaped."""
+    for number, message in enumerate(case.messages, start=1):
+        texts = [arguments for arguments in arguments_of(message) if isinstance(arguments, str)]
+        if any(len(text) > 2 and json.dumps(text, ensure_ascii=False)[1:-1] in case.text for text in texts):
+            messages = parse_arguments(case.messages)
+            if messages is None or case.asker.text(messages) in (None, case.text):
+                return
+            yield Finding(
+                "arguments_as_text",
+                "error",
+                say(
+                    "The arguments in message {number} are JSON in a string, which is encoded once more.", number=number
+                ),
+                say("Write the arguments as an object."),
+                why=say("The model learns to write its arguments with escaped quotation marks, which no tool reads."),
+                action=conversation(messages),
+            )
+            return
 
 
 def changed_words(case: Case) -> Iterator[Finding]:

@@ -11,8 +11,8 @@ from playground.core.findings import Action, Finding
 from playground.core.i18n import say
 from playground.core.messages import Message
 from playground.templates.doctor.case import Case
-from playground.templates.doctor.repairs import conversation
 from playground.templates.locate import Slot, locate_slots, put
+from playground.templates.repairs import conversation
 
 _ROUNDS = 3
 

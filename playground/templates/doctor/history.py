@@ -136,7 +136,7 @@ def tools_ignored(case: Case) -> Iterator[Finding]:
         yield Finding(
             "tools_ignored",
             "warning",
-            say("The tool definitions are not in the text: {count} were given.", count=len(case.options.tools)),
+            say("The tool definitions ({count}) are not in the text.", count=len(case.options.tools)),
             fix=say("Choose a template that writes tools."),
             why=say("The model does not know that it has tools, so it cannot learn when to call them."),
         )

@@ -11,7 +11,9 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
 from playground.templates.doctor.prober import Asker, Budget, OutOfTime
-from playground.templates.doctor.repairs import (
+from playground.templates.renderer import Renderer
+from playground.templates.repairs import (
+    arguments_to_text,
     conversation,
     developer_to_system,
     fill_content,
@@ -21,7 +23,6 @@ from playground.templates.doctor.repairs import (
     to_blocks,
     to_text,
 )
-from playground.templates.renderer import Renderer
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,13 @@ _REPAIRS = (
         _SHAPE,
         say("Write the arguments as an object."),
     ),
+    _Repair(
+        "arguments_as_object",
+        arguments_to_text,
+        say("The template takes the arguments of a tool call only as JSON in a string, not as an object."),
+        _SHAPE,
+        say("Write the arguments as text."),
+    ),
 )
 
 
@@ -145,22 +153,31 @@ def _of_messages(asker: Asker, messages: list[Message]) -> list[Finding]:
     usable = [repair for repair in _REPAIRS if repair.change(messages) is not None]
     for repair in usable:
         changed = _apply([repair], messages)
-        if asker.text(changed) is not None:
+        if _renders(asker, changed):
             return [_finding(repair, changed)]
     usable = [repair for repair in _REPAIRS if _apply([repair], _apply(usable, messages, but=repair)) != messages]
-    if asker.text(_apply(usable, messages)) is None:
+    if not _renders(asker, _apply(usable, messages)):
         return []
     needed = usable
     for repair in usable:
         fewer = [other for other in needed if other is not repair]
-        if fewer and asker.text(_apply(fewer, messages)) is not None:
+        if fewer and _renders(asker, _apply(fewer, messages)):
             needed = fewer
     return [_finding(repair, _apply(needed, messages)) for repair in needed]
 
 
+def _renders(asker: Asker, messages: list[Message]) -> bool:
+    """Whether the template takes the conversation, and takes its blocks for blocks: one that prints them reads none."""
+    text = asker.text(messages)
+    blocks = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+    return text is not None and not any(str(content) in text for content in blocks)
+
+
 def _in_place() -> list[_Repair]:
     """The repairs that change no message's place: what they mend is not what is looked for."""
-    return [repair for repair in _REPAIRS if repair.code in ("content_missing", "arguments_as_text")]
+    return [
+        repair for repair in _REPAIRS if repair.code in ("content_missing", "arguments_as_text", "arguments_as_object")
+    ]
 
 
 def _apply(repairs: list[_Repair], messages: list[Message], but: _Repair | None = None) -> list[Message]:

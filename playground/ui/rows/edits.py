@@ -49,11 +49,16 @@ def edit_word(do: str) -> Sentence:
         "remove_control_tokens": say("Remove the tokens"),
         "mask": say("Mask"),
         "drop_empty": say("Remove empty messages"),
+        "merge_system": say("Put the system prompt into the question"),
+        "developer_to_system": say("Call the developer system"),
     }
     return words[do]
 
 
-KNOWN = ("drop", "keep", "trim", "merge", "roles", "repair_json", "remove_control_tokens", "mask", "drop_empty")
+KNOWN = (
+    "drop", "keep", "trim", "merge", "roles", "repair_json", "remove_control_tokens", "mask", "drop_empty",
+    "merge_system", "developer_to_system",
+)  # fmt: skip
 """Edits that a button may ask for."""
 
 
@@ -93,6 +98,8 @@ def _done(do: str, rows: int) -> Sentence:
             "remove_control_tokens": say("1 row freed of control tokens"),
             "mask": say("1 row masked"),
             "drop_empty": say("1 row freed of empty messages"),
+            "merge_system": say("1 row with its system prompt in the question"),
+            "developer_to_system": say("1 row with a system prompt in place of the developer's"),
             "replace": say("1 row edited by hand"),
         }
         return words[do]
@@ -107,6 +114,8 @@ def _done(do: str, rows: int) -> Sentence:
         "remove_control_tokens": say("{rows} rows freed of control tokens", **given),
         "mask": say("{rows} rows masked", **given),
         "drop_empty": say("{rows} rows freed of empty messages", **given),
+        "merge_system": say("{rows} rows with their system prompt in the question", **given),
+        "developer_to_system": say("{rows} rows with a system prompt in place of the developer's", **given),
         "replace": say("{rows} rows edited by hand", **given),
     }
     return several[do]

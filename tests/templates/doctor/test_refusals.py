@@ -7,8 +7,8 @@ from playground.core.i18n import say
 from playground.core.settings import RenderOptions
 from playground.templates.catalogue import gallery
 from playground.templates.doctor import Budget, explain_refusal
-from playground.templates.doctor.repairs import merge_neighbours
 from playground.templates.renderer import Renderer
+from playground.templates.repairs import merge_neighbours
 from tests.templates.doctor.cases import HEALTHY, PLENTY, RULED, TALK, TOOLS, TURN, assistant, each, system, user
 from tests.templates.doctor.test_findings import ALTERNATES, REFUSES_SYSTEM
 
@@ -50,6 +50,20 @@ REFUSED = {
         {},
         ["arguments_as_text"],
         "conversation",
+    ),
+    "arguments as an object": (
+        each("{% for c in m.tool_calls or [] %}{{ '>' + c.function.arguments }}{% endfor %}" + TURN),
+        [user("Hi"), assistant("", tool_calls=[{"function": {"name": "weather", "arguments": {"place": "京都"}}}])],
+        {},
+        ["arguments_as_object"],
+        "conversation",
+    ),
+    "blocks that would be printed are none": (
+        HEALTHY.replace("+ m.content", "~ m.content ~ (raise_exception('No.') if 'y' in m.content else '')"),
+        TALK,
+        {},
+        ["message_refused"],
+        None,
     ),
     "developer": (KNOWS, [{"role": "developer", "content": "Be brief."}, *TALK], {}, ["role_refused"], "conversation"),
     "tool": (KNOWS, [*TALK, {"role": "tool", "content": "sunny"}], {}, ["role_refused"], None),

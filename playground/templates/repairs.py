@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -62,22 +64,38 @@ def fill_content(messages: list[Message]) -> list[Message] | None:
 
 def parse_arguments(messages: list[Message]) -> list[Message] | None:
     """The arguments of tool calls as objects where they are JSON in a string, as OpenAI's API writes them."""
+    return _each_call(messages, lambda given: orjson.loads(given) if isinstance(given, str) else given)
 
-    def change(message: Message) -> Message:
+
+def arguments_to_text(messages: list[Message]) -> list[Message] | None:
+    """The arguments of tool calls as JSON in a string where they are objects, spaced as json.dumps does."""
+    return _each_call(
+        messages, lambda given: json.dumps(given, ensure_ascii=False) if isinstance(given, dict | list) else given
+    )
+
+
+def arguments_of(message: Message) -> list[Any]:
+    """The arguments of each of a message's calls."""
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return [function["arguments"] for function in functions if isinstance(function, dict) and "arguments" in function]
+
+
+def _each_call(messages: list[Message], change: Callable[[Any], Any]) -> list[Message] | None:
+    def changed(call: Any) -> Any:
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or "arguments" not in function:
+            return call
+        try:
+            return {**call, "function": {**function, "arguments": change(function["arguments"])}}
+        except (ValueError, RecursionError):
+            return call
+
+    def in_message(message: Message) -> Message:
         calls = message.get("tool_calls")
-        return {**message, "tool_calls": [_parsed(call) for call in calls]} if isinstance(calls, list) else message
+        return {**message, "tool_calls": [changed(call) for call in calls]} if isinstance(calls, list) else message
 
-    return _each(messages, change)
-
-
-def _parsed(call: Any) -> Any:
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
-        return call
-    try:
-        return {**call, "function": {**function, "arguments": orjson.loads(function["arguments"])}}
-    except orjson.JSONDecodeError:
-        return call
+    return _each(messages, in_message)
 
 
 def _each(messages: list[Message], change: Any) -> list[Message] | None:
