@@ -23,6 +23,7 @@ from playground.data.lint.control import ControlTokens
 from playground.data.lint.pii import masked
 from playground.data.schemas.column_names import ROLES as USUAL_ROLES
 from playground.data.schemas.column_names import fold
+from playground.data.schemas.rendered_text import without_edges, without_headers, without_starts
 from playground.data.source import Record
 
 KINDS = (
@@ -269,9 +270,15 @@ def _named(message: Any) -> Any:
 
 
 def without_control_tokens(messages: Messages, known: ControlTokens) -> Messages:
-    """The words without what the linter calls a control token, taken out until none is left: <<eos>eos> hides one."""
+    """The words without what the linter calls a control token, taken out until none is left: <<eos>eos> hides one.
+
+    Of a turn's header the role's name goes as well, and of an answer whatever end it has.
+    """
 
     def change(text: str, by_assistant: bool) -> str:
+        text = without_headers(text, lambda header: known.among(header, by_assistant))
+        bare, is_ended = without_edges(text) if by_assistant else (text, False)
+        text = without_starts(bare).rstrip() if is_ended else text
         for _ in range(_PASSES):
             if not (tokens := known.among(text, by_assistant)):
                 return text

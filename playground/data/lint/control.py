@@ -1,4 +1,8 @@
-"""Control tokens inside the words that people wrote."""
+"""Control tokens inside the words that people wrote, and words that look like a rendered conversation.
+
+"Bye<|im_end|>"                                 ->  control_tokens
+"Hi<|im_end|>\\n<|im_start|>assistant\\nAhoy"    ->  rendered_already: schemas/rendered_text.py read nothing of it
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,11 @@ from collections.abc import Iterable, Iterator
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.data.lint.rows import LintFacts, View
+from playground.data.schemas.rendered_text import MARKERS, marks_in, without_edges
 
 _TAG = re.compile(r"(?=(<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]))")
 """What control tokens look like, one within another too. Each one found is looked up, so a tokenizer with a thousand of
 them costs no more."""
-_USUAL = re.compile(
-    r"<\|[^<>|\s]{1,50}\|>|<｜[^<>｜\s]{1,50}｜>|</s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>"
-    r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|<<SYS>>|<</SYS>>"
-)
-"""Control tokens of widely used models. <s> alone is not here: in HTML it strikes words out."""
 _MEANT = re.compile(r"</?(?:think|thinking|tool_call|tool_response|tools|reasoning|answer)>")
 """What assistants are to write themselves."""
 _ODD = 200
@@ -43,9 +43,14 @@ class ControlTokens:
 
 
 def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
-    """A warning where the tokenizer takes the words for the real token, an info where they only look like one."""
+    """A warning where the tokenizer takes the words for the real token or where an end stands behind an answer, an info
+    where they only look like one.
+    """
     known = ControlTokens(facts.control_tokens)
     for view in views:
+        if rendered := _rendered(view):
+            yield rendered
+            continue
         real, alike, where = _found(view, known)
         names = ", ".join((real or alike)[:4])
         if real:
@@ -59,20 +64,60 @@ def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]
                 edits=["remove_control_tokens", "drop", "keep"],
             )
         elif alike:
-            yield Finding(
-                "control_tokens",
-                "info",
+            yield _of_others(view, where, names)
+
+
+def _rendered(view: View) -> Finding | None:
+    """A warning where a message looks like a conversation that a chat template was applied to."""
+    for number, text in enumerate(view.words, start=1):
+        if marks := marks_in(text, is_alone=len(view.words) == 1):
+            return Finding(
+                "rendered_already",
+                "warning",
                 say(
-                    "Row {row}: the words of message {number} hold {names}, a control token of other models.",
+                    "Row {row}: message {number} looks as if a chat template had been applied to it already: it holds "
+                    "{names}.",
                     row=view.row,
-                    number=where,
-                    names=names,
+                    number=number,
+                    names=", ".join(marks[:6]),
                 ),
-                say("Remove it from the row if it was left behind by another template."),
+                say("Give the row as messages, or as a question and an answer, without these markers; or remove it."),
                 view.row,
-                say("For this tokenizer it is ordinary text, and the model learns to read or write it as such."),
+                say(
+                    "It cannot be read back for certain, so the template wraps it once more: the model learns markers "
+                    "and the names of roles as words."
+                ),
                 edits=["drop", "keep"],
             )
+    return None
+
+
+def _of_others(view: View, where: int, names: str) -> Finding:
+    message = say(
+        "Row {row}: the words of message {number} hold {names}, a control token of other models.",
+        row=view.row,
+        number=where,
+        names=names,
+    )
+    if any(role == "assistant" and without_edges(text)[1] for role, text in zip(view.roles, view.words, strict=True)):
+        return Finding(
+            "control_tokens",
+            "warning",
+            message,
+            say("Remove it from the end of the answer: the template writes the end that this model knows."),
+            view.row,
+            say("For this tokenizer it is ordinary text, and the model learns to write it behind each answer."),
+            edits=["remove_control_tokens", "drop", "keep"],
+        )
+    return Finding(
+        "control_tokens",
+        "info",
+        message,
+        say("Remove it from the row if it was left behind by another template."),
+        view.row,
+        say("For this tokenizer it is ordinary text, and the model learns to read or write it as such."),
+        edits=["drop", "keep"],
+    )
 
 
 def _found(view: View, known: ControlTokens) -> tuple[list[str], list[str], int]:
@@ -84,7 +129,7 @@ def _found(view: View, known: ControlTokens) -> tuple[list[str], list[str], int]
         if "<" not in text and "[" not in text and known.odd is None:
             continue
         here = known.among(text, role == "assistant")
-        usual = [name for name in dict.fromkeys(_USUAL.findall(text)) if name not in known.names]
+        usual = [name for name in dict.fromkeys(MARKERS.findall(text)) if name not in known.names]
         real_at = real_at or (number if here else 0)
         alike_at = alike_at or (number if usual else 0)
         real += here

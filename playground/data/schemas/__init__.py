@@ -5,8 +5,9 @@
             shape question_answer: "It has the question in 質問 and the answer in 回答."
 
 Each row is recognised by itself, so a dataset may mix shapes. A mapping (mapping.py) goes before what is recognised.
-Words are never changed; only an arrangement becomes another. What is not known: the meaning of columns. Where several
-could be the question, the reason names them, and a mapping decides.
+Words are never changed; only an arrangement becomes another. What a chat template has written around them already is
+such an arrangement (rendered_text.py). What is not known: the meaning of columns. Where several could be the question,
+the reason names them, and a mapping decides.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message, check_messages, json_kind
 from playground.data.schemas import column_names
 from playground.data.schemas.mapping import MissingColumn, as_text, check_mapping, mapped_messages
-from playground.data.schemas.recognition import Read, Shape, plans
+from playground.data.schemas.recognition import Read, Shape, plans, read_back
+from playground.data.schemas.rendered_text import read_messages
 from playground.data.schemas.turns import decoded
 from playground.data.source import Record
 from playground.data.types import Column
@@ -80,7 +82,11 @@ def raw_messages(
             say("It needs messages, or a question and an answer, or text."),
             say("Choose which column is the question and which the answer."),
         )
-    return read[0], _tools(data, where), read[1]
+    messages, shape = read
+    # What a text held was read back already; what is rendered within is left for the linter to tell of.
+    if shape.name != "text" and (found := read_messages(messages)):
+        messages, shape = found.messages, read_back(shape, found.form, found.is_cut)
+    return messages, _tools(data, where), shape
 
 
 def _recognised(data: dict[str, Any], where: Sentence) -> Read | None:
