@@ -113,12 +113,17 @@ _FORMS = (
         trim=_after_label,
     ),
 )
-_BEGINS = re.compile(
-    rf"\s{{0,8}}+(?:(?:{'|'.join(map(re.escape, _STARTS))})\s*+){{0,4}}"
-    r"(?:<\||<｜|<start_of_turn>|\[INST\]|\[SYSTEM_PROMPT\]|### ?\w{2,12}[:：]|(?:USER|Human|User|System|ASSISTANT):"
-    r"|A chat between a curious|Below is an instruction|以下は、タスクを説明する)"
-)
+_BOS = rf"\s{{0,8}}+(?:(?:{'|'.join(map(re.escape, _STARTS))})\s*+)"
+_PREAMBLES = "A chat between a curious|Below is an instruction|以下は、タスクを説明する"
+_MARKED = rf"<\||<｜|<start_of_turn>|\[INST\]|\[SYSTEM_PROMPT\]|{_PREAMBLES}"
+_BEGINS = re.compile(rf"{_BOS}{{0,4}}(?:{_MARKED}|### ?\w{{2,12}}[:：]|(?:USER|Human|User|System|ASSISTANT):)")
 """The cheap look: most texts are left alone after their first characters."""
+_PASTED = re.compile(rf"{_BOS}{{0,4}}(?:{_MARKED}|### ?(?:Instruction|Human|指示)[:：]|USER:)")
+_ANEW = re.compile(
+    rf"{_BOS}{{1,4}}(?:{_MARKED}|###|USER)|{_PREAMBLES}|<\|im_start\|> ?system\n|<\|system\|>"
+    r"|### ?(?:System|Instruction|指示)[:：]"
+)
+_GAPS = re.compile(r"\n(?:[ \t]*+\n|-{3,}+[ \t]*+\n)*+")
 _TURN = re.compile(
     rf"{'|'.join(header.replace('(', '(?:', 1) for header in _CLOSED.values())}|<\|(?:system|user|assistant)\|>\n"
 )
@@ -149,6 +154,29 @@ def read_rendered(text: str) -> Reading | None:
     """The conversation in a text; None where it is none from its beginning to its end."""
     found = _parse(text)
     return None if found is None else _reading(*found)
+
+
+def texts_in(text: str) -> list[str]:
+    """The rendered conversations that stand in a text one after the other; [] where there is anything else in it.
+
+    One ends where it can be read and a blank line, a line of ---, or what only begins a text follows: a BOS token, a
+    preamble, a system prompt, Alpaca's instruction. Names before the turns ("Human:") are readers/transcripts.py's.
+    """
+    if _PASTED.match(text) is None:
+        return []
+    texts: list[str] = []
+    start = misses = 0
+    for gap in _GAPS.finditer(text):
+        is_break = _PASTED.match(text, gap.end()) if gap[0].count("\n") > 1 else _ANEW.match(text, gap.end())
+        if not is_break:
+            continue
+        part = text[start : gap.start()]
+        if read_rendered(part):
+            texts.append(part)
+            start, misses = gap.end(), 0
+        elif (misses := misses + 1) > _EDGES_TRIED:
+            return []  # Each try looks through all that was not read so far.
+    return [*texts, text[start:]] if read_rendered(text[start:]) else []
 
 
 def read_pair(prompt: str, answer: str) -> Reading | None:
