@@ -48,10 +48,10 @@ def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]
     """
     known = ControlTokens(facts.control_tokens)
     for view in views:
-        if rendered := _rendered(view):
-            yield rendered
-            continue
-        real, alike, where = _found(view, known)
+        marks = [marks_in(text, is_alone=len(view.words) == 1) for text in view.words]
+        if any(marks):
+            yield _rendered(view, marks)
+        real, alike, where = _found(view, known, marks)
         names = ", ".join((real or alike)[:4])
         if real:
             yield Finding(
@@ -67,29 +67,26 @@ def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]
             yield _of_others(view, where, names)
 
 
-def _rendered(view: View) -> Finding | None:
-    """A warning where a message looks like a conversation that a chat template was applied to."""
-    for number, text in enumerate(view.words, start=1):
-        if marks := marks_in(text, is_alone=len(view.words) == 1):
-            return Finding(
-                "rendered_already",
-                "warning",
-                say(
-                    "Row {row}: message {number} looks as if a chat template had been applied to it already: it holds "
-                    "{names}.",
-                    row=view.row,
-                    number=number,
-                    names=", ".join(marks[:6]),
-                ),
-                say("Give the row as messages, or as a question and an answer, without these markers; or remove it."),
-                view.row,
-                say(
-                    "It cannot be read back for certain, so the template wraps it once more: the model learns markers "
-                    "and the names of roles as words."
-                ),
-                edits=["drop", "keep"],
-            )
-    return None
+def _rendered(view: View, marks: list[list[str]]) -> Finding:
+    """The first message that looks like a conversation that a chat template was applied to."""
+    number, names = next((number, names) for number, names in enumerate(marks, start=1) if names)
+    return Finding(
+        "rendered_already",
+        "warning",
+        say(
+            "Row {row}: message {number} looks as if a chat template had been applied to it already: it holds {names}.",
+            row=view.row,
+            number=number,
+            names=", ".join(names[:6]),
+        ),
+        say("Give the row as messages, or as a question and an answer, without these markers; or remove it."),
+        view.row,
+        say(
+            "It cannot be read back for certain, so the template wraps it once more: the model learns markers and the "
+            "names of roles as words."
+        ),
+        edits=["drop", "keep"],
+    )
 
 
 def _of_others(view: View, where: int, names: str) -> Finding:
@@ -120,13 +117,15 @@ def _of_others(view: View, where: int, names: str) -> Finding:
     )
 
 
-def _found(view: View, known: ControlTokens) -> tuple[list[str], list[str], int]:
-    """Real control tokens, lookalikes, and the number of the first message that has the graver of them."""
+def _found(view: View, known: ControlTokens, marks: list[list[str]]) -> tuple[list[str], list[str], int]:
+    """Real control tokens, lookalikes, and the number of the first message that has the graver of them; those with
+    marks aside.
+    """
     real: list[str] = []
     alike: list[str] = []
     real_at = alike_at = 0
     for number, (role, text) in enumerate(zip(view.roles, view.words, strict=True), start=1):
-        if "<" not in text and "[" not in text and known.odd is None:
+        if ("<" not in text and "[" not in text and known.odd is None) or marks[number - 1]:
             continue
         here = known.among(text, role == "assistant")
         usual = [name for name in dict.fromkeys(MARKERS.findall(text)) if name not in known.names]
