@@ -4,7 +4,7 @@
 
 drop: the row leaves. keep: nothing changes, findings of that code no longer stand on the row. replace: the row's data
 is this. repair_json: a row that could not be read is read with json_repair. The others mend messages, before they are
-checked: trim, merge, roles, remove_control_tokens, mask, drop_empty. Undo takes the last edit off the list.
+checked: trim, merge, roles, remove_control_tokens, read_back, mask, drop_empty. Undo takes the last edit off the list.
 
 Each function that mends takes messages and gives new ones; what it does not know it leaves for the checks to name.
 """
@@ -23,7 +23,8 @@ from playground.data.lint.control import ControlTokens
 from playground.data.lint.pii import masked
 from playground.data.schemas.column_names import ROLES as USUAL_ROLES
 from playground.data.schemas.column_names import fold
-from playground.data.schemas.rendered_text import without_edges, without_headers, without_starts
+from playground.data.schemas.rendered_forms import without_edges, without_headers, without_starts
+from playground.data.schemas.rendered_text import read_loosely
 from playground.data.source import Record
 
 KINDS = (
@@ -34,6 +35,7 @@ KINDS = (
     "roles",
     "repair_json",
     "remove_control_tokens",
+    "read_back",
     "mask",
     "drop_empty",
     "replace",
@@ -193,6 +195,8 @@ class Edits:
             return without_control_tokens(messages, self._control_tokens)
         if do == "mask":
             return with_masks(messages)
+        if do == "read_back":
+            return read_loosely(messages) or messages
         mend = {"trim": trimmed, "merge": merged, "roles": with_roles, "drop_empty": without_empty}.get(do)
         return mend(messages) if mend else messages
 

@@ -135,6 +135,14 @@ def test_the_name_of_a_role_goes_with_the_tokens_around_it():
     ]
 
 
+def test_words_that_look_rendered_are_read_back_or_stay():
+    edits = Edits([{"do": "read_back", "rows": [1]}])
+    text = "Where?<|im_end|>\n<|im_start|>assistant\nThere.<|im_end|>\n"
+    assert edits.messages(1, [assistant(text)]) == [user("Where?"), assistant("There.")]
+    assert edits.messages(1, [user(text), "x"]) == [user(text), "x"]
+    assert edits.messages(2, [assistant(text)]) == [assistant(text)]
+
+
 @pytest.mark.parametrize("words", ["There. </s>", "<s>There.</s>", "There.<|eot_id|><end_of_turn>\n"])
 def test_an_end_behind_an_answer_goes_whoever_knows_it(words):
     after = without_control_tokens([user(words), assistant(words)], ControlTokens(["<|im_end|>"]))

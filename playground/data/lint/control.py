@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.data.lint.rows import LintFacts, View
-from playground.data.schemas.rendered_text import MARKERS, marks_in, without_edges
+from playground.data.schemas.rendered_forms import MARKERS, without_edges
+from playground.data.schemas.rendered_text import marks_in, read_loosely
 
 _TAG = re.compile(r"(?=(<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]))")
 """What control tokens look like, one within another too. Each one found is looked up, so a tokenizer with a thousand of
@@ -85,7 +86,7 @@ def _rendered(view: View, marks: list[list[str]]) -> Finding:
             "It cannot be read back for certain, so the template wraps it once more: the model learns markers and the "
             "names of roles as words."
         ),
-        edits=["drop", "keep"],
+        edits=[*(["read_back"] if read_loosely(view.messages) else []), "drop", "keep"],
     )
 
 

@@ -47,13 +47,25 @@ def edit_word(do: str) -> Sentence:
         "roles": say("Correct the roles"),
         "repair_json": say("Repair"),
         "remove_control_tokens": say("Remove the tokens"),
+        "read_back": say("Read back into messages"),
         "mask": say("Mask"),
         "drop_empty": say("Remove empty messages"),
     }
     return words[do]
 
 
-KNOWN = ("drop", "keep", "trim", "merge", "roles", "repair_json", "remove_control_tokens", "mask", "drop_empty")
+KNOWN = (
+    "drop",
+    "keep",
+    "trim",
+    "merge",
+    "roles",
+    "repair_json",
+    "remove_control_tokens",
+    "read_back",
+    "mask",
+    "drop_empty",
+)
 """Edits that a button may ask for."""
 
 
@@ -91,6 +103,7 @@ def _done(do: str, rows: int) -> Sentence:
             "roles": say("1 row with its roles corrected"),
             "repair_json": say("1 row repaired"),
             "remove_control_tokens": say("1 row freed of control tokens"),
+            "read_back": say("1 row read back into messages"),
             "mask": say("1 row masked"),
             "drop_empty": say("1 row freed of empty messages"),
             "replace": say("1 row edited by hand"),
@@ -105,6 +118,7 @@ def _done(do: str, rows: int) -> Sentence:
         "roles": say("{rows} rows with their roles corrected", **given),
         "repair_json": say("{rows} rows repaired", **given),
         "remove_control_tokens": say("{rows} rows freed of control tokens", **given),
+        "read_back": say("{rows} rows read back into messages", **given),
         "mask": say("{rows} rows masked", **given),
         "drop_empty": say("{rows} rows freed of empty messages", **given),
         "replace": say("{rows} rows edited by hand", **given),

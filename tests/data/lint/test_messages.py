@@ -3,6 +3,7 @@
 import pytest
 
 from playground.data.lint import LintFacts, lint, words_of
+from playground.data.schemas.rendered_text import read_loosely
 from tests.data.lint.rows import FACTS, assistant, found, named, qa, row, system, user
 
 TOOL = {"role": "tool", "content": "22 degrees"}
@@ -156,7 +157,9 @@ RENDERED = [
 def test_words_that_look_rendered_are_told_with_their_markers(text, names):
     """And never with an edit that takes the markers out and leaves the names of roles behind."""
     (finding,) = found([row(4, assistant(text))], "rendered_already")
-    assert finding.severity == "warning" and names in finding.message and finding.edits == ["drop", "keep"]
+    assert finding.severity == "warning" and names in finding.message
+    assert [edit for edit in finding.edits if edit != "read_back"] == ["drop", "keep"]
+    assert ("read_back" in finding.edits) == (read_loosely([assistant(text)]) is not None)
     assert not found([row(4, assistant(text))], "control_tokens")
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from playground.core.errors import InputError
 from playground.core.settings import RenderOptions
 from playground.data.schemas import to_conversation
-from playground.data.schemas.rendered_text import marks_in, read_messages, read_pair, read_rendered, without_edges
+from playground.data.schemas.rendered_forms import without_edges
+from playground.data.schemas.rendered_text import marks_in, read_loosely, read_messages, read_pair, read_rendered
 from playground.data.source import Record
 from playground.templates.catalogue import template_source
 from playground.templates.renderer import Renderer
@@ -267,6 +268,58 @@ def test_messages_that_carry_more_than_words_stay():
     assert read_messages(["<|im_start|>", None, {"content": "<|im_start|>"}]) is None
 
 
+# --- A guess that a person asks for ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hi<|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>",
+        "Hi [/INST] Ahoy </s>",
+        "<s>Hi<|end|>\n<|assistant|>\nAhoy<|end|>",
+        "Hi\n\n### Response:\nAhoy</s>",
+        "Human: Hi\nAssistant: Ahoy",
+    ],
+)
+def test_words_before_the_first_header_are_the_question_where_an_answer_follows(text):
+    assert read_rendered(text) is None and read_loosely([message(ANSWER, text)]) == HI
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Be brief.\n\n### Instruction:\nHi\n\n### Response:\nAhoy",
+        "Be brief. USER: Hi ASSISTANT: Ahoy</s>",
+        "<｜begin▁of▁sentence｜>Be brief.<｜User｜>Hi<｜Assistant｜>Ahoy<｜end▁of▁sentence｜>",
+        "Be brief.<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>\n",
+        "Be brief.\n\nUser: Hi\n\nAssistant: Ahoy",
+    ],
+)
+def test_they_are_a_system_prompt_where_a_question_follows(text):
+    ruled = [message(SYSTEM, "Be brief."), *HI]
+    assert read_rendered(text) is None and read_loosely([message(ANSWER, text)]) == ruled
+    prompt = text[: text.index("Ahoy")]
+    assert read_loosely([message(USER, prompt), message(ANSWER, text[len(prompt) :])]) == ruled
+    assert read_loosely([message(SYSTEM, "Be long."), message(ANSWER, text)]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|im_start|>user\nHi<|im_end|>\nBetween.\n<|im_start|>assistant\nAhoy<|im_end|>",
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>narrator\nHe.<|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>",
+        "Hi<|im_end|>\n<|im_start|>assistant\n",
+        "Hi <|im_start|> there<|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>",
+        "<|start|>user<|message|>Hi<|end|><|start|>assistant<|message|>Ahoy<|return|>",
+        "Nothing of the kind",
+        "",
+    ],
+)
+def test_what_has_anything_else_in_it_is_not_guessed_at(text):
+    assert read_loosely([message(ANSWER, text)]) is None
+    assert read_loosely([message(USER, text), message(ANSWER, text), message(USER, text)]) is None
+
+
 # --- Dialogues with names before the turns ---
 
 TALK = "\n\nHuman: Hi there\n\nAssistant: Ahoy.\nMore.\n\nHuman: And: you?\n\nAssistant: Fine"
@@ -344,4 +397,5 @@ def test_hostile_text_is_looked_through_once(part):
         assert read_rendered(text) is None or read_messages([message(USER, text)])
         read_pair(text, text)
         marks_in(text, is_alone=True)
+        read_loosely([message(USER, "x" + text), message(ANSWER, text)])
         without_edges(text)
