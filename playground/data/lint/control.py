@@ -75,7 +75,8 @@ def _rendered(view: View, marks: list[list[str]]) -> Finding:
         "rendered_already",
         "warning",
         say(
-            "Row {row}: message {number} looks as if a chat template had been applied to it already: it holds {names}.",
+            "Row {row}: message {number} looks like a whole conversation in one text, as a chat template writes it: it "
+            "holds {names}.",
             row=view.row,
             number=number,
             names=", ".join(names[:6]),

@@ -36,10 +36,10 @@ _EDGES_TRIED = 8
 ROLES_OF = {
     **{name: role for name, role in ROLES.items() if role in ("system", "user", "assistant")},
     "inst": "user", "/inst": "assistant", "systemprompt": "system",
-    "input": "input", "入力": "input", "指示": "user", "応答": "assistant", "回答": "assistant",
+    "input": "input", "入力": "input", "指示": "user", "質問": "user", "応答": "assistant", "回答": "assistant",
 }  # fmt: skip
 _LLAMA_DATES = re.compile(r"Cutting Knowledge Date: [^\n]{1,40}\nToday Date: [^\n]{1,40}\n\n")
-_BLANK_LINE = re.compile(r"[ \t]*\n+| ")
+_BLANK_LINE = re.compile(r"[ \t]*(?:\r?\n)+| ")
 
 
 def _after_label(words: str) -> str:
@@ -64,10 +64,10 @@ class Form(NamedTuple):
 
 
 _CLOSED = {
-    "ChatML": r"<\|im_start\|> ?(\w+)(?:\n|<\|im_sep\|>|\Z)",
-    "Llama 3": r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n{0,2}",
-    "Llama 4": r"<\|header_start\|>(\w+)<\|header_end\|>\n{0,2}",
-    "Gemma": r"<start_of_turn>(\w+)(?:\n|\Z)",
+    "ChatML": r"<\|im_start\|> ?(\w+)(?:\r?\n|<\|im_sep\|>|\Z)",
+    "Llama 3": r"<\|start_header_id\|>(\w+)<\|end_header_id\|>(?:\r?\n){0,2}",
+    "Llama 4": r"<\|header_start\|>(\w+)<\|header_end\|>(?:\r?\n){0,2}",
+    "Gemma": r"<start_of_turn>(\w+)(?:\r?\n|\Z)",
     "Granite": r"<\|start_of_role\|>(\w+)<\|end_of_role\|>",
     "Command R": r"<\|START_OF_TURN_TOKEN\|><\|(\w+)_TOKEN\|>",
 }
@@ -82,17 +82,17 @@ _ALPACA = re.compile(
 )
 FORMS = (
     *(Form(name, re.compile(header), is_closed=True) for name, header in _CLOSED.items()),
-    Form("Zephyr / Phi-3", re.compile(r"<\|(system|user|assistant)\|>\n?"), gap="\n"),
+    Form("Zephyr / Phi-3", re.compile(r"(?i)<\|(system|user|prompter|human|assistant)\|>(?:\r?\n)?"), gap="\n"),
     Form("DeepSeek", re.compile(r"<｜(User|Assistant)｜>")),
     Form(
         "Llama 2 / Mistral",
         re.compile(r"\[(INST|/INST|SYSTEM_PROMPT)\]"),
-        trim=partial(re.compile(r"\A[ \n]|[ \n]\Z").sub, ""),
+        trim=partial(re.compile(r"\A(?:\r?\n| )|(?:\r?\n| )\Z").sub, ""),
     ),
     Form("Vicuna", re.compile(r"(?:\A|\s|(?<=</s>))(USER|ASSISTANT):"), trim=_after_label, preamble=_VICUNA),
     Form(
         "Alpaca",
-        re.compile(r"(?:\A|\n)### ?(Instruction|Input|Response|指示|入力|応答|回答)[:：]"),
+        re.compile(r"(?:\A|\n)### ?(Instruction|Input|Response|指示|質問|入力|応答|回答)[:：]"),
         trim=_after_label,
         preamble=_ALPACA,
     ),
@@ -103,7 +103,7 @@ FORMS = (
     ),
     Form(
         "Human: / Assistant:",
-        re.compile(r"(?:\A|\n\n|(?<=</s>)|(?<=<｜end▁of▁sentence｜>))(Human|User|Assistant|System):"),
+        re.compile(r"(?:\A|\n\r?\n|(?<=</s>)|(?<=<｜end▁of▁sentence｜>))(Human|User|Assistant|System):"),
         trim=_after_label,
     ),
 )
@@ -146,7 +146,7 @@ def turns_of(form: Form, text: str) -> list[Turn] | None:
         if role is None or (following and form.is_closed and not is_ended):
             return None
         if not is_ended:
-            words = words.removesuffix(form.gap) if following else words.rstrip()
+            words = words.removesuffix(form.gap).removesuffix("\r") if following else words.rstrip()
         words = form.trim(words)
         if words.startswith("<<SYS>>") and not turns:
             given, closing, words = words.removeprefix("<<SYS>>").partition("<</SYS>>")

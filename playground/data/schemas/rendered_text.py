@@ -41,12 +41,15 @@ _ANEW = re.compile(
     rf"{BOS}{{1,4}}(?:{MARKED}|###|USER)|{PREAMBLES}|<\|im_start\|> ?system\n|<\|system\|>"
     r"|### ?(?:System|Instruction|指示)[:：]"
 )
-_LOOSE = (*FORMS, FORMS[-1]._replace(header=re.compile(r"(?:\A|\n)(Human|User|Assistant|System):")))
+_NAMES = "Human|User|Assistant|System|Question|Answer|[QA]|ユーザー|アシスタント|システム|質問|回答"
+_LOOSE = (*FORMS, FORMS[-1]._replace(header=re.compile(rf"(?:\A|\n)({_NAMES})[:：]")))
 _MISSES = 8
 _GAPS = re.compile(r"\n(?:[ \t]*+\n|-{3,}+[ \t]*+\n)*+")
 _OF_TURNS = re.compile(r"(?i)user|assistant|chatbot|inst\]|turn|message|header|role|sys|im_")
-_HEADINGS = re.compile(r"(?:\A|\n)[ \t]{0,8}### ?(Instruction|Human|User|Response|Assistant|指示|応答|回答)[:：]")
-_SPEAKERS = re.compile(r"(?:\A|\n)(Human|User|Assistant):|(?:\A|\s)(USER|ASSISTANT):")
+_HEADINGS = re.compile(
+    r"(?:\A|\n)[ \t]{0,8}### ?(?:Instruction|Human|User|Response|Assistant|指示|質問|応答|回答)[:：]"
+)
+_SPEAKERS = re.compile(rf"(?:\A|\n)(?:{_NAMES})[:：]|(?:\A|\s)(?:USER|ASSISTANT):")
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ RENDERED = [
     ("You are a clerk.\n\n### Instruction:\nWhere?\n\n### Response:\nThere.", "### Instruction:, ### Response:"),
     ("### 指示:\nどこ？\n\n### 応答:\nそこ。\n\n### 入力:\nx", "### 指示:, ### 応答:"),
     ("User: Where?\nAssistant: There.", "User:, Assistant:"),
+    ("質問：どこ？\n回答：そこ。", "質問：, 回答："),
     ("Be brief. USER: Where? ASSISTANT: There.</s>", "USER:, ASSISTANT:"),
 ]
 

@@ -139,6 +139,13 @@ ALPACA_INPUT = (
         ("### Human: Hi### Assistant: Ahoy", "### Human:"),
         ("<s>### User:\nHi\n\n### Assistant:\nAhoy</s>", "### Human:"),
         ("### Question: Hi\n### Answer: Ahoy", "### Human:"),
+        ("### 質問:\nHi\n\n### 回答:\nAhoy</s>", "Alpaca"),
+        ("<|prompter|>Hi<|endoftext|><|assistant|>Ahoy<|endoftext|>", "Zephyr"),
+        ("<|im_start|>user\r\nHi<|im_end|>\r\n<|im_start|>assistant\r\nAhoy<|im_end|>\r\n", "ChatML"),
+        ("<|user|>\r\nHi\r\n<|assistant|>\r\nAhoy</s>", "Zephyr"),
+        ("<s>[INST]\r\nHi\r\n[/INST]\r\nAhoy</s>", "Llama 2"),
+        ("### Instruction:\r\nHi\r\n\r\n### Response:\r\nAhoy</s>", "Alpaca"),
+        ("Human: Hi\r\n\r\nAssistant: Ahoy\r\n", "Human:"),
         ("User: Hi\n\nAssistant: Ahoy<|endoftext|>", "Human:"),
     ],
 )
@@ -279,6 +286,8 @@ def test_messages_that_carry_more_than_words_stay():
         "<s>Hi<|end|>\n<|assistant|>\nAhoy<|end|>",
         "Hi\n\n### Response:\nAhoy</s>",
         "Human: Hi\nAssistant: Ahoy",
+        "Q: Hi\nA: Ahoy",
+        "ユーザー：Hi\nアシスタント：Ahoy",
     ],
 )
 def test_words_before_the_first_header_are_the_question_where_an_answer_follows(text):
