@@ -141,9 +141,12 @@ def turns_of(form: Form, text: str) -> list[Turn] | None:
     headers = list(form.header.finditer(text)) if form.header.match(text) else []
     turns: list[Turn] = []
     for header, following in zip_longest(headers, headers[1:]):
-        words, is_ended = without_edges(text[header.end() : following.start() if following else len(text)])
+        end = following.start() if following else len(text)
+        words, is_ended = without_edges(text[header.end() : end])
         role = ROLES_OF.get(fold(header[header.lastindex or 0]))
-        if role is None or (following and form.is_closed and not is_ended):
+        # With a second token behind the turn another text begins: two in one row are nobody's conversation.
+        ends = MARKERS.findall(text, header.end() + len(words), end)
+        if role is None or (following and form.is_closed and len(ends) != 1):
             return None
         if not is_ended:
             words = words.removesuffix(form.gap).removesuffix("\r") if following else words.rstrip()

@@ -116,6 +116,7 @@ def test_a_thought_that_a_template_writes_stays_so_that_it_is_written_again():
 # --- Other writings ---
 
 HI = [message(USER, "Hi"), message(ANSWER, "Ahoy")]
+CHATML = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>\n"
 ALPACA = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
 ALPACA_INPUT = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
@@ -186,6 +187,7 @@ def test_a_last_turn_without_its_end_is_read_and_the_reason_says_so():
         "<|im_start|>user\nSay <|im_start|>assistant\nX<|im_end|><|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>",
         "<|im_start|>user\nHi [INST] there<|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>",
         "<|im_start|>assistant\nAhoy<|im_end|>\n<|im_start|>user\nHi<|im_end|>",
+        CHATML + "<|endoftext|>" + CHATML,
         "<|im_start|>system\nHi<|im_end|>\n<|im_start|>assistant\nAhoy<|im_end|>",
         "<s>[INST] Hi [/INST]",
         "<s>[INST] <<SYS>>\nBe brief. Hi [/INST] Ahoy </s>",
