@@ -4,8 +4,9 @@
 
 drop: the row leaves. keep: nothing changes, findings of that code no longer stand on the row. replace: the row's data
 is this. repair_json: a row that could not be read is read with json_repair. The others mend messages, before they are
-checked: trim, merge, roles, remove_control_tokens, mask, drop_empty; and what templates demand: merge_system (the
-system prompt is written into the first question), developer_to_system. Undo takes the last edit off the list.
+checked: trim, merge, roles, remove_control_tokens, read_back, mask, drop_empty; and what templates demand:
+merge_system (the system prompt is written into the first question), developer_to_system. Undo takes the last edit off
+the list.
 
 Each function that mends takes messages and gives new ones; what it does not know it leaves for the checks to name.
 """
@@ -24,6 +25,8 @@ from playground.data.lint.control import ControlTokens
 from playground.data.lint.pii import masked
 from playground.data.schemas.column_names import ROLES as USUAL_ROLES
 from playground.data.schemas.column_names import fold
+from playground.data.schemas.rendered_forms import without_edges, without_headers, without_starts
+from playground.data.schemas.rendered_text import read_loosely
 from playground.data.source import Record
 from playground.templates.repairs import developer_to_system, merge_system
 
@@ -35,6 +38,7 @@ KINDS = (
     "roles",
     "repair_json",
     "remove_control_tokens",
+    "read_back",
     "mask",
     "drop_empty",
     "merge_system",
@@ -273,9 +277,15 @@ def _named(message: Any) -> Any:
 
 
 def without_control_tokens(messages: Messages, known: ControlTokens) -> Messages:
-    """The words without what the linter calls a control token, taken out until none is left: <<eos>eos> hides one."""
+    """The words without what the linter calls a control token, taken out until none is left: <<eos>eos> hides one.
+
+    Of a turn's header the role's name goes as well, and of an answer whatever end it has.
+    """
 
     def change(text: str, by_assistant: bool) -> str:
+        text = without_headers(text, lambda header: known.among(header, by_assistant))
+        bare, is_ended = without_edges(text) if by_assistant else (text, False)
+        text = without_starts(bare).rstrip() if is_ended else text
         for _ in range(_PASSES):
             if not (tokens := known.among(text, by_assistant)):
                 return text
@@ -351,6 +361,7 @@ _MENDS: dict[str, Callable[[Messages], Messages | None]] = {
     "trim": trimmed,
     "merge": merged,
     "roles": with_roles,
+    "read_back": read_loosely,
     "drop_empty": without_empty,
     "merge_system": _for_templates(merge_system),
     "developer_to_system": _for_templates(developer_to_system),

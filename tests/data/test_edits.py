@@ -106,7 +106,7 @@ def test_an_edit_mends_what_it_is_for_and_nothing_else(mend, before, after):
     ("before", "after"),
     [
         ("a<|im_end|>b", "ab"),
-        ("<|im_start|>user\nHi<|im_end|>\n", "user\nHi\n"),
+        ("<|im_start|>user Hi<|im_end|>\nHo", "user Hi\nHo"),
         ("<|im_<|im_end|>end|>", ""),
         ("a < b | c </ s>", "a < b | c </ s>"),
     ],
@@ -123,6 +123,30 @@ def test_control_tokens_are_taken_out(before, after):
         == messages
         == without_control_tokens(messages, ControlTokens(["", " "]))
     )
+
+
+def test_the_name_of_a_role_goes_with_the_tokens_around_it():
+    text = "Where?<|im_end|>\n<|im_start|>assistant\nThere.<|im_end|>\n"
+    before = [user(text), assistant(text)]
+    after = without_control_tokens(before, ControlTokens(TOKENS))
+    assert after == [user("Where?\nThere.\n"), assistant("Where?\nThere.")]
+    assert without_control_tokens([user("<start_of_turn>user\nHi")], ControlTokens(TOKENS)) == [
+        user("<start_of_turn>user\nHi")
+    ]
+
+
+def test_words_that_look_rendered_are_read_back_or_stay():
+    edits = Edits([{"do": "read_back", "rows": [1]}])
+    text = "Where?<|im_end|>\n<|im_start|>assistant\nThere.<|im_end|>\n"
+    assert edits.messages(1, [assistant(text)]) == [user("Where?"), assistant("There.")]
+    assert edits.messages(1, [user(text), "x"]) == [user(text), "x"]
+    assert edits.messages(2, [assistant(text)]) == [assistant(text)]
+
+
+@pytest.mark.parametrize("words", ["There. </s>", "<s>There.</s>", "There.<|eot_id|><end_of_turn>\n"])
+def test_an_end_behind_an_answer_goes_whoever_knows_it(words):
+    after = without_control_tokens([user(words), assistant(words)], ControlTokens(["<|im_end|>"]))
+    assert after == [user(words), assistant("There.")]
 
 
 def test_control_tokens_nested_without_end_are_gone_too():

@@ -1,4 +1,8 @@
-"""Control tokens inside the words that people wrote."""
+"""Control tokens inside the words that people wrote, and words that look like a rendered conversation.
+
+"Bye<|im_end|>"                                 ->  control_tokens
+"Hi<|im_end|>\\n<|im_start|>assistant\\nAhoy"    ->  rendered_already: schemas/rendered_text.py read nothing of it
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,12 @@ from collections.abc import Iterable, Iterator
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.data.lint.rows import LintFacts, View
+from playground.data.schemas.rendered_forms import MARKERS, without_edges
+from playground.data.schemas.rendered_text import marks_in, read_loosely
 
 _TAG = re.compile(r"(?=(<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]))")
 """What control tokens look like, one within another too. Each one found is looked up, so a tokenizer with a thousand of
 them costs no more."""
-_USUAL = re.compile(
-    r"<\|[^<>|\s]{1,50}\|>|<｜[^<>｜\s]{1,50}｜>|</s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>"
-    r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|<<SYS>>|<</SYS>>"
-)
-"""Control tokens of widely used models. <s> alone is not here: in HTML it strikes words out."""
 _MEANT = re.compile(r"</?(?:think|thinking|tool_call|tool_response|tools|reasoning|answer)>")
 """What assistants are to write themselves."""
 _ODD = 200
@@ -43,10 +44,15 @@ class ControlTokens:
 
 
 def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
-    """A warning where the tokenizer takes the words for the real token, an info where they only look like one."""
+    """A warning where the tokenizer takes the words for the real token or where an end stands behind an answer, an info
+    where they only look like one.
+    """
     known = ControlTokens(facts.control_tokens)
     for view in views:
-        real, alike, where = _found(view, known)
+        marks = [marks_in(text, is_alone=len(view.words) == 1) for text in view.words]
+        if any(marks):
+            yield _rendered(view, marks)
+        real, alike, where = _found(view, known, marks)
         names = ", ".join((real or alike)[:4])
         if real:
             yield Finding(
@@ -59,32 +65,72 @@ def control_tokens(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]
                 edits=["remove_control_tokens", "drop", "keep"],
             )
         elif alike:
-            yield Finding(
-                "control_tokens",
-                "info",
-                say(
-                    "Row {row}: the words of message {number} hold {names}, a control token of other models.",
-                    row=view.row,
-                    number=where,
-                    names=names,
-                ),
-                say("Remove it from the row if it was left behind by another template."),
-                view.row,
-                say("For this tokenizer it is ordinary text, and the model learns to read or write it as such."),
-                edits=["drop", "keep"],
-            )
+            yield _of_others(view, where, names)
 
 
-def _found(view: View, known: ControlTokens) -> tuple[list[str], list[str], int]:
-    """Real control tokens, lookalikes, and the number of the first message that has the graver of them."""
+def _rendered(view: View, marks: list[list[str]]) -> Finding:
+    """The first message that looks like a conversation that a chat template was applied to."""
+    number, names = next((number, names) for number, names in enumerate(marks, start=1) if names)
+    return Finding(
+        "rendered_already",
+        "warning",
+        say(
+            "Row {row}: message {number} looks like a whole conversation in one text, as a chat template writes it: it "
+            "holds {names}.",
+            row=view.row,
+            number=number,
+            names=", ".join(names[:6]),
+        ),
+        say("Give the row as messages, or as a question and an answer, without these markers; or remove it."),
+        view.row,
+        say(
+            "It cannot be read back for certain, so the template wraps it once more: the model learns markers and the "
+            "names of roles as words."
+        ),
+        edits=[*(["read_back"] if read_loosely(view.messages) else []), "drop", "keep"],
+    )
+
+
+def _of_others(view: View, where: int, names: str) -> Finding:
+    message = say(
+        "Row {row}: the words of message {number} hold {names}, a control token of other models.",
+        row=view.row,
+        number=where,
+        names=names,
+    )
+    if any(role == "assistant" and without_edges(text)[1] for role, text in zip(view.roles, view.words, strict=True)):
+        return Finding(
+            "control_tokens",
+            "warning",
+            message,
+            say("Remove it from the end of the answer: the template writes the end that this model knows."),
+            view.row,
+            say("For this tokenizer it is ordinary text, and the model learns to write it behind each answer."),
+            edits=["remove_control_tokens", "drop", "keep"],
+        )
+    return Finding(
+        "control_tokens",
+        "info",
+        message,
+        say("Remove it from the row if it was left behind by another template."),
+        view.row,
+        say("For this tokenizer it is ordinary text, and the model learns to read or write it as such."),
+        edits=["drop", "keep"],
+    )
+
+
+def _found(view: View, known: ControlTokens, marks: list[list[str]]) -> tuple[list[str], list[str], int]:
+    """Real control tokens, lookalikes, and the number of the first message that has the graver of them; those with
+    marks aside.
+    """
     real: list[str] = []
     alike: list[str] = []
     real_at = alike_at = 0
     for number, (role, text) in enumerate(zip(view.roles, view.words, strict=True), start=1):
-        if "<" not in text and "[" not in text and known.odd is None:
+        if ("<" not in text and "[" not in text and known.odd is None) or marks[number - 1]:
             continue
         here = known.among(text, role == "assistant")
-        usual = [name for name in dict.fromkeys(_USUAL.findall(text)) if name not in known.names]
+        usual = [name for name in dict.fromkeys(MARKERS.findall(text)) if name not in known.names]
         real_at = real_at or (number if here else 0)
         alike_at = alike_at or (number if usual else 0)
         real += here

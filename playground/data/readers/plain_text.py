@@ -1,4 +1,5 @@
-"""Text that is neither JSON nor a table to records: conversations, headings with their text, or paragraphs.
+"""Text that is neither JSON nor a table to records: conversations, rendered or not, headings with their text, or
+paragraphs.
 
 An info says how it was read, for no text says so itself.
 """
@@ -6,7 +7,7 @@ An info says how it was read, for no text says so itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from playground.core.errors import LimitError
 from playground.core.i18n import say
@@ -14,6 +15,7 @@ from playground.core.settings import Limits
 from playground.data.readers.bounds import Rows, excerpt, note
 from playground.data.readers.tables import column_names
 from playground.data.readers.transcripts import Transcript, label_of, read_transcript
+from playground.data.schemas.rendered_text import texts_in
 from playground.data.source import Parsed
 
 _HEADING = re.compile(r"#{1,6}[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*")
@@ -24,6 +26,9 @@ _LINE_CHARS = 2_000
 """A longer line is neither a heading nor the rule of a table."""
 _LINES_A_ROW = 20
 """Lines that the limit of rows allows for, so many a row."""
+_RENDERED = say(
+    "Read as conversations in a chat template's form: a row ends at a blank line or a line of --- behind an answer."
+)
 _BAR = re.compile(r"(?<!\\)\|")
 
 
@@ -48,6 +53,9 @@ def read_plain_text(text: str, limits: Limits) -> Parsed:
             say("The limit here is {limit}.", limit=most),
             say("Take fewer rows; a few hundred are enough to see what tuning does."),
         )
+    if texts := texts_in(text):
+        rows.findings.append(note("read_as", _RENDERED))
+        return _of_texts(texts, rows)
     transcript = read_transcript(text)
     if transcript:
         return _of_transcript(transcript, rows)
@@ -75,8 +83,12 @@ def read_plain_text(text: str, limits: Limits) -> Parsed:
             say("For questions and answers begin their lines with Q: and A:, or User: and Assistant:."),
         )
     )
-    for row, paragraph in enumerate(_paragraphs(text), start=1):
-        rows.add(row, {"text": paragraph})
+    return _of_texts(_paragraphs(text), rows)
+
+
+def _of_texts(texts: Iterable[str], rows: Rows) -> Parsed:
+    for row, text in enumerate(texts, start=1):
+        rows.add(row, {"text": text})
     return rows.parsed("text")
 
 

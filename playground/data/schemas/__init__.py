@@ -5,8 +5,9 @@
             shape question_answer: "It has the question in 質問 and the answer in 回答."
 
 Each row is recognised by itself, so a dataset may mix shapes. A mapping (mapping.py) goes before what is recognised.
-Words are never changed but for their line breaks, which all become \\n; only an arrangement becomes another. What is
-not known: the meaning of columns. Where several could be the question, the reason names them, and a mapping decides.
+Words are never changed but for their line breaks, which all become \\n; only an arrangement becomes another. What a
+chat template has written around them already is such an arrangement (rendered_text.py). What is not known: the meaning
+of columns. Where several could be the question, the reason names them, and a mapping decides.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from playground.data.schemas.mapping import MissingColumn, as_text, check_mappin
 from playground.data.schemas.marks import check_marks, mark_columns
 from playground.data.schemas.normal_form import normal_messages, normal_tools
 from playground.data.schemas.python_lists import is_python_list
-from playground.data.schemas.recognition import Read, Shape, history_column, plans, with_history
+from playground.data.schemas.recognition import Read, Shape, history_column, plans, read_back, with_history
+from playground.data.schemas.rendered_text import read_messages
 from playground.data.source import Record
 from playground.data.types import Column
 
@@ -135,10 +137,14 @@ def raw_messages(
         raise InputError(missing.arrived, missing.expected, missing.fix) if missing else _unknown(data, where)
     messages, shape = read
     keys = tuple(data)
+    takes_history = shape.name in _TWO_COLUMNS
     history = history_column(keys)
-    if history is not None and history not in used and shape.name in _TWO_COLUMNS and isinstance(messages, list):
+    if history is not None and history not in used and takes_history and isinstance(messages, list):
         messages = with_history(messages, data, history, where)
-    return Recognised(messages, _tools(data, where), shape, _all_used(keys, used, shape.name in _TWO_COLUMNS))
+    # What a text held was read back already; what is rendered within is left for the linter to tell of.
+    if shape.name != "text" and (reading := read_messages(messages)):
+        messages, shape = reading.messages, read_back(shape, reading.form, reading.is_cut)
+    return Recognised(messages, _tools(data, where), shape, _all_used(keys, used, takes_history))
 
 
 def _unknown(data: dict[str, Any], where: Sentence) -> InputError:

@@ -19,10 +19,10 @@ from playground.core.i18n import Sentence, say
 from playground.core.messages import json_kind
 from playground.data.schemas import column_names
 from playground.data.schemas.column_names import fold
-from playground.data.schemas.dialogues import read_dialogue
 from playground.data.schemas.mapping import as_text, words_in
 from playground.data.schemas.marks import mark_columns, with_list
 from playground.data.schemas.python_lists import is_python_list
+from playground.data.schemas.rendered_text import Reading, read_pair, read_rendered
 from playground.data.schemas.turns import (
     are_messages,
     decoded,
@@ -107,6 +107,8 @@ def _with_system(data: dict[str, Any], column: str | None, messages: list[Any], 
 
 
 def _turns(column: str, columns: dict[str, str], data: dict[str, Any], where: Sentence) -> Read | None:
+    if isinstance(data[column], str) and (found := read_rendered(data[column])):
+        return found.messages, _dialogue_shape("text", column, found.form, found.is_cut)
     value = decoded(data[column], where, column)
     if not isinstance(value, list):
         if column != "messages" or not (value is None or value == "" or len(columns) == 1):
@@ -317,8 +319,10 @@ def _preference(
     asked = (
         [] if question is None or data[question] is None else _side(data, question, "user", (question, chosen), where)
     )
-    if isinstance(data[chosen], str) and (dialogue := _dialogue(asked, data[chosen])):
-        return _with_system(data, system, dialogue, where), _dialogue_shape(chosen, is_chosen=True)
+    if isinstance(data[chosen], str) and (found := _dialogue(asked, data[chosen])):
+        return _with_system(data, system, found.messages, where), _dialogue_shape(
+            "prompt_completion", chosen, found.form, found.is_cut
+        )
     answer = _side(data, chosen, "assistant", (question or chosen, chosen), where)
     if not asked and len(answer) < 2:
         return None
@@ -328,27 +332,43 @@ def _preference(
     return _with_system(data, system, messages, where), Shape("prompt_completion", reason)
 
 
-def _dialogue(asked: list[Any], answer: str) -> list[Any] | None:
-    """The messages of a dialogue that is one text, or ends as a prompt with "Assistant:" and goes on in the answer."""
-    found = read_dialogue(answer)
+def _dialogue(asked: list[Any], answer: str) -> Reading | None:
+    """What an answer holds that is a whole dialogue as text, or goes on where the prompt of such a text ends."""
     first = asked[0].get("content") if len(asked) == 1 and isinstance(asked[0], dict) else None
-    if found is None and isinstance(first, str) and first.rstrip().endswith("Assistant:"):
-        return read_dialogue(f"{first} {answer}")
-    return found
+    return read_rendered(answer) or (read_pair(first, answer) if isinstance(first, str) else None)
 
 
 @lru_cache(maxsize=256)
-def _dialogue_shape(column: str, *, is_chosen: bool) -> Shape:
+def _dialogue_shape(name: str, column: str, form: str, is_cut: bool) -> Shape:
     reason = say(
-        "{column} holds a whole dialogue in one text, with Human: and Assistant: before the turns.", column=column
+        "{column} holds a whole dialogue in one text (form: {form}), which was read back into messages.",
+        column=column,
+        form=form,
     )
-    if is_chosen:
+    if name != "text":
         reason = say("{reason} It is learned, the rejected one is not.", reason=reason)
-    return Shape("prompt_completion" if is_chosen else "text", reason)
+    return _cut(Shape(name, reason)) if is_cut else Shape(name, reason)
+
+
+@lru_cache(maxsize=256)
+def read_back(shape: Shape, form: str, is_cut: bool) -> Shape:
+    """The shape of a row whose words were a rendered conversation."""
+    reason = say(
+        "{reason} A chat template had been applied to the words (form: {form}): they were read back into messages.",
+        reason=shape.reason,
+        form=form,
+    )
+    return _cut(Shape(shape.name, reason)) if is_cut else Shape(shape.name, reason)
+
+
+def _cut(shape: Shape) -> Shape:
+    return Shape(
+        shape.name, say("{reason} Its last turn has no end there: it may have been cut off.", reason=shape.reason)
+    )
 
 
 def _text(column: str, shape: Shape, data: dict[str, Any], where: Sentence) -> Read:
     words = words_in(data, column, where)
-    if dialogue := read_dialogue(words):
-        return dialogue, _dialogue_shape(column, is_chosen=False)
+    if found := read_rendered(words):
+        return found.messages, _dialogue_shape("text", column, found.form, found.is_cut)
     return [{"role": "assistant", "content": words}], shape

@@ -35,6 +35,7 @@ _CHECKS: tuple[Check, ...] = (
     ends.stop_token_unknown,
     ends.pad_is_eos,
     prompts.generation_prompt_mismatch,
+    prompts.open_answer,
     prompts.generation_prompt_ignored,
     prompts.generation_prompt_trained,
     prompts.nothing_trained,

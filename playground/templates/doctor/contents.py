@@ -313,10 +313,19 @@ def _content_trimmed(case: Case, trimmed: list[tuple[Slot, str]]) -> Finding:
         "warning" if learned else "info",
         say("The template takes white space off the edges of message {numbers}.", numbers=_numbers(slots)),
         fix=say("Leave it out of the conversation as well, so that both say the same."),
-        why=say("The model never sees or learns line breaks and spaces at the edges of a turn."),
+        why=say("The model goes on from another place than where the words end.")
+        if _ends_elsewhere(case, trimmed[-1])
+        else say("The model never sees or learns line breaks and spaces at the edges of a turn."),
         evidence=[slot.place for slot in slots if slot.place],
         action=conversation(messages) if case.asker.text(messages) == case.text else None,
     )
+
+
+def _ends_elsewhere(case: Case, trimmed: tuple[Slot, str]) -> bool:
+    """Whether the last message is open and white space at its end is taken off."""
+    slot, form = trimmed
+    is_open = case.options.continue_final_message and slot.message == len(case.messages) - 1
+    return is_open and not slot.words.endswith(form)
 
 
 def _is_rewritten(case: Case, slot: Slot) -> bool:

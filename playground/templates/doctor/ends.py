@@ -101,7 +101,8 @@ def turn_end_missing(case: Case) -> Iterator[Finding]:
         fix = say("Let the template write eos_token after the assistant's words.")
     answers = case.answers()
     open_ends = [place for slot in answers if (place := _open_end(slot, case, after)) is not None]
-    here = case.has_role("assistant") and (open_ends or not answers)
+    closed = case.messages[:-1] if case.options.continue_final_message else case.messages
+    here = any(message["role"] == "assistant" for message in closed) and (open_ends or not answers)
     yield Finding(
         "turn_end_missing",
         "error" if here else "info",

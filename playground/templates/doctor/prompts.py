@@ -8,7 +8,7 @@ from playground.core.findings import Action, Finding
 from playground.core.i18n import say
 from playground.templates import catalogue as templates
 from playground.templates.doctor.case import Case
-from playground.templates.doctor.prober import shown
+from playground.templates.doctor.prober import parting, shown
 
 
 def generation_prompt_mismatch(case: Case) -> Iterator[Finding]:
@@ -49,6 +49,51 @@ def _final(case: Case, prompt: str) -> list[tuple[int, int]]:
     if not case.options.add_generation_prompt or not prompt or not case.text.endswith(prompt):
         return []
     return [(len(case.text) - len(prompt), len(case.text))]
+
+
+def open_answer(case: Case) -> Iterator[Finding]:
+    """open_answer: what a model is to go on with stands elsewhere than behind the generation prompt."""
+    before, last = case.messages[:-1], case.messages[-1]
+    words = last.get("content")
+    if not case.options.continue_final_message or last["role"] != "assistant" or not isinstance(words, str):
+        return
+    prompt = case.asker.text(before, add_generation_prompt=True, continue_final_message=False)
+    if prompt is None:
+        return
+    if not words.strip():
+        if case.text not in (prompt, prompt + words):
+            yield _empty_answer_elsewhere(case, prompt)
+        return
+    end = len(case.text.rstrip()) - len(words.strip())
+    between = case.text[len(prompt) : end]
+    if not between.strip() or not case.text.startswith(prompt) or not case.text.startswith(words.strip(), end):
+        return  # Of a turn that begins in another way, `generation_prompt_mismatch` speaks.
+    in_thought = "<think>" in words and "</think>" not in words
+    yield Finding(
+        "open_answer",
+        "warning" if in_thought else "info",
+        say("The template writes “{text}” before the words of the open answer.", text=shown(between)),
+        fix=say("Choose a template that leaves an open thought as it is.") if in_thought else None,
+        why=say("The model goes on behind it: with an answer, or with a second thought behind an empty one."),
+        evidence=[(len(prompt), end)],
+    )
+
+
+def _empty_answer_elsewhere(case: Case, prompt: str) -> Finding:
+    start = parting(case.asker.closed(case.messages[:-1]) or "", prompt)
+    start = start if prompt[start:] else max(len(prompt) - 20, 0)
+    return Finding(
+        "open_answer",
+        "warning",
+        say(
+            "An empty open answer ends the text with “{here}”, but the generation prompt is “{prompt}”.",
+            here=shown(case.text[start:]),
+            prompt=shown(prompt[start:]),
+        ),
+        fix=say("Take the empty message out and switch the generation prompt on."),
+        why=say("The model begins its answer at a place that no training row has."),
+        evidence=[(min(start, len(case.text)), len(case.text))],
+    )
 
 
 def generation_prompt_ignored(case: Case) -> Iterator[Finding]:

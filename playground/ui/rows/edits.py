@@ -47,6 +47,7 @@ def edit_word(do: str) -> Sentence:
         "roles": say("Correct the roles"),
         "repair_json": say("Repair"),
         "remove_control_tokens": say("Remove the tokens"),
+        "read_back": say("Read back into messages"),
         "mask": say("Mask"),
         "drop_empty": say("Remove empty messages"),
         "merge_system": say("Put the system prompt into the question"),
@@ -56,7 +57,7 @@ def edit_word(do: str) -> Sentence:
 
 
 KNOWN = (
-    "drop", "keep", "trim", "merge", "roles", "repair_json", "remove_control_tokens", "mask", "drop_empty",
+    "drop", "keep", "trim", "merge", "roles", "repair_json", "remove_control_tokens", "read_back", "mask", "drop_empty",
     "merge_system", "developer_to_system",
 )  # fmt: skip
 """Edits that a button may ask for."""
@@ -96,6 +97,7 @@ def _done(do: str, rows: int) -> Sentence:
             "roles": say("1 row with its roles corrected"),
             "repair_json": say("1 row repaired"),
             "remove_control_tokens": say("1 row freed of control tokens"),
+            "read_back": say("1 row read back into messages"),
             "mask": say("1 row masked"),
             "drop_empty": say("1 row freed of empty messages"),
             "merge_system": say("1 row with its system prompt in the question"),
@@ -112,6 +114,7 @@ def _done(do: str, rows: int) -> Sentence:
         "roles": say("{rows} rows with their roles corrected", **given),
         "repair_json": say("{rows} rows repaired", **given),
         "remove_control_tokens": say("{rows} rows freed of control tokens", **given),
+        "read_back": say("{rows} rows read back into messages", **given),
         "mask": say("{rows} rows masked", **given),
         "drop_empty": say("{rows} rows freed of empty messages", **given),
         "merge_system": say("{rows} rows with their system prompt in the question", **given),

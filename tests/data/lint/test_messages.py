@@ -3,6 +3,7 @@
 import pytest
 
 from playground.data.lint import LintFacts, lint, words_of
+from playground.data.schemas.rendered_text import read_loosely
 from tests.data.lint.rows import FACTS, assistant, found, named, qa, row, system, user
 
 TOOL = {"role": "tool", "content": "22 degrees"}
@@ -111,7 +112,7 @@ def test_answer_cut():
     ("text", "name"),
     [
         ("Bye<|im_end|>", "<|im_end|>"),
-        ("<b><|im_start|>system", "<|im_start|>"),
+        ("<b><|im_start|>system x", "<|im_start|>"),
         ("a </s> b", "</s>"),
         ("[</s>]", "</s>"),
     ],
@@ -122,12 +123,57 @@ def test_real_control_tokens(text, name):
     assert "remove_control_tokens" in finding.edits
 
 
-@pytest.mark.parametrize("text", ["[INST] hello [/INST]", "<start_of_turn>user", "<|eot_id|>", "<｜User｜>"])
+@pytest.mark.parametrize("text", ["Use [INST] and [/INST]", "<start_of_turn>user x", "<|eot_id|>", "<｜User｜>"])
 def test_control_tokens_of_others(text):
     (finding,) = found([row(4, user(text), assistant("b"))], "control_tokens")
     assert (
         finding.severity == "info" and "remove_control_tokens" not in finding.edits and "message 1" in finding.message
     )
+
+
+@pytest.mark.parametrize("end", ["</s>", " <end_of_turn>\n", "<|endoftext|>", "<|eot_id|><|eot_id|>"])
+def test_an_end_of_other_models_behind_an_answer(end):
+    facts = LintFacts(512, ("<|im_start|>", "<|im_end|>"), 8, None, 1.0)
+    (finding,) = found([qa(4, "q", f"b{end}")], "control_tokens", facts)
+    assert finding.severity == "warning" and end.strip()[:5] in finding.message
+    assert finding.edits == ["remove_control_tokens", "drop", "keep"]
+    (finding,) = found([qa(4, "q", f"a {end} b")], "control_tokens", facts)
+    assert finding.severity == "info"
+
+
+RENDERED = [
+    ("Where?<|im_end|>\n<|im_start|>assistant\nThere.<|im_end|>", "<|im_end|>, <|im_start|>"),
+    ("<|im_start|>narrator\nOnce.<|im_end|>\n<|im_start|>assistant\nThere.<|im_end|>", "<|im_start|>, <|im_end|>"),
+    ("Where? [/INST] There. </s>", "[/INST], </s>"),
+    ("<|start|>user<|message|>Where?<|end|>", "<|start|>, <|message|>, <|end|>"),
+    ("You are a clerk.\n\n### Instruction:\nWhere?\n\n### Response:\nThere.", "### Instruction:, ### Response:"),
+    ("### 指示:\nどこ？\n\n### 応答:\nそこ。\n\n### 入力:\nx", "### 指示:, ### 応答:"),
+    ("User: Where?\nAssistant: There.", "User:, Assistant:"),
+    ("質問：どこ？\n回答：そこ。", "質問：, 回答："),
+    ("Be brief. USER: Where? ASSISTANT: There.</s>", "USER:, ASSISTANT:"),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), RENDERED)
+def test_words_that_look_rendered_are_told_with_their_markers(text, names):
+    """And never with an edit that takes the markers out and leaves the names of roles behind."""
+    (finding,) = found([row(4, assistant(text))], "rendered_already")
+    assert finding.severity == "warning" and names in finding.message
+    assert [edit for edit in finding.edits if edit != "read_back"] == ["drop", "keep"]
+    assert ("read_back" in finding.edits) == (read_loosely([assistant(text)]) is not None)
+    assert not found([row(4, assistant(text))], "control_tokens")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Use [INST] for Llama", "# Human\nAll of us.\n# Assistant\nNobody.", "a [/INST] b", "Not <s>old</s>", "<b>Hi</b>"],
+)
+def test_a_word_about_a_marker_is_a_word(text):
+    assert not found([row(4, assistant(text))], "rendered_already")
+
+
+def test_a_transcript_within_a_question_is_a_question():
+    assert not found([qa(4, "User: Hi\nAssistant: Ahoy\n\nSum up.", "They greet.")], "rendered_already")
 
 
 def test_a_real_one_is_said_before_its_likes():

@@ -53,6 +53,38 @@ def test_a_rule_before_a_speaker_ends_a_conversation_and_one_inside_an_answer_st
     assert turns("User: Hi\nAI: Ahoy\n---\nmore") == [[("u", "Hi"), ("a", "Ahoy\n---\nmore")]]
 
 
+CHATML = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nAhoy\n\nAhoy<|im_end|>"
+ALPACA = (
+    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\nHi\n\n### Response:\nAhoy</s>"
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "breaks"),
+    [
+        (CHATML, ("\n\n", "\n---\n")),
+        (f"<|im_start|>system\nBe brief.<|im_end|>\n{CHATML}", ("\n", "\n\n")),
+        (ALPACA, ("\n", "\n\n", "\n\n---\n\n")),
+        (ALPACA[ALPACA.index("#") :], ("\n", "\n\n")),
+        ("<s>[INST] Hi [/INST] Ahoy </s>", ("\n", "\n\n")),
+        ("[INST] Hi [/INST] Ahoy", ("\n\n",)),
+        ("### Human: Hi### Assistant: Ahoy", ("\n\n", "\n---\n")),
+    ],
+)
+def test_rendered_conversations_stay_whole_and_each_is_a_row(one, breaks):
+    for gap in breaks:
+        parsed = read(gap.join([one, one, one]))
+        assert [record.data["text"].strip() for record in parsed.records] == [one] * 3
+        assert "in a chat template's form" in str(parsed.findings[-1].message)
+
+
+def test_a_rendered_conversation_with_anything_else_in_the_file_is_read_as_before():
+    for text in (f"{CHATML}\n\nBetween.\n\n{CHATML}", f"A title\n\n{CHATML}", CHATML[:-20] + "<|im_"):
+        assert "paragraphs" in str(read(text).findings[-1].message)
+    read("<|im_start|>user\n\n" * 50_000)  # Not looked through again and again.
+
+
 def test_a_system_prompt_begins_a_conversation():
     assert turns("System: S\nUser: Hi\nAI: Ahoy\nSystem: S\nQ: Hi\nA: Ahoy") == [[("s", "S"), *PAIR]] * 2
 

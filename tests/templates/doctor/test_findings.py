@@ -6,6 +6,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
+from playground.core.errors import InputError
 from playground.core.settings import RenderOptions
 from playground.templates.catalogue import gallery
 from playground.templates.doctor import Budget, diagnose, examine
@@ -55,6 +56,7 @@ OPENS_THOUGHTS = each(
     "{{ m.content + '<|im_end|>\\n' }}",
     PROMPT.replace("assistant\\n", "assistant\\n<think>\\n"),
 )
+OPEN = {"continue_final_message": True}
 FORGETS = THINKS.replace("{% if m.reasoning_content %}", "{% if m.reasoning_content and loop.last %}")
 DATED = each(TURN, before="{{ '<|im_start|>system\\nIt is ' + strftime_now('%d %B %Y') + '.<|im_end|>\\n' }}")
 CALLS = each(
@@ -111,6 +113,17 @@ FAULTY = {
         ),
         Case(OPENS_THOUGHTS, TALK, shows=["<|im_start|>assistant\n<think></think>"]),
         Case(OPENS_THOUGHTS, THINKING[:2], severity="info"),
+    ],
+    "open_answer": [
+        Case(TRIMS, [user("Hi"), assistant("")], OPEN, shows=["<|im_start|>assistant"]),
+        Case(TRIMS, [user("Hi"), assistant(" ")], OPEN, shows=["<|im_start|>assistant"]),
+        Case(OPENS_THOUGHTS, [user("Hi"), assistant("")], OPEN, shows=["<|im_start|>assistant\n<think></think>"]),
+        Case(each("{{ '<|im_start|>' + m.content if m.role == 'user' else ' ' + m.content + '<|im_end|>' }}", ""),
+             [user("Hi there, you"), assistant("")], OPEN, shows=["start|>Hi there, you "]),
+        Case(gallery()["qwen3"].read_text(), [user("Hi"), assistant("<think>\nLet me")], OPEN,
+             shows=["<think>\n\n</think>\n\n"]),
+        Case(gallery()["qwen3"].read_text(), [user("Hi"), assistant("Ah")], OPEN, severity="info",
+             shows=["<think>\n\n</think>\n\n"]),
     ],
     "generation_prompt_ignored": [
         Case(each(TURN, ""), shows=["<|im_start|>assistant\n"], action="template"),
@@ -244,6 +257,7 @@ SOUND = {
     "stop_token_unknown": Case(stop={"<|im_end|>", "</s>"}),
     "pad_is_eos": Case(),
     "generation_prompt_mismatch": Case(),
+    "open_answer": Case(messages=[user("Hi"), assistant("<think>\nLet me")], options=OPEN),
     "generation_prompt_ignored": Case(),
     "generation_prompt_trained": Case(MARKED),
     "nothing_trained": Case(MARKED, LONGER),
@@ -352,6 +366,52 @@ def test_markers_that_nobody_looks_for_are_not_missed(tokenizer):
     """transformers refuses to follow them while a message is continued."""
     codes = [finding.code for finding in Case(MARKED, options={"continue_final_message": True}).findings(tokenizer)]
     assert "no_generation_markers" not in codes
+
+
+OPEN_WORDS = ("", "  ", "Ah  \n", "assistant", "user", "<think>\nLet me", "Ah<|im_e", "CONTINUE_FINAL_MESSAGE_TAG x")
+TELLS = {"open_answer", "content_trimmed", "generation_prompt_mismatch"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in gallery() if not name.startswith("broken")))
+def test_an_open_answer_ends_with_its_words_or_it_is_told(tokenizer, name):
+    """And that nothing ends its turn is no fault."""
+    renderer, question = Renderer(tokenizer, gallery()[name].read_text()), [user("Hi")]
+    for words in OPEN_WORDS:
+        messages, options = [*question, assistant(words)], RenderOptions(**OPEN)
+        try:
+            rendered = renderer.render(messages, options)
+            prompt = renderer.text(question, RenderOptions(add_generation_prompt=True))
+        except InputError:
+            continue  # A refusal is told by itself.
+        findings = diagnose(renderer, messages, options, rendered, None, Budget(PLENTY))
+        codes = {finding.code for finding in findings}
+        assert not [one for one in findings if one.code.startswith("turn_end") and one.severity != "info"]
+        if words.strip():
+            gap = rendered.text.removeprefix(prompt).removesuffix(words)
+            as_given = rendered.text.startswith(prompt) and rendered.text.endswith(words) and not gap.strip()
+        else:
+            as_given = rendered.text in (prompt, prompt + words)
+        assert as_given or codes & TELLS, (words, rendered.text[-80:], codes)
+
+
+@pytest.mark.parametrize("name", ["smollm2", "chatml", "phi3", "alpaca", "exaone3_5"])
+def test_an_open_answer_stands_behind_the_generation_prompt(tokenizer, name):
+    renderer = Renderer(tokenizer, gallery()[name].read_text())
+    prompt = renderer.text([user("Hi")], RenderOptions(add_generation_prompt=True))
+    for words in OPEN_WORDS:
+        rendered = renderer.render([user("Hi"), assistant(words)], RenderOptions(**OPEN))
+        assert rendered.text == prompt + words
+        learned = [place for place, kept in zip(rendered.offsets, rendered.loss_mask, strict=True) if kept]
+        assert (learned[-1][1] if learned else len(prompt)) == len(rendered.text)
+
+
+def test_white_space_at_the_end_of_an_open_answer_moves_the_place_to_go_on_from(tokenizer):
+    messages = [user("Hi"), assistant("Ah  ")]
+    [finding] = named("content_trimmed", Case(TRIMS, messages, OPEN).findings(tokenizer))
+    assert "goes on from another place" in finding.why and finding.action["messages"] == [user("Hi"), assistant("Ah")]
+    for case in (Case(TRIMS, messages), Case(TRIMS, [user("Hi"), assistant("  Ah")], OPEN)):
+        [finding] = named("content_trimmed", case.findings(tokenizer))
+        assert "goes on from" not in finding.why
 
 
 def test_a_character_that_the_tokenizer_does_not_know_is_no_control_token():

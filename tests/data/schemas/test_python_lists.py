@@ -1,4 +1,4 @@
-"""Lists as Python and NumPy print them, and dialogues in one text."""
+"""Lists as Python and NumPy print them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from playground.core.errors import InputError
 from playground.core.settings import Limits
 from playground.data.readers import parse
 from playground.data.schemas import to_conversation
-from playground.data.schemas.dialogues import read_dialogue
 from playground.data.schemas.python_lists import LONGEST, is_python_list, read_python_list
 from playground.data.source import Record, Source
 
@@ -27,8 +26,6 @@ HI = [{"role": "user", "content": 'It\'s "me"'}, {"role": "assistant", "content"
 def read(**data):
     return to_conversation(Record(3, data))
 
-
-# --- Lists as Python prints them ---
 
 # Half surrogate pairs are no JSON, and NaN neither.
 values = st.recursive(
@@ -146,77 +143,3 @@ def test_a_table_with_printed_lists_is_read_through():
 def test_sides_of_a_pair_may_be_printed_lists():
     found = read(prompt=repr(HI[:1]), completion=repr(HI[1:]))
     assert found.messages == HI
-
-
-# --- Dialogues in one text ---
-
-TALK = "\n\nHuman: Hi there\n\nAssistant: Ahoy.\nMore.\n\nHuman: And: you?\n\nAssistant: Fine"
-TURNS = [
-    {"role": "user", "content": "Hi there"},
-    {"role": "assistant", "content": "Ahoy.\nMore."},
-    {"role": "user", "content": "And: you?"},
-    {"role": "assistant", "content": "Fine"},
-]
-said = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=20).map(str.strip).filter(bool)
-
-
-@given(words=st.lists(st.tuples(said, said), min_size=1, max_size=3), style=st.sampled_from(["\n\n", "### "]))
-def test_any_dialogue_in_one_text_comes_back_equal(words, style):
-    messages = [
-        {"role": role, "content": text}
-        for pair in words
-        for role, text in zip(("user", "assistant"), pair, strict=True)
-    ]
-    names = {"user": "Human", "assistant": "Assistant"}
-    text = "".join(f"{style}{names[message['role']]}: {message['content']}" for message in messages)
-    assert read_dialogue(text) == messages
-
-
-def test_the_chosen_side_of_a_preference_row_in_one_text():
-    found = read(chosen=TALK, rejected=TALK + " No")
-    assert (found.messages, found.shape) == (TURNS, "prompt_completion")
-    assert "chosen holds a whole dialogue in one text" in found.reason and "rejected one is not" in found.reason
-
-
-def test_a_prompt_that_ends_where_the_assistant_is_to_speak():
-    prompt = "\n\nHuman: Hi there\n\nAssistant: Ahoy.\nMore.\n\nHuman: And: you?\n\nAssistant:"
-    assert read(prompt=prompt, chosen="Fine", rejected="No").messages == TURNS
-    assert read(prompt=prompt, chosen=" Fine", rejected="No").messages == TURNS
-    plain = read(prompt="Who is an Assistant?", chosen="Me", rejected="No")
-    assert plain.messages[0] == {"role": "user", "content": "Who is an Assistant?"}
-
-
-def test_a_text_column_with_a_dialogue():
-    for text in (TALK, "### Human: Hi there### Assistant: Ahoy.\nMore.### Human: And: you?### Assistant: Fine"):
-        found = read(text=text)
-        assert (found.messages, found.shape) == (TURNS, "text")
-        assert "whole dialogue" in found.reason
-    found = read(text="System: Be brief.\n\nHuman: Hi\n\nAssistant: Ahoy")
-    assert [message["role"] for message in found.messages] == ["system", "user", "assistant"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Human: all of us.",
-        "They say:\n\nHuman: Hi\n\nAssistant: Ahoy",
-        "Assistant: Ahoy\n\nHuman: Hi",
-        "Humans: Hi\n\nAssistant: Ahoy",
-        "Human: Hi\nAssistant: Ahoy",
-        "",
-    ],
-)
-def test_text_that_is_no_dialogue_from_its_beginning_on_stays_text(text):
-    assert read_dialogue(text) is None
-    assert read(text=text).messages == [{"role": "assistant", "content": text}]
-
-
-def test_a_chosen_side_alone_that_is_no_dialogue_is_refused_as_before():
-    with pytest.raises(InputError, match="has the keys chosen, rejected"):
-        read(chosen="Ahoy", rejected="No")
-
-
-def test_a_hostile_dialogue_is_looked_through_once():
-    assert len(read_dialogue("Human:" + "\n\nAssistant:" * 100_000)) == 100_001
-    assert read_dialogue(" " * 1_000_000) is None
-    assert read_dialogue("\n" * 1_000_000) is None
