@@ -26,6 +26,7 @@ from playground.core.settings import DatasetOptions
 from playground.data.edits import Edits, check_edits
 from playground.data.json_repair import Budget
 from playground.data.lint import LintFacts, LintRow, digest_of, lint
+from playground.data.lint.questions import missing_part
 from playground.data.schemas import check_mapping, to_conversation
 from playground.data.source import Parsed, Record
 from playground.data.split import held_out_places
@@ -156,6 +157,7 @@ def _prepare(
     digests = [digest_of(example.conversation.messages) for example in prepared.examples]
     prepared.held_out = _held_out(prepared.examples, digests, parsed, options)
     if with_lint:
+        prepared.findings += reader.told
         prepared.findings += _lint(prepared, digests, reader, lambda part: report(share + part * (1 - share)))
     prepared.findings = [
         finding
@@ -178,6 +180,8 @@ class RowReader:
         self.mapping = check_mapping(options.mapping) if options.mapping else None
         self.readable: set[int] = set()
         """Broken rows that an edit has made readable or taken out."""
+        self.told: list[Finding] = []
+        """What is wrong with cells that cannot be told apart once they are messages."""
 
     def records(self) -> Iterator[Record]:
         """The rows after the edits of whole rows, in their order."""
@@ -200,6 +204,8 @@ class RowReader:
     def conversation(self, record: Record) -> Conversation:
         """Raises InputError that names the row, what was found and what was expected."""
         found = to_conversation(record, self.mapping, lambda messages: self.edits.messages(record.row, messages))
+        if told := missing_part(record, found, self.mapping):
+            self.told.append(told)
         prompt = self.options.system_prompt
         if prompt.strip() and found.messages[0]["role"] not in ("system", "developer"):
             return replace(found, messages=[{"role": "system", "content": prompt}, *found.messages])

@@ -10,7 +10,7 @@ from playground.core.i18n import Sentence, say
 from playground.data.lint.rows import LintFacts, View, fold, is_wordless
 
 _PLACEHOLDERS = frozenset(
-    {"n/a", "#n/a", "todo", "tbd", "tba", "fixme", "null", "nan", "undefined", "lorem ipsum", "no answer"}
+    {"n/a", "#n/a", "todo", "tbd", "tba", "fixme", "null", "nan", "<na>", "undefined", "lorem ipsum", "no answer"}
     | {"[answer]", "<answer>", "{answer}", "[response]", "<response>", "{response}", "{output}", "[insert answer here]"}
     | {"未回答", "未入力", "未定", "回答なし", "無回答", "待补充", "无回答"}
 )
