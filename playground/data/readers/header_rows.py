@@ -43,6 +43,14 @@ def header_of(rows: Sequence[tuple[int, Sequence[str]]]) -> tuple[int, Finding |
     return 0, Finding("header_below", "warning", message, _remove(first, number))
 
 
+def of_repeats(rows: Sequence[int]) -> list[Finding]:
+    """What is said of rows that are the header once more, as where tables were put below each other: they are none."""
+    if not rows:
+        return []
+    shown = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
+    return [note("header_repeated", say("The header is repeated and left out in these rows: {rows}.", rows=shown))]
+
+
 def _remove(first: int, number: int) -> Sentence:
     return say("If it is, remove the rows {first} to {last}.", first=first, last=number - 1)
 

@@ -20,7 +20,7 @@ from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits
 from playground.data.readers.bounds import Rows, excerpt, note
-from playground.data.readers.header_rows import SEARCHED, header_of, without_title
+from playground.data.readers.header_rows import SEARCHED, header_of, of_repeats, without_title
 from playground.data.source import Parsed
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -140,16 +140,20 @@ def read_table(text: str, delimiter: str, limits: Limits) -> Parsed:
     filled = [(number, cells) for number, cells, problem, _ in first if not problem]
     place, told = header_of(filled) if filled else (0, None)
     rows.findings += [told] if told else []
-    below = filled[place][0] if filled else 1
+    below, names = filled[place] if filled else (1, [])
+    repeated: list[int] = []
     for number, cells, problem, line in chain(first, written):
         if problem:
             rows.refuse(number, line, _bad_quotes(number, problem))
+        elif header and cells == names and len(names) > 1:
+            repeated.append(number)
         elif header:
             _add(number, cells, header, rows, line)
         elif number == below:
             header = column_names([cell.removeprefix("\ufeff") for cell in cells], rows)
     if not rows.records and not rows.broken:
         raise no_rows_below(header)
+    rows.findings += of_repeats(repeated)
     return rows.parsed("tsv" if delimiter == "\t" else "csv")
 
 

@@ -20,7 +20,7 @@ from playground.core.i18n import say
 from playground.core.settings import Limits
 from playground.data.readers.archives import damaged, read_bounded
 from playground.data.readers.bounds import Rows, expanded_limit, note, too_large
-from playground.data.readers.header_rows import SEARCHED, header_of
+from playground.data.readers.header_rows import SEARCHED, header_of, of_repeats
 from playground.data.readers.merged_cells import Merged, place_of
 from playground.data.readers.number_formats import plain, shown
 from playground.data.readers.tables import column_names, no_rows_below
@@ -118,11 +118,15 @@ def _read_sheet(sheet: CalamineSheet, cells: Cells, rows: Rows) -> list[str]:
     above = Merged(ranges, left, rows.limits)  # Names may be merged with what stands above them.
     head = [(number, above.filled(number, texts)) for number, texts in first]
     place, told = header_of(head)
-    header = column_names(head[place][1], rows)
+    names, repeated = head[place][1], []
+    header = column_names(names, rows)
     merged = Merged(ranges, left, rows.limits)  # Rows are not merged with the header.
     for number, texts in chain(first[place + 1 :], own):
-        rows.add(number, dict(zip(header, merged.filled(number, texts), strict=False)))
-    rows.findings += [*([told] if told else []), *merged.told()]
+        if texts == names and len(names) > 1:
+            repeated.append(number)
+        else:
+            rows.add(number, dict(zip(header, merged.filled(number, texts), strict=False)))
+    rows.findings += [*([told] if told else []), *of_repeats(repeated), *merged.told()]
     if unformatted:
         shown = ", ".join(unformatted[:_SHOWN]) + (", …" if len(unformatted) > _SHOWN else "")
         message = say("Some cells are read without their number format: {cells}.", cells=shown)

@@ -82,7 +82,7 @@ def test_what_seems_to_be_the_header_is_named_where_it_is_not_certain(kind, abov
 @pytest.mark.parametrize(
     "table",
     [
-        [["question", "answer"], ["question", "answer"]],
+        [["question", "answer"], ["answer", "question"]],
         [["", "text"], ["0", "Hello"], ["1", "Ahoy"]],  # pandas writes its index without a name.
         [["a", "b"], ["1", "2"]],
         [["Poem"], ["Roses are red"], ["Violets are blue"]],
@@ -99,6 +99,15 @@ def test_a_first_row_of_names_is_the_header(table):
 def test_a_pasted_sheet_with_a_title_is_a_table():
     found = read("FAQ\t\n\t\nQuestion\tAnswer\nHow many?\t14\n", "")
     assert (found.file_format, rows(found)) == ("tsv", [(4, "How many?", "14")])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_header_in_the_middle_is_no_row(kind):
+    header = ["Topic", "Question", "Answer"]
+    found = read(*sheet([header, BODY[0], header, BODY[1], [], header], kind))
+    assert rows(found) == [(2, *BODY[0]), (4, *BODY[1])]
+    assert told(found) == [("info", "header_repeated")] and "3, 6" in found.findings[0].message
+    assert rows(read(*sheet([["text"], ["text"]], kind))) == [(2, "text")]  # A word may be a row.
 
 
 # --- Merged cells and blank rows ---
