@@ -130,13 +130,18 @@ def make_plan(settings: TrainSettings, work: Work, speed: Speed | None) -> Plan:
         eval_steps=clock.eval_steps(steps),
         eval_rows=clock.eval_rows,
         probe_steps=clock.probe_steps(steps),
-        epochs=round(steps / len(tokens), 3),
+        epochs=round(_seen(settings, len(work.train), steps, len(tokens)), 3),
         seconds=round(clock.seconds(steps), 2) if known else None,
         bound_by=bound_by,
         train_s=round(clock.train_s(steps), 2) if known else None,
         eval_s=round(clock.eval_s * clock.evaluations(steps), 2) if known else None,
         other_s=round(clock.fixed_s + clock.probe_s * clock.rounds(steps), 2) if known else None,
     )
+
+
+def _seen(settings: TrainSettings, rows: int, steps: int, steps_of_a_pass: int) -> float:
+    """How often each training row is seen. How many rows a pack holds is not known: of packs a share of the pass."""
+    return steps / steps_of_a_pass if settings.packing else settings.dataset_options().seen(rows, steps)
 
 
 class _Clock:

@@ -44,6 +44,7 @@ def kind_title(code: str) -> Sentence | None:
         "repeated_answer": say("The same answer again and again"),
         "seen_often": say("Rows seen often"),
         "too_few_rows": say("Few rows"),
+        "small_step": say("Fewer rows than a step asks for"),
         "duplicate_keys": say("A key twice"),
         "cell_without_value": say("Formula without a value"),
         "too_few_cells": say("Cells missing"),

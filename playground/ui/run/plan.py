@@ -23,7 +23,7 @@ def plan_lines(run: RunStatus) -> list[tuple[Sentence, Sentence]]:
     """(name, what is said of it)."""
     lines = []
     if plan := run["plan"]:
-        lines.append((say("Plan"), _plan(plan)))
+        lines.append((say("Plan"), _plan(plan, run["rows"] - run["held_out_rows"])))
     if took := seconds_taken(run):
         lines.append((say("Time"), _time(took, plan.get("seconds"), run["state"])))
     memory = run["memory"]
@@ -44,7 +44,7 @@ def _offered(run: RunStatus) -> Sentence | None:
     return say("that of step {step}, the last; nothing was held out", step=run["best_step"])
 
 
-def _plan(plan: PlanDict) -> Sentence:
+def _plan(plan: PlanDict, train_rows: int) -> Sentence:
     reasons = {
         "time": say("as the time budget allows"),
         "epochs": say("as the epochs ask"),
@@ -53,7 +53,7 @@ def _plan(plan: PlanDict) -> Sentence:
     return say(
         "{steps} steps of {rows} rows, each row seen {times} times; {reason}",
         steps=f"{plan['steps']:,}",
-        rows=plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"],
+        rows=min(plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"], train_rows),
         times=f"{plan['epochs']:.1f}",
         reason=reasons[plan["bound_by"]],
     )
