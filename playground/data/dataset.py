@@ -23,6 +23,7 @@ from playground.core.findings import Finding, finding_of
 from playground.core.i18n import say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions
+from playground.data.cut import nothing_left
 from playground.data.edits import Edits, check_edits
 from playground.data.json_repair import Budget
 from playground.data.lint import LintFacts, LintRow, digest_of, lint
@@ -94,6 +95,8 @@ class Prepared:
     """Rows that the person took out."""
     held_out: set[int] = field(default_factory=set)
     """Places in `examples` that are kept out of training."""
+    lengths: list[int] = field(default_factory=list)
+    """Tokens before the cut of each row that can be rendered, also of those that the maximum length leaves out."""
 
     @property
     def truncated(self) -> int:
@@ -102,8 +105,13 @@ class Prepared:
 
     @property
     def trained_tokens(self) -> int:
-        """Supervised tokens in one pass over all usable rows."""
-        return sum(example.trained for example in self.examples)
+        """Supervised tokens in one pass over the training rows."""
+        return sum(example.trained for place, example in enumerate(self.examples) if place not in self.held_out)
+
+    @property
+    def held_out_tokens(self) -> int:
+        """Supervised tokens of the rows that are kept out of training: they are scored."""
+        return sum(self.examples[place].trained for place in self.held_out)
 
 
 def prepare(
@@ -150,6 +158,7 @@ def _prepare(
             prepared.findings.append(found)
         else:
             prepared.examples.append(found)
+    prepared.lengths = reader.lengths
     prepared.dropped = len(reader.edits.dropped & {*(record.row for record in parsed.records), *parsed.broken})
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
@@ -180,6 +189,8 @@ class RowReader:
         self.mapping = check_mapping(options.mapping) if options.mapping else None
         self.readable: set[int] = set()
         """Broken rows that an edit has made readable or taken out."""
+        self.lengths: list[int] = []
+        """Tokens of each row that was rendered."""
         self.told: list[Finding] = []
         """What is wrong with cells that cannot be told apart once they are messages."""
 
@@ -274,6 +285,8 @@ def _examples(
     for place, tokens in enumerate(render_rows(conversations(), renderer, options)):
         if place % 256 == 0:
             report((place + len(refused)) / total)
+        if isinstance(tokens, TokenRow):
+            reader.lengths.append(len(tokens.input_ids))
         yield example_of(read[place], tokens, options)
 
 
@@ -304,12 +317,7 @@ def example_of(
     example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept)
     # The first token is never predicted, so its label teaches nothing.
     if not example.loss_mask[kept][1:].any():
-        problem = InputError(
-            say("Row {row} has no supervised token within {max_length} tokens.", row=row, max_length=limit),
-            say("Something of the assistant's answer has to be left after the cut."),
-            say("Shorten the question, or raise the maximum length to {length}.", length=length),
-        )
-        return replace(finding_of(problem, "no_supervised_token", row), edits=["drop"], why=_LEFT_OUT)
+        return replace(nothing_left(row, tokens.loss_mask, options), why=_LEFT_OUT)
     return example
 
 
@@ -351,6 +359,7 @@ def _lint(prepared: Prepared, digests: list[bytes], reader: RowReader, report: R
         rows_per_step=options.rows_per_step,
         steps=options.max_steps if options.max_steps > 0 else None,
         epochs=options.seen(training),
+        keeps_end=options.truncation_mode == "keep_end",
     )
     return lint(rows, facts, report)
 
@@ -359,11 +368,13 @@ def require_trainable(prepared: Prepared) -> None:
     """Raises InputError unless at least two rows can be used: one to learn from, one to check against."""
     if len(prepared.examples) >= 2:
         return
-    first = next((finding.message for finding in prepared.findings if finding.severity == "error"), None)
+    first = next((told for told in prepared.findings if told.severity == "error" or told.code == "too_long"), None)
     raise InputError(
         say("{count} of {rows} rows can be used.", count=len(prepared.examples), rows=prepared.rows),
         say("Training needs at least two."),
-        say("The first problem: {problem}", problem=first) if first else say("Add more rows."),
+        say("The first problem: {problem} {fix}", problem=first.message, fix=first.fix or say("Drop the row."))
+        if first
+        else say("Add more rows."),
     )
 
 

@@ -5,7 +5,7 @@
     rows.py            LintRow, LintFacts, and the words of a message
     roles.py           the order of the messages
     questions.py       empty questions, words that stand for an empty cell
-    answers.py         empty answers, blanks around words, answers that are cut
+    answers.py         empty answers, blanks around words, answers and questions that are cut
     control.py         control tokens in the words
     privacy.py         personal data and secrets
     contradictions.py  one question, two answers
@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from playground.core.findings import Finding
-from playground.data.lint.answers import answer_cut, empty_answer, outer_whitespace
+from playground.data.lint.answers import answer_cut, empty_answer, outer_whitespace, question_cut
 from playground.data.lint.balance import dominating_row, repeated_answer, row_count
 from playground.data.lint.contradictions import contradictions
 from playground.data.lint.control import control_tokens
@@ -54,6 +54,7 @@ def lint(rows: Sequence[LintRow], facts: LintFacts, report: Report = lambda shar
         (0.17, lambda: empty_answer(views)),
         (0.20, lambda: outer_whitespace(views)),
         (0.21, lambda: answer_cut(views, facts)),
+        (0.22, lambda: question_cut(views, facts)),
         (0.25, lambda: control_tokens(views, facts)),
         (0.35, lambda: private_data(views)),
         (0.40, lambda: contradictions(views)),

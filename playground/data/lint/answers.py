@@ -1,4 +1,4 @@
-"""Answers that hold nothing, blanks around the words, and answers that the maximum length cuts."""
+"""Answers that hold nothing, blanks around the words, and answers and questions that the maximum length cuts."""
 
 from __future__ import annotations
 
@@ -93,3 +93,21 @@ def answer_cut(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
             )
             fix = say("Raise the maximum length to {length}, shorten the row, or remove it.", length=given.length)
             yield Finding("answer_cut", "warning", message, fix, view.row, why, edits=["drop", "keep"])
+
+
+def question_cut(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
+    """Rows whose beginning is cut, where others than the assistant speak."""
+    why = say("The model learns this answer to a question of which it sees the end at most.")
+    for view in views if facts.keeps_end else ():
+        length, kept = view.given.length, view.given.kept
+        if kept < length and any(role != "assistant" for role in view.roles):
+            message = say(
+                "Row {row} has {length} tokens: the maximum length of {max_length} cuts {count} of them from its "
+                "beginning, where the question stands.",
+                row=view.row,
+                length=length,
+                max_length=facts.max_length,
+                count=length - kept,
+            )
+            fix = say("Raise the maximum length to {length}, shorten the row, or remove it.", length=length)
+            yield Finding("question_cut", "warning", message, fix, view.row, why, edits=["drop", "keep"])

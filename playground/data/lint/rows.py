@@ -53,6 +53,8 @@ class LintFacts:
     """None where the run is set by epochs."""
     epochs: float
     """How often the run sees each training row."""
+    keeps_end: bool = False
+    """Whether the cut takes the beginning of a row."""
 
 
 class View:

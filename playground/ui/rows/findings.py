@@ -26,6 +26,7 @@ def kind_title(code: str) -> Sentence | None:
         "too_long": say("Too long"),
         "no_supervised_token": say("Nothing left to learn"),
         "answer_cut": say("Answer cut off"),
+        "question_cut": say("Question cut off"),
         "empty_answer": say("Empty answer"),
         "empty_question": say("Empty question"),
         "missing_value": say("A word for an empty cell"),

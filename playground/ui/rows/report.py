@@ -59,7 +59,7 @@ def report_view(
         notice = callout("info", told.to(language))
     return (
         f"{notice}{_source(report, file, language)}{_counts(report, language)}{_facts(report, language)}"
-        f"{length_plot(report['lengths'], report['max_length'], _cut_rows(report), language)}"
+        f"{length_plot(report['lengths'], report['max_length'], language)}"
         f'<div id="check-findings">{changes_bar(edits, language)}{_forgets(forgets, file, edits, language)}'
         f"{kinds_list(report, language)}</div>"
     )
@@ -78,10 +78,6 @@ def _forgets(forgets: bool, file: str, edits: Sequence[Edit], language: str) -> 
         )
     )
     return f'<p class="hint forgets">{escape(told.to(language))}</p>'
-
-
-def _cut_rows(report: DatasetReport) -> int:
-    return int(report["truncated_rows"])
 
 
 def _source(report: DatasetReport, file: str, language: str) -> str:
@@ -115,10 +111,13 @@ def _counts(report: DatasetReport, language: str) -> str:
         notes.append(say("{rows} cannot be used", rows=f"{unusable:,}").to(language))
     if dropped:
         notes.append(say("{rows} dropped", rows=f"{dropped:,}").to(language))
+    held_out = report["held_out_tokens"]
+    parts = [f"{share:.0f} %"] if tokens else []
+    parts += [say("and {count} held out", count=f"{held_out:,}").to(language)] if held_out else []
     cells = [
         stat(say("Usable rows"), f"{report['usable_rows']:,}", " · ".join(notes), language),
         stat(say("Tokens"), f"{tokens:,}", "", language),
-        stat(say("Trained tokens"), f"{trained:,}", f"{share:.0f} %" if tokens else "", language),
+        stat(say("Trained tokens"), f"{trained:,}", " · ".join(parts), language),
         stat(say("Rows cut off"), f"{report['truncated_rows']:,}", "", language),
     ]
     told = say(

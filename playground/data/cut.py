@@ -1,0 +1,52 @@
+"""What the maximum length leaves of a row, and how long it has to be for more.
+
+60 tokens, the answer at 50 to 59, the first 40 kept  ->  nothing is learned: 51 for a part of the answer, 60 for it
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from playground.core.errors import InputError
+from playground.core.findings import Finding, finding_of
+from playground.core.i18n import say
+from playground.core.settings import DatasetOptions
+from playground.data.tokenize import Mask
+
+
+def needed_lengths(mask: Mask, *, keeps_end: bool) -> tuple[int, int] | None:
+    """(smallest maximum length with a supervised token, smallest with all of them); None where the row has none.
+
+    The first token that is kept is never predicted, so that its label teaches nothing.
+    """
+    supervised = np.flatnonzero(mask[1:]) + 1
+    if not len(supervised):
+        return None
+    first, last = int(supervised[0]), int(supervised[-1])
+    return (len(mask) - last + 1, len(mask) - first + 1) if keeps_end else (first + 1, last + 1)
+
+
+def nothing_left(row: int, mask: Mask, options: DatasetOptions) -> Finding:
+    """The finding on a row without a supervised token after the cut."""
+    limit = options.max_length
+    needed = needed_lengths(mask, keeps_end=options.truncation_mode == "keep_end")
+    if needed is None:
+        problem = InputError(
+            say("Row {row} has no supervised token, however long it may be.", row=row),
+            say("Something of the assistant's answer has to be trained."),
+            say("Write an answer, or change what is trained."),
+        )
+    else:
+        problem = InputError(
+            say("Row {row} has no supervised token within {max_length} tokens.", row=row, max_length=limit),
+            say("Something of the assistant's answer has to be left after the cut."),
+            say(
+                "Shorten the question, or raise the maximum length: from {some} on something of the answer is trained, "
+                "from {all} on all of it.",
+                some=needed[0],
+                all=needed[1],
+            ),
+        )
+    return replace(finding_of(problem, "no_supervised_token", row), edits=["drop"])
