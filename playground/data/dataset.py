@@ -370,7 +370,9 @@ def require_trainable(prepared: Prepared) -> None:
         return
     first = next((told for told in prepared.findings if told.severity == "error" or told.code == "too_long"), None)
     raise InputError(
-        say("{count} of {rows} rows can be used.", count=len(prepared.examples), rows=prepared.rows),
+        say("{count} of 1 row can be used.", count=len(prepared.examples))
+        if prepared.rows == 1
+        else say("{count} of {rows} rows can be used.", count=len(prepared.examples), rows=prepared.rows),
         say("Training needs at least two."),
         say("The first problem: {problem} {fix}", problem=first.message, fix=first.fix or say("Drop the row."))
         if first

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from playground.core.figures import expected
+from playground.core.figures import expected, steps_said
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
 from playground.data.batch_tokens import Floats, Lengths, eval_tokens, step_tokens
@@ -290,7 +290,7 @@ def _rate(measured: Sequence[tuple[float, float]]) -> float:
 
 def sentence(plan: Plan, settings: TrainSettings, measured: bool) -> Sentence:
     """The estimate in a line for people. `measured`: whether this machine's speed for the model is known."""
-    values: dict[str, Any] = {"steps": _steps_said(plan.steps), "epochs": _epochs_said(plan.epochs)}
+    values: dict[str, Any] = {"steps": steps_said(plan.steps), "epochs": _epochs_said(plan.epochs)}
     budget = expected(settings.time_budget_s)
     if plan.seconds is None or not measured:
         if settings.time_budget_s:
@@ -315,10 +315,6 @@ def sentence(plan: Plan, settings: TrainSettings, measured: bool) -> Sentence:
     return say(
         "{steps} ({epochs}) in about {time} on this machine: as many as fit into {budget}.", **values, budget=budget
     )
-
-
-def _steps_said(steps: int) -> Sentence:
-    return say("1 step") if steps == 1 else say("{count} steps", count=steps)
 
 
 def _epochs_said(epochs: float) -> Sentence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.figures import rows_said
 from playground.core.i18n import Sentence, localise, say, sentences
 from playground.data.types import DatasetReport, FindingKind
 from playground.ui.rows.edits import KNOWN, Edit, button_words, edit_word, summary
@@ -80,11 +81,7 @@ def _kind(place: int, kind: FindingKind, language: str) -> str:
     severity = kind["severity"]
     title = kind_title(kind["code"])
     named = f'<strong class="finding-title">{escape(title.to(language))}</strong>' if title else ""
-    count = ""
-    if kind["rows"]:
-        count = (say("1 row") if len(kind["rows"]) == 1 else say("{rows} rows", rows=f"{len(kind['rows']):,}")).to(
-            language
-        )
+    count = rows_said(len(kind["rows"])).to(language) if kind["rows"] else ""
     told = sentences((kind["why"], kind["fix"]), language)
     more = f'<span class="finding-more">{escape(told)}</span>' if told else ""
     counted = f'<span class="finding-rows">{escape(count)}</span>' if count else ""

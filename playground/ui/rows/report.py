@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.figures import often, rows_said, steps_said
 from playground.core.i18n import localise, say
 from playground.data.types import DatasetReport, Padding, Split
 from playground.ui.rows.edits import Edit
@@ -89,16 +90,12 @@ def _source(report: DatasetReport, file: str, language: str) -> str:
     line = " · ".join(part for part in (named, kind, encoding) if part)
     shapes = "".join(
         f"<li><strong>{escape(shape_word(shape['shape'], language))}</strong>"
-        f'<span class="shape-rows">{escape(_rows(shape["rows"], language))}</span> '
+        f'<span class="shape-rows">{escape(rows_said(shape["rows"]).to(language))}</span> '
         f'<span class="shape-reason">{escape(localise(shape["reason"], language))}</span></li>'
         for shape in report["shapes"]
     )
     listed = f'<ul class="shapes" id="check-shapes">{shapes}</ul>' if shapes else ""
     return f'<p class="source">{escape(line)}</p>{listed}'
-
-
-def _rows(count: int, language: str) -> str:
-    return (say("1 row") if count == 1 else say("{rows} rows", rows=f"{count:,}")).to(language)
 
 
 def _counts(report: DatasetReport, language: str) -> str:
@@ -144,7 +141,7 @@ def _facts(report: DatasetReport, language: str) -> str:
         (say("Held out"), _held_out(split, language)),
         (
             say("Each row is seen"),
-            say("{times} times in {steps} steps", times=f"{epochs['seen']:g}", steps=f"{epochs['steps']:,}").to(
+            say("{times} in {steps}", times=often(f"{epochs['seen']:g}"), steps=steps_said(epochs["steps"])).to(
                 language
             ),
         ),
@@ -160,7 +157,7 @@ def _facts(report: DatasetReport, language: str) -> str:
 def _held_out(split: Split, language: str) -> str:
     if not split["held_out"]:
         return say("none").to(language)
-    rows = _rows(split["held_out"], language)
+    rows = rows_said(split["held_out"])
     if split["seed"] is None:
         return say("{rows}, the last ones", rows=rows).to(language)
     return say("{rows}, drawn with seed {seed}", rows=rows, seed=split["seed"]).to(language)

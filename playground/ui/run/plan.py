@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playground.core.figures import elapsed, size
+from playground.core.figures import elapsed, rows_said, size, steps_said
 from playground.core.i18n import Sentence, say
 from playground.runs.types import PlanDict, RunStatus, UsedMemory
 from playground.ui.widgets.markup import escape
@@ -51,9 +51,9 @@ def _plan(plan: PlanDict, train_rows: int) -> Sentence:
         "steps": say("as was asked for"),
     }
     return say(
-        "{steps} steps of {rows} rows, each row seen {times} times; {reason}",
-        steps=f"{plan['steps']:,}",
-        rows=min(plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"], train_rows),
+        "{steps} of {rows}, each row seen {times} times; {reason}",
+        steps=steps_said(plan["steps"]),
+        rows=rows_said(min(plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"], train_rows)),
         times=f"{plan['epochs']:.1f}",
         reason=reasons[plan["bound_by"]],
     )

@@ -263,7 +263,7 @@ def test_the_table_takes_only_what_it_can_give_back():
 def test_a_table_that_does_not_hold_all_rows_cannot_be_written(page):
     table = page.rows.source.table
     update, note = table.open(None, MESSY, None)
-    assert update["interactive"] is False and "2 of the 6 pasted rows" in note
+    assert update["interactive"] is False and "do not fit into the table: 2 of 6." in note
     update, note = table.open(None, ROWS, None)
     assert update["interactive"] is True and note == "" and update["value"]["data"][0] == ["", "a", "b"]
     assert table.open(None, ROWS, "/tmp/x.csv")[0]["interactive"] is False
