@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from playground.core.findings import Finding
-from playground.core.i18n import Sentence, say
+from playground.core.i18n import say
 from playground.data.readers.bounds import excerpt, note
 from playground.data.readers.message_rows import SPEAKERS, WORDS
 from playground.data.schemas.column_names import ANSWERS, CONTEXTS, INPUTS, QUESTIONS, SYSTEMS, TEXTS, TURNS, fold
@@ -37,10 +37,9 @@ def header_of(rows: Sequence[tuple[int, Sequence[str]]]) -> tuple[int, Finding |
         told = say("Row {row} is the header ({names}). What stands above it is left out: {excerpt}",
                    row=number, names=names, excerpt=excerpt(above))  # fmt: skip
         return taken, note("header_below", told)
-    first = rows[0][0]
     message = say("Row {row} seems to be the header ({names}), but row {first} is taken for it.",
-                  row=number, names=names, first=first)  # fmt: skip
-    return 0, Finding("header_below", "warning", message, _remove(first, number))
+                  row=number, names=names, first=rows[0][0])  # fmt: skip
+    return 0, Finding("header_below", "warning", message, say("If it is, remove what stands above it."))
 
 
 def of_repeats(rows: Sequence[int]) -> list[Finding]:
@@ -49,10 +48,6 @@ def of_repeats(rows: Sequence[int]) -> list[Finding]:
         return []
     shown = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
     return [note("header_repeated", say("The header is repeated and left out in these rows: {rows}.", rows=shown))]
-
-
-def _remove(first: int, number: int) -> Sentence:
-    return say("If it is, remove the rows {first} to {last}.", first=first, last=number - 1)
 
 
 def without_title(rows: list[list[str]]) -> list[list[str]]:
