@@ -149,6 +149,29 @@ def test_merged_cells_that_would_fill_the_memory_are_refused():
         read(workbook(rows_of(table), merged=["A2:A1048576", "A1:XFD1048576"]), limits=Limits(upload_bytes=2_000_000))
 
 
+@given(groups=st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=6), column=st.integers(0, 2))
+def test_each_row_of_a_merged_cell_has_its_text_and_no_other_row_has(groups, column):
+    """groups: (rows that are merged to one, whether there is a text in it)."""
+    table, merged, expected = [["q", "a", "notes"]], [], []
+    for number, (size, has_text) in enumerate(groups):
+        first, name = len(table) + 1, "ABC"[column]
+        merged += [f"{name}{first}:{name}{first + size - 1}"] if size > 1 else []
+        for place in range(size):
+            own = [f"{number}.{place}.{other}" for other in range(3)]
+            table.append([*own[:column], f"text {number}" if has_text and not place else "", *own[column + 1 :]])
+            expected.append((len(table), *own[:column], f"text {number}" if has_text else "", *own[column + 1 :]))
+    assert rows(read(workbook(rows_of(table), merged=merged))) == expected
+
+
+@given(areas=st.lists(st.from_regex(r"\A[A-Z]{1,3}[0-9]{1,7}(:[A-Z]{1,3}[0-9]{1,7})?\Z"), max_size=5))
+def test_no_merged_area_breaks_anything(areas):
+    try:
+        found = read(workbook(rows_of([["q", "a"], ["x", "y"], ["", "z"]]), merged=areas))
+    except (InputError, LimitError):
+        return
+    assert [row[0] for row in rows(found)] == [2, 3] and found.records[0].data == {"q": "x", "a": "y"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_without_words_are_no_rows(kind):
     table = [["question", "answer"], ["a", "1"], ["", ""], [" ", "\t"], [], ["b", "2"]]
