@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
-from playground.data.lint.rows import LintFacts, View, fold, is_wordless
+from playground.data.lint.rows import LintFacts, View, fold, is_blank, is_wordless
 
 _PLACEHOLDERS = frozenset(
     {"n/a", "#n/a", "todo", "tbd", "tba", "fixme", "null", "nan", "<na>", "undefined", "lorem ipsum", "no answer"}
@@ -33,7 +33,7 @@ def empty_answer(views: Iterable[View]) -> Iterator[Finding]:
 def _emptiness(view: View, place: int) -> Sentence | None:
     """What is wrong with this answer, None where it says something."""
     text = view.words[place]
-    if len(text) > _LONGEST and not text.isspace():
+    if len(text) > _LONGEST and not is_blank(text):
         return None
     bare = text.strip()
     number = place + 1
@@ -42,7 +42,7 @@ def _emptiness(view: View, place: int) -> Sentence | None:
         return None
     if not text:
         return say("Row {row}: the answer in message {number} is empty.", row=view.row, number=number)
-    if not bare:
+    if is_blank(bare):
         return say("Row {row}: the answer in message {number} is only white space.", row=view.row, number=number)
     if all(unicodedata.category(character)[0] == "P" for character in bare):
         return say(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message
-from playground.data.lint.rows import LEADS, View, fold, words_of
+from playground.data.lint.rows import LEADS, View, fold, is_blank, words_of
 from playground.data.schemas.column_names import CONTEXTS, INPUTS, QUESTIONS, SYSTEMS
 from playground.data.schemas.column_names import fold as fold_name
 from playground.data.schemas.mapping import pieces_of
@@ -47,7 +47,7 @@ def empty_question(views: Iterable[View]) -> Iterator[Finding]:
 
 def _asks_nothing(view: View, place: int) -> bool:
     words, content = view.words[place], view.messages[place].get("content")
-    if words and not words.isspace():
+    if not is_blank(words):
         return False
     return not isinstance(content, list) or all(
         isinstance(block, str) or (isinstance(block, dict) and block.get("type", "text") == "text") for block in content

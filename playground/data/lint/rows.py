@@ -19,6 +19,7 @@ LEADS = ("system", "developer")
 _SHOWN = 60
 """Characters of somebody's words that a message shows."""
 _SEARCHED = 2_000
+_WITHOUT_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ def _with_calls(message: Message, words: str) -> str:
 def is_wordless(message: Message) -> bool:
     """Whether nothing is said and nothing is called."""
     return not (words_of(message).strip() or message.get("tool_calls") or message.get("reasoning_content"))
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing can be seen of it: white space, and characters without width, as pages leave in a copy."""
+    return all(character.isspace() or character in _WITHOUT_WIDTH for character in text)
 
 
 def fold(text: str) -> str:

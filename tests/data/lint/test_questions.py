@@ -28,7 +28,7 @@ def told(tokenizer, raw, name="rows.csv", **options):
 # --- Nothing is asked ---
 
 
-@pytest.mark.parametrize("blank", ["", " \n\t", "\u3000", [], [{"type": "text", "text": " "}], [""]])
+@pytest.mark.parametrize("blank", ["", " \n\t", "\u3000", "\u200b \ufeff", [], [{"type": "text", "text": " "}], [""]])
 def test_an_empty_question_is_named_in_any_turn(blank):
     later = [user("q"), assistant("a"), user(blank), assistant("b")]
     (finding,) = found([row(5, *later)], "empty_question")
