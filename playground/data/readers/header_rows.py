@@ -66,6 +66,8 @@ def _places(rows: list[list[str]]) -> tuple[int, int]:
         if place and _has_pair(names) and 2 * len(names) > most:
             is_below_titles = all(len(above) < 2 for above in rows[:place])
             return (place if is_below_titles else 0), place
+    if most == 1:  # One column, which nothing reads by the name that it has.
+        return 0, next((place for place, names in enumerate(rows) if fold(names[0]) in _KNOWN), 0)
     below = next((place for place, names in enumerate(rows) if len(names) > 1), 0)
     return 0, (below if below and _are_names(rows[below]) and 2 * len(rows[below]) > most else 0)
 

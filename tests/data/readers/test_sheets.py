@@ -79,6 +79,15 @@ def test_what_seems_to_be_the_header_is_named_where_it_is_not_certain(kind, abov
     assert [row[0] for row in rows(found)] == [2, 3, 4]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_title_above_a_single_column_is_named(kind):
+    found = read(*sheet([["Poems of spring"], ["text"], ["Roses are red"]], kind))
+    assert (
+        told(found) == [("warning", "header_below")]
+        and "Row 2 seems to be the header (text)" in found.findings[0].message
+    )
+
+
 @pytest.mark.parametrize(
     "table",
     [
