@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from playground.core.errors import InputError
 from playground.core.i18n import Sentence, say
+
+if TYPE_CHECKING:
+    from playground.core.findings import Finding
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 Message = dict[str, Any]
@@ -30,6 +33,10 @@ class Conversation:
     mapping chose the columns."""
     reason: Sentence | None = None
     """Why it was taken for that shape."""
+    findings: tuple[Finding, ...] = ()
+    """What is to be told of the way in which it was read."""
+    unused: tuple[str, ...] = ()
+    """Columns of its row that were not read."""
 
 
 def check_messages(messages: Any, where: Sentence, *, to_show: bool = False) -> list[Message]:
@@ -125,6 +132,11 @@ def merged(messages: list[Any]) -> list[Any]:
             parts = [message["content"] for message in group if message["content"].strip()]
             result.append({**group[0], "content": "\n\n".join(parts)})
     return result
+
+
+def is_read_only(message: Message) -> bool:
+    """Whether an answer is to be read and not learned, as its weight of 0 says in OpenAI's rows."""
+    return message.get("weight") == 0 and message["role"] == "assistant"
 
 
 def is_plain(message: Any) -> bool:

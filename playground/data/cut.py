@@ -12,8 +12,11 @@ import numpy as np
 from playground.core.errors import InputError
 from playground.core.findings import Finding, finding_of
 from playground.core.i18n import say
+from playground.core.messages import Conversation, is_read_only
 from playground.core.settings import DatasetOptions
 from playground.data.tokenize import Mask
+
+LEFT_OUT = say("The row is left out: the model learns nothing from it.")
 
 
 def needed_lengths(mask: Mask, *, keeps_end: bool) -> tuple[int, int] | None:
@@ -28,8 +31,37 @@ def needed_lengths(mask: Mask, *, keeps_end: bool) -> tuple[int, int] | None:
     return (len(mask) - last + 1, len(mask) - first + 1) if keeps_end else (first + 1, last + 1)
 
 
-def nothing_left(row: int, mask: Mask, options: DatasetOptions) -> Finding:
-    """The finding on a row without a supervised token after the cut."""
+def too_long(row: int, length: int, limit: int) -> Finding:
+    """The finding on a row that is left out rather than cut."""
+    return Finding(
+        "too_long",
+        "warning",
+        say(
+            "Row {row} has {length} tokens, more than the maximum length of {limit}.",
+            row=row,
+            length=length,
+            limit=limit,
+        ),
+        say("Raise the maximum length to {length}, or have long rows cut off.", length=length),
+        row,
+        LEFT_OUT,
+        edits=["drop"],
+    )
+
+
+def nothing_left(conversation: Conversation, mask: Mask, options: DatasetOptions) -> Finding:
+    """The finding on a row without a supervised token, after the cut or at all."""
+    row = conversation.row
+    if not mask.any() and any(is_read_only(message) for message in conversation.messages):
+        return Finding(
+            "nothing_to_learn",
+            "warning",
+            say("Row {row}: nothing of it is to be learned, for its answers have the weight 0.", row=row),
+            say("Give an answer that is to be learned the weight 1."),
+            row,
+            LEFT_OUT,
+            edits=["drop"],
+        )
     limit = options.max_length
     needed = needed_lengths(mask, keeps_end=options.truncation_mode == "keep_end")
     if needed is None:
@@ -49,4 +81,4 @@ def nothing_left(row: int, mask: Mask, options: DatasetOptions) -> Finding:
                 all=needed[1],
             ),
         )
-    return replace(finding_of(problem, "no_supervised_token", row), edits=["drop"])
+    return replace(finding_of(problem, "no_supervised_token", row), edits=["drop"], why=LEFT_OUT)

@@ -19,19 +19,22 @@ from typing import Any
 import numpy as np
 
 from playground.core.errors import InputError, PlaygroundError
+from playground.core.figures import rows_said
 from playground.core.findings import Finding, finding_of
 from playground.core.i18n import say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions
-from playground.data.cut import nothing_left
+from playground.data.cut import LEFT_OUT, nothing_left, too_long
 from playground.data.edits import Edits, check_edits
 from playground.data.json_repair import Budget
 from playground.data.lint import LintFacts, LintRow, digest_of, lint
 from playground.data.lint.questions import missing_part
-from playground.data.schemas import check_mapping, to_conversation
+from playground.data.schemas import Shape, check_mapping, raw_messages, to_conversation
+from playground.data.schemas.marks import MarkedBad
 from playground.data.source import Parsed, Record
 from playground.data.split import held_out_places
 from playground.data.tokenize import Ids, Mask, TokenRow, render_rows
+from playground.data.unused import not_used, weights_overridden
 from playground.templates.renderer import Renderer
 
 Report = Callable[[float], None]
@@ -44,7 +47,10 @@ _RENDERING_SHARE = 0.7
 """Part of the time that rendering takes, the linter having the rest."""
 _REPAIRS_TRIED = 1000
 """Refused rows for which the repairs are tried."""
+_SHAPES_TRIED = 100
 _REPAIRS = ("roles", "merge", "drop_empty")
+MARKED_BAD = "marked_bad"
+"""The finding on a row that says of itself that it is bad; to keep it is to use the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,8 @@ class Prepared:
     """Places in `examples` that are kept out of training."""
     lengths: list[int] = field(default_factory=list)
     """Tokens before the cut of each row that can be rendered, also of those that the maximum length leaves out."""
+    seen: Shape | None = None
+    """What the first row was recognised as, where none can be used."""
 
     @property
     def truncated(self) -> int:
@@ -163,6 +171,13 @@ def _prepare(
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
     prepared.findings += reader.refusals(refused)
+    prepared.findings += [finding for example in prepared.examples for finding in example.conversation.findings]
+    if not prepared.examples:
+        prepared.seen = next(filter(None, map(reader.shape, parsed.records[:_SHAPES_TRIED])), None)
+    conversations = [example.conversation for example in prepared.examples]
+    prepared.findings += weights_overridden(conversations, options.train_on)
+    if with_lint:
+        prepared.findings += not_used(conversations, parsed, renderer.template(options.render_options(None)))
     digests = [digest_of(example.conversation.messages) for example in prepared.examples]
     prepared.held_out = _held_out(prepared.examples, digests, parsed, options)
     if with_lint:
@@ -214,7 +229,12 @@ class RowReader:
 
     def conversation(self, record: Record) -> Conversation:
         """Raises InputError that names the row, what was found and what was expected."""
-        found = to_conversation(record, self.mapping, lambda messages: self.edits.messages(record.row, messages))
+        found = to_conversation(
+            record,
+            self.mapping,
+            lambda messages: self.edits.messages(record.row, messages),
+            heeds_marks=not self.edits.kept(record.row, MARKED_BAD),
+        )
         if told := missing_part(record, found, self.mapping):
             self.told.append(told)
         prompt = self.options.system_prompt
@@ -222,11 +242,22 @@ class RowReader:
             return replace(found, messages=[{"role": "system", "content": prompt}, *found.messages])
         return found
 
+    def shape(self, record: Record) -> Shape | None:
+        """What the row is recognised as, be it usable or not."""
+        try:
+            return raw_messages(record.data, self.mapping).shape
+        except PlaygroundError:
+            return None
+
     def refusals(self, refused: list[tuple[Record, PlaygroundError]]) -> Iterator[Finding]:
         """A finding for each row that could not be used, with the edits that would make it usable."""
         for number, (record, problem) in enumerate(refused):
+            if isinstance(problem, MarkedBad):
+                marked = finding_of(problem, MARKED_BAD, record.row)
+                yield replace(marked, severity="warning", edits=["keep", "drop"], why=LEFT_OUT)
+                continue
             tried = [name for name in _REPAIRS if number < _REPAIRS_TRIED and self._repairs(record, name)]
-            yield replace(finding_of(problem, "unusable", record.row), edits=[*tried, "drop"], why=_LEFT_OUT)
+            yield replace(finding_of(problem, "unusable", record.row), edits=[*tried, "drop"], why=LEFT_OUT)
 
     def with_repairs(self, finding: Finding) -> Finding:
         """The finding on a row that could not be read, with the repair where there is one."""
@@ -235,7 +266,7 @@ class RowReader:
         text = self.parsed.broken.get(finding.row)
         trial = Edits([{"do": "repair_json", "rows": [finding.row], "code": ""}], self.control_tokens, self.budget)
         mends = text is not None and _repaired(trial, finding.row, text) is not None
-        return replace(finding, edits=[*(["repair_json"] if mends else []), "drop"], why=finding.why or _LEFT_OUT)
+        return replace(finding, edits=[*(["repair_json"] if mends else []), "drop"], why=finding.why or LEFT_OUT)
 
     def _repairs(self, record: Record, name: str) -> bool:
         trial = Edits([{"do": name, "rows": [record.row], "code": ""}], self.control_tokens)
@@ -256,9 +287,6 @@ def _repaired(edits: Edits, row: int, text: str) -> Record | None:
         return edits.broken(row, text)
     except InputError:
         return None
-
-
-_LEFT_OUT = say("The row is left out: the model learns nothing from it.")
 
 
 def _examples(
@@ -296,28 +324,15 @@ def example_of(
     """The row cut to the maximum length or, where nothing is left to learn, the finding that says so; one of them."""
     row, limit = conversation.row, options.max_length
     if isinstance(tokens, PlaygroundError):
-        return replace(finding_of(tokens, "refused", row), edits=["drop"], why=_LEFT_OUT)
+        return replace(finding_of(tokens, "refused", row), edits=["drop"], why=LEFT_OUT)
     length = len(tokens.input_ids)
     if length > limit and options.truncation_mode == "drop":
-        return Finding(
-            "too_long",
-            "warning",
-            say(
-                "Row {row} has {length} tokens, more than the maximum length of {limit}.",
-                row=row,
-                length=length,
-                limit=limit,
-            ),
-            say("Raise the maximum length to {length}, or have long rows cut off.", length=length),
-            row,
-            _LEFT_OUT,
-            edits=["drop"],
-        )
+        return too_long(row, length, limit)
     kept = slice(max(length - limit, 0), length) if options.truncation_mode == "keep_end" else slice(0, limit)
     example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept)
     # The first token is never predicted, so its label teaches nothing.
     if not example.loss_mask[kept][1:].any():
-        return replace(nothing_left(row, tokens.loss_mask, options), why=_LEFT_OUT)
+        return nothing_left(conversation, tokens.loss_mask, options)
     return example
 
 
@@ -370,9 +385,7 @@ def require_trainable(prepared: Prepared) -> None:
         return
     first = next((told for told in prepared.findings if told.severity == "error" or told.code == "too_long"), None)
     raise InputError(
-        say("{count} of 1 row can be used.", count=len(prepared.examples))
-        if prepared.rows == 1
-        else say("{count} of {rows} rows can be used.", count=len(prepared.examples), rows=prepared.rows),
+        say("{count} of {rows} can be used.", count=len(prepared.examples), rows=rows_said(prepared.rows)),
         say("Training needs at least two."),
         say("The first problem: {problem} {fix}", problem=first.message, fix=first.fix or say("Drop the row."))
         if first

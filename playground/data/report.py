@@ -25,7 +25,9 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 def counts_of(prepared: Prepared) -> RowCounts:
-    shapes = Counter(example.conversation.shape for example in prepared.examples)
+    shapes = {example.conversation.shape for example in prepared.examples}
+    if prepared.seen:
+        shapes = {prepared.seen.name}
     return {
         "format": next(iter(shapes)) if len(shapes) == 1 else ("mixed" if shapes else "unknown"),
         "rows": prepared.rows,
@@ -42,6 +44,8 @@ def full_report(parsed: Parsed, prepared: Prepared, preview: list[ShownRow]) -> 
     options = prepared.options
     reasons = {example.conversation.shape: example.conversation.reason for example in reversed(prepared.examples)}
     counts = Counter(example.conversation.shape for example in prepared.examples)
+    if prepared.seen:
+        reasons, counts = {prepared.seen.name: prepared.seen.reason}, Counter({prepared.seen.name: 0})
     lengths = np.array(prepared.lengths, dtype=np.int32)
     shown = prepared.findings[:_FINDINGS_SHOWN]
     training = [example for place, example in enumerate(prepared.examples) if place not in prepared.held_out]

@@ -40,7 +40,7 @@ from transformers.utils import chat_template_utils
 
 from playground.core.errors import InputError, LimitError, ModelError
 from playground.core.i18n import say
-from playground.core.messages import Message
+from playground.core.messages import Message, is_read_only
 from playground.core.settings import RenderOptions, TrainOn
 from playground.templates.catalogue import template_source, training_twin
 from playground.templates.locate import Interval
@@ -170,13 +170,19 @@ class Renderer:
         source: MaskSource = "generation"
         if not marked and (marked := self._marked_by_twin(messages, options, text)):
             source = "training_template"
-        turns = self.turns(messages, options, text, memory) if with_turns or not marked else []
+        read_only = [place for place, message in enumerate(messages) if is_read_only(message)]
+        turns = self.turns(messages, options, text, memory) if with_turns or not marked or read_only else []
         if not marked:
             source, marked = self._learned(messages, options, text, turns)
+        elif any(turns[place] is None for place in read_only):
+            source, marked = "none", []
+        elif read_only:
+            marked = _without(marked, [turns[place] for place in read_only])
         if train_on == "all":
             source, marked = "all", [(0, len(text))]
         elif train_on == "last":
-            marked = marked[-1:]
+            answers = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
+            marked = [] if answers[-1:] == read_only[-1:] != [] else marked[-1:]
         return Supervised(text, source, marked, turns)
 
     def turns(
@@ -240,7 +246,7 @@ class Renderer:
         intervals: list[Interval] = []
         is_dropped = False
         for place, (message, turn) in enumerate(zip(messages, turns, strict=True)):
-            if message["role"] != "assistant":
+            if message["role"] != "assistant" or is_read_only(message):
                 continue
             learned = turn.learned if turn is not None else None
             if learned is None:
@@ -339,6 +345,15 @@ def _clock(template: str, moment: str | None) -> Iterator[None]:
         yield
     finally:
         compiled.globals["strftime_now"] = real
+
+
+def _without(marked: list[Interval], turns: list[Turn | None]) -> list[Interval]:
+    """The stretches that are not of these turns."""
+    return [
+        (start, end)
+        for start, end in marked
+        if not any(turn is not None and turn.start < end and start < turn.end for turn in turns)
+    ]
 
 
 def _is_missing(message: Message, text: str) -> bool:

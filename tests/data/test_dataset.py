@@ -229,6 +229,88 @@ def test_an_empty_answer_is_warned_of(renderer, blank):
     assert len(found.examples) == 2
 
 
+# --- What rows say of themselves ---
+
+SLIP = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Go away", "weight": 0},
+    {"role": "user", "content": "Again"},
+    {"role": "assistant", "content": "Ahoy"},
+]
+
+
+def learned(renderer, example):
+    """The stretches of trained text."""
+    ids, mask, runs = example.input_ids.tolist(), example.loss_mask.tolist(), [[]]
+    for token, counts in zip(ids, mask, strict=True):
+        if counts:
+            runs[-1].append(token)
+        elif runs[-1]:
+            runs.append([])
+    return [renderer.tokenizer.decode(run) for run in runs if run]
+
+
+def test_an_answer_of_the_weight_0_is_read_and_not_learned(renderer):
+    found = prepared(renderer, {"messages": SLIP}, row())
+    assert learned(renderer, found.examples[0]) == ["Ahoy<|im_end|>\n"]
+    assert "Go away<|im_end|>" in renderer.tokenizer.decode(found.examples[0].input_ids)
+    assert codes(found) == []
+    [again] = prepared(renderer, as_row(found.examples[0].conversation)).examples
+    assert again.labels.tolist() == found.examples[0].labels.tolist()
+
+
+def test_the_last_answer_is_the_last_whatever_its_weight(renderer):
+    assert learned(renderer, prepared(renderer, {"messages": SLIP}, train_on="last").examples[0]) == [
+        "Ahoy<|im_end|>\n"
+    ]
+    last_is_slip = prepared(renderer, {"messages": [*SLIP[2:], *SLIP[:2]]}, train_on="last")
+    assert (last_is_slip.examples, codes(last_is_slip)) == ([], [("nothing_to_learn", 1)])
+
+
+def test_that_all_tokens_are_trained_whatever_the_weights_say_is_told(renderer):
+    found = prepared(renderer, {"messages": SLIP}, row(), train_on="all")
+    assert found.examples[0].trained == found.examples[0].length
+    assert "weights_overridden" in {finding.code for finding in found.findings if finding.severity == "warning"}
+
+
+def test_a_row_of_which_nothing_is_to_be_learned_is_left_out_with_the_reason(renderer):
+    found = prepared(renderer, {"messages": SLIP[:2]}, row())
+    assert rows_used(found) == [2]
+    assert (told(found, 1).code, told(found, 1).severity) == ("nothing_to_learn", "warning")
+
+
+def test_a_row_that_is_marked_as_bad_is_left_out_until_somebody_keeps_it(renderer):
+    rows = row(label=True), row("Who?", "Nobody", label=False)
+    found = prepared(renderer, *rows)
+    assert rows_used(found) == [1]
+    assert (told(found, 2).code, told(found, 2).severity) == ("marked_bad", "warning")
+    assert "label is False" in told(found, 2).message
+    kept = prepared(renderer, *rows, edits=[{"do": "keep", "rows": [2], "code": "marked_bad"}])
+    assert (rows_used(kept), codes(kept)) == ([1, 2], [])
+
+
+def test_columns_and_keys_that_are_not_used_are_named_once(renderer):
+    messages = [{"role": "user", "content": "Hi", "time": 3}, {"role": "assistant", "content": "Ahoy"}]
+    found = prepared(
+        renderer, row(id=1, lang="en", empty=""), row("b", "c", id=2, lang="en"), {"messages": messages, "tags": ["x"]}
+    )
+    assert [finding.message for finding in found.findings if finding.code.endswith("_not_used")] == [
+        "Not used: id, lang, tags.",
+        "Not used of the messages: time.",
+    ]
+    reads_time = Renderer(renderer.tokenizer, renderer.tokenizer.chat_template + "{{ messages[0].time }}")
+    assert "keys_not_used" not in {finding.code for finding in prepared(reads_time, {"messages": messages}).findings}
+
+
+def test_grades_that_differ_are_told_since_bad_answers_are_learned_like_good_ones(renderer):
+    def told_of(*rows):
+        return [finding.message for finding in prepared(renderer, *rows).findings if finding.code == "grades_not_used"]
+
+    assert told_of(row(score=5), row("b", "c", score=1.5)) == ["score goes from 1.5 to 5 and is not used."]
+    assert told_of(row(label=0), row("b", "c", label=1)) == ["label goes from 0 to 1 and is not used."]
+    assert told_of(row(score=5), row("b", "c", score=5)) == []
+
+
 # --- What the person has done to the rows ---
 
 
@@ -459,6 +541,12 @@ def test_the_format_is_mixed_or_unknown_where_it_is(renderer):
     assert counts_of(prepared(renderer, messages))["format"] == "messages"
     assert counts_of(prepared(renderer, messages, row()))["format"] == "mixed"
     assert counts_of(prepared(renderer, BROKEN))["format"] == "unknown"
+
+
+def test_the_shape_of_rows_that_were_all_refused_is_still_named(renderer):
+    found = prepared(renderer, {"conversations": [{"from": "narrator", "value": "x"}]})
+    assert (found.examples, counts_of(found)["format"]) == ([], "sharegpt")
+    assert prepared(renderer, {"a": 1, "b": 2}).seen is None
 
 
 def test_who_needs_the_rows_alone_gets_the_same_ones_without_what_the_linter_says(renderer):

@@ -117,7 +117,7 @@ def test_no_bytes_at_all_give_anything_but_rows_findings_or_an_error_for_people(
 # --- What becomes a finding ---
 
 
-@pytest.mark.parametrize("bad", ['{"prompt": "Hi",}', "{prompt: 1}", "{'a': 1}", '{"a": NaN}', '{"a": "b"', "hello"])
+@pytest.mark.parametrize("bad", ['{"prompt": "Hi",}', "{prompt: 1}", "{'a': 1", '{"a": NaN}', '{"a": "b"', "hello"])
 def test_a_bad_row_is_named_and_costs_no_other_row(bad):
     found = parsed(f"{ROW}\n{bad}\n\n{ROW}")
     assert [record.row for record in found.records] == [1, 4]

@@ -279,6 +279,18 @@ def test_the_mask_is_trls_own_wherever_trl_has_one_for_the_same_text(tokenizer, 
     assert ours.loss_mask == by_overlap(ours, marked)
 
 
+@pytest.mark.parametrize("name", ["qwen3", "qwen3_training", "llama3", "mistral_v3", "gemma3", "llama3_training"])
+def test_an_answer_of_the_weight_0_is_read_and_not_learned_whatever_finds_the_mask(tokenizer, name):
+    messages = CONVERSATIONS["two turns"]
+    renderer = Renderer(tokenizer, gallery()[name].read_text())
+    both = renderer.render(messages, NOTHING)
+    for place in (1, 3):
+        silenced = [{**one, "weight": 0} if number == place else one for number, one in enumerate(messages)]
+        found = renderer.render(silenced, NOTHING)
+        assert (found.text, found.mask_source) == (both.text, both.mask_source)
+        assert trained_runs(found, tokenizer) == [trained_runs(both, tokenizer)[0 if place == 3 else 1]]
+
+
 @pytest.mark.parametrize(
     "name", sorted({name for name in PLAIN if name.endswith("_training")} - DROPS_PLAIN_TEXT | {"lfm2_2_5"})
 )

@@ -24,6 +24,7 @@ from playground.core.settings import Limits
 from playground.data.readers.bounds import Rows, excerpt, note
 from playground.data.readers.concatenated_json import is_in_pieces, pieces
 from playground.data.readers.message_rows import conversation_column
+from playground.data.schemas.python_lists import is_python_list, read_python_list
 from playground.data.source import Parsed
 
 WRAPPERS = ("train", "data", "rows", "examples", "dataset", "items", "records", "conversations")
@@ -87,6 +88,9 @@ def _lines_of_lists(text: str, whole: str, problem: Sentence, rows: Rows) -> Par
         return _read_lines(text, rows)
     if is_in_pieces(whole):
         return _read_pieces(whole, rows)
+    if is_python_list(whole) and (values := read_python_list(whole)) is not None:
+        rows.findings.append(_from_python())
+        return _read_array(values, whole, rows)
     raise InputError(
         say("The text starts with [ but is {problem}.", problem=problem),
         say("A JSON array of objects, or one JSON object a line."),
@@ -185,7 +189,7 @@ def _written(value: Any) -> str:
 
 
 def _read_lines(text: str, rows: Rows) -> Parsed:
-    has_commas = False
+    has_commas = is_python = False
     # Not splitlines(): U+2028 and friends are ordinary characters inside a JSON string.
     for row, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -193,6 +197,8 @@ def _read_lines(text: str, rows: Rows) -> Parsed:
         value = _loads(line)
         if isinstance(value, Sentence) and not isinstance(inner := _loads(line.rstrip().removesuffix(",")), Sentence):
             value, has_commas = inner, True  # What stood inside an array.
+        if isinstance(value, Sentence) and (found := _read_python(line)) is not None:
+            value, is_python = found, True
         if isinstance(value, Sentence):
             rows.refuse(row, line, _not_json(row, value, line))
             continue
@@ -201,7 +207,21 @@ def _read_lines(text: str, rows: Rows) -> Parsed:
             rows.findings.append(_repeated_keys(row, names))
     if has_commas:
         rows.findings.append(note("commas", say("There are rows that end in a comma, which was left out.")))
+    if is_python:
+        rows.findings.append(_from_python())
     return rows.parsed("jsonl")
+
+
+def _read_python(line: str) -> Any:
+    """The object that a line holds as Python prints it, None where it holds none."""
+    listed = f"[{line.rstrip().removesuffix(',')}]"
+    values = read_python_list(listed) if is_python_list(listed) else None
+    return values[0] if values and len(values) == 1 else None
+
+
+def _from_python() -> Finding:
+    message = say("This is not JSON but what Python prints, with single quotation marks. It was read as such.")
+    return note("python", message, say("Save rows with json.dumps, so that other tools can read them too."))
 
 
 def _read_pieces(whole: str, rows: Rows) -> Parsed:

@@ -3,10 +3,11 @@
     {"role": "user", "content": "Hi"}             ->  one row {"messages": [{"role": "user", ...}, ...]}
     {"role": "assistant", "content": "Ahoy"}
 
-Where one conversation ends and the next begins is told by the first of these that there is: a column that is equal for
-messages of one conversation, a blank line between two rows, system prompts, a question behind an answer. An info says
-which it was. A conversation with a message that cannot be read is left out as a whole: with a hole in it, it would be
-another conversation.
+Where one conversation ends and the next begins is told by the first of these that there is: a column that names the
+message that is replied to (a tree, of which each path is a conversation), a column that is equal for messages of one
+conversation, a blank line between two rows, system prompts, a question behind an answer. An info says which it was. A
+conversation with a message that cannot be read is left out as a whole: with a hole in it, it would be another
+conversation.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from playground.core.errors import LimitError
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.data.readers.bounds import note
 from playground.data.schemas.column_names import ROLES, fold
+from playground.data.schemas.marks import LEARNED
 from playground.data.source import Parsed, Record
 
 SPEAKERS = ("role", "from", "speaker", "役割", "ロール", "話者", "発言者")
@@ -29,8 +32,14 @@ _CONVERSATIONS = (
     "conversation", "dialogue", "dialog", "chat", "session", "thread", "会話id", "対話id", "会話", "対話", "id",
 )  # fmt: skip
 """Columns that say which conversation a message is from, folded, the surest first."""
-_KEPT = ("name", "tool_calls", "tool_call_id", "reasoning_content")
+_IDS = ("messageid", "msgid", "id", "uuid")
+_PARENTS = ("parentid", "parentmessageid", "parent", "replyto", "inreplyto", "replytoid")
+_RANKS = ("rank",)
+"""0 is the best, as OpenAssistant has it."""
+_KEPT = ("name", "tool_calls", "tool_call_id", "function_call", "reasoning_content", *LEARNED)
 """What a message has beside its role and its words; other columns are about it, not of it."""
+_LONGEST = 1_000_000
+"""Messages on all paths of trees."""
 _LEAST_SHARE = 0.9
 """Of all rows, how many have to be messages."""
 
@@ -59,12 +68,13 @@ def join_messages(parsed: Parsed) -> Parsed:
         *(_Item(record.row, record, _message(record.data, *names)) for record in parsed.records),
         *(_Item(row, None, None) for row in parsed.broken),
     ]
-    groups, told = _divided(sorted(items, key=lambda item: item.row))
+    tree = _tree(sorted(items, key=lambda item: item.row))
+    groups, told = tree or _divided(sorted(items, key=lambda item: item.row))
     records: list[Record] = []
     broken: dict[int, str] = {}
     belongs: dict[int, int] = {}
     for group in groups:
-        row = group[0].row
+        row = group[-1 if tree else 0].row  # Paths of one tree have their beginning in common.
         belongs.update((item.row, row) for item in group)
         if any(item.record is None for item in group):
             broken[row] = "\n".join(_written(item, parsed) for item in group)
@@ -72,7 +82,11 @@ def join_messages(parsed: Parsed) -> Parsed:
             records += [item.record for item in group if item.record is not None]
         else:
             records.append(Record(row, _conversation(group)))
-    findings = [told, *(_of_its_conversation(finding, belongs) for finding in parsed.findings)]
+    others = dict.fromkeys(key for record in parsed.records for key, value in record.data.items() if value is not None)
+    unused = [str(key)[:40] for key in others if key not in {*names, *_KEPT, "tools", *told.used}]
+    findings = [told.finding, *(_of_its_conversation(finding, belongs) for finding in parsed.findings)]
+    if unused:
+        findings.append(note("columns_not_used", say("Not used: {names}.", names=", ".join(unused[:20]))))
     return replace(parsed, records=records, broken=broken, findings=findings)
 
 
@@ -108,27 +122,104 @@ def _message(row: dict[str, Any], role: str, words: str) -> dict[str, Any] | Non
     says = isinstance(content, str | list) or any(row.get(key) for key in ("tool_calls", "reasoning_content"))
     if known is None or not says:
         return None
-    return {"role": known, "content": content, **{key: row[key] for key in _KEPT if row.get(key)}}
+    return {"role": known, "content": content, **{key: row[key] for key in _KEPT if row.get(key) not in (None, "")}}
 
 
-def _divided(items: list[_Item]) -> tuple[list[list[_Item]], Finding]:
+@dataclass(frozen=True)
+class _Told:
+    """How conversations were told apart."""
+
+    finding: Finding
+    used: tuple[str, ...] = ()
+    """The columns that told it."""
+
+
+def _tree(items: list[_Item]) -> tuple[list[list[_Item]], _Told] | None:
+    """The paths of the trees where messages name the one that they reply to; None where they do not.
+
+    What hangs on no root, since it replies to itself in the end, stands alone, to be refused by name.
+    """
+    said = [(item, item.record.data) for item in items if item.message and item.record]
+    columns = {fold(str(key)): key for _, data in said for key in data}
+    own, parent, rank = (
+        next((columns[name] for name in names if name in columns), "") for names in (_IDS, _PARENTS, _RANKS)
+    )
+    ids = {str(data.get(own)) for _, data in said}
+    replies: dict[str, list[_Item]] = {}
+    for item, data in said:
+        replies.setdefault(str(data[parent]) if data.get(parent) not in (None, "") else "", []).append(item)
+    if not own or not parent or len(ids) < len(said) or not ids & replies.keys():
+        return None
+    roots = [item for key, some in replies.items() if key not in ids for item in some]
+    reached = {item.row for path in _paths(roots, own, replies) for item in path}
+    alone = [[item] for item in items if item.message is None or item.row not in reached]
+    told = say("Each row is a message that names the one it replies to in {column}: each path of a tree is one "
+               "conversation.", column=parent)  # fmt: skip
+    if rank and any(data.get(rank) not in (None, "") for _, data in said):
+        told = say("Each row is a message that names the one it replies to in {column}: of each tree the path of the "
+                   "replies with the best {rank} is one conversation.", column=parent, rank=rank)  # fmt: skip
+        replies = {key: [min(some, key=lambda item: _rank(item, rank))] for key, some in replies.items()}
+    paths = _answered(_paths(roots, own, replies))
+    return sorted([*paths, *alone], key=lambda path: path[-1].row), _Told(note("read_as", told), (own, parent, rank))
+
+
+def _rank(item: _Item, column: str) -> tuple[float, int]:
+    value = item.record.data.get(column) if item.record else None
+    try:
+        return float(value) if value not in (None, "") else float("inf"), item.row
+    except (TypeError, ValueError):
+        return float("inf"), item.row
+
+
+def _paths(roots: list[_Item], own: str, replies: dict[str, list[_Item]]) -> list[list[_Item]]:
+    """From each root to each message that nobody replies to."""
+    found: list[list[_Item]] = []
+    rest = [[root] for root in roots]
+    messages = 0
+    while rest:
+        path = rest.pop()
+        record = path[-1].record
+        following = replies.get(str(record.data.get(own)), []) if record else []
+        rest += [[*path, item] for item in following]
+        messages += len(path)
+        if messages > _LONGEST:
+            raise LimitError(
+                say("The paths of the trees of replies have more than {limit} messages.", limit=_LONGEST),
+                fix=say("Take fewer rows, or write each conversation as one row."),
+            )
+        if not following:
+            found.append(path)
+    return found
+
+
+def _answered(paths: list[list[_Item]]) -> list[list[_Item]]:
+    """The paths up to their last answer, without those that are the beginning of another; one without stays whole."""
+    cut: dict[int, list[_Item]] = {}
+    for path in paths:
+        last = max((place for place, item in enumerate(path) if item.role == "assistant"), default=len(path) - 1)
+        cut[path[last].row] = path[: last + 1]
+    within = {item.row for path in cut.values() for item in path[:-1]}
+    return [path for row, path in cut.items() if row not in within]
+
+
+def _divided(items: list[_Item]) -> tuple[list[list[_Item]], _Told]:
     """The rows of each conversation, and a note that says how they were told apart."""
     said = [item for item in items if item.message]
     column = conversation_column(item.record.data for item in said if item.record is not None)
     if column is not None:
         told = say("Each row is a message: rows with the same {column} are one conversation.", column=column)
-        return _grouped(items, column), note("read_as", told)
+        return _grouped(items, column), _Told(note("read_as", told), (column,))
     if any(later.row - item.row > 1 for item, later in zip(items, items[1:], strict=False)):
         told = say("Each row is a message: a blank line ends a conversation.")
-        return _cut(items, lambda before, item: item.row - before.row > 1), note("read_as", told)
+        return _cut(items, lambda before, item: item.row - before.row > 1), _Told(note("read_as", told))
     if any(item.role in ("system", "developer") for item in said):
         told = say("Each row is a message: a system prompt begins a conversation.")
-        return _cut(items, lambda before, item: item.role in ("system", "developer")), note("read_as", told)
+        return _cut(items, lambda before, item: item.role in ("system", "developer")), _Told(note("read_as", told))
     told = say("Each row is a message: a question behind an answer begins a conversation.")
     fix = say("For conversations of several turns leave a blank line between two of them.")
     # What cannot be read behind an answer was the next question.
-    return _cut(items, lambda before, item: item.role in ("user", "") and before.role != "user"), note(
-        "read_as", told, fix
+    return _cut(items, lambda before, item: item.role in ("user", "") and before.role != "user"), _Told(
+        note("read_as", told, fix)
     )
 
 

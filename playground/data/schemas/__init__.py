@@ -5,41 +5,58 @@
             shape question_answer: "It has the question in 質問 and the answer in 回答."
 
 Each row is recognised by itself, so a dataset may mix shapes. A mapping (mapping.py) goes before what is recognised.
-Words are never changed; only an arrangement becomes another. What is not known: the meaning of columns. Where several
-could be the question, the reason names them, and a mapping decides.
+Words are never changed but for their line breaks, which all become \\n; only an arrangement becomes another. What is
+not known: the meaning of columns. Where several could be the question, the reason names them, and a mapping decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from playground.core.errors import InputError
+from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message, check_messages, json_kind
 from playground.data.schemas import column_names
-from playground.data.schemas.mapping import MissingColumn, as_text, check_mapping, mapped_messages
-from playground.data.schemas.recognition import Read, Shape, plans
-from playground.data.schemas.turns import decoded
+from playground.data.schemas.mapping import MissingColumn, as_text, check_mapping, columns_of, mapped_messages
+from playground.data.schemas.marks import check_marks, mark_columns
+from playground.data.schemas.normal_form import normal_messages, normal_tools
+from playground.data.schemas.python_lists import is_python_list
+from playground.data.schemas.recognition import Read, Shape, history_column, plans, with_history
 from playground.data.source import Record
 from playground.data.types import Column
 
 __all__ = ["Shape", "check_mapping", "columns", "raw_messages", "to_conversation"]
 
+_TWO_COLUMNS = ("alpaca", "prompt_completion", "question_answer", "mapped")
+"""Shapes of a question and an answer: what was said before may stand in a column of its own."""
 _MAPPED = Shape("mapped", say("Its columns are arranged by the mapping that you chose."))
 _COLUMNS_SHOWN = 40
 _SAMPLE = 80
 
 
 def to_conversation(
-    record: Record, mapping: dict[str, str] | None = None, fix: Callable[[list[Any]], list[Any]] | None = None
+    record: Record,
+    mapping: dict[str, str] | None = None,
+    fix: Callable[[list[Any]], list[Any]] | None = None,
+    *,
+    heeds_marks: bool = True,
 ) -> Conversation:
-    """The record's messages, mended by `fix` and then checked.
+    """The record's messages in their normal form, mended by `fix` and then checked.
 
-    Raises InputError that names the row, what was found and what was expected.
+    `heeds_marks` False takes a row although it says of itself that it is bad.
+    Raises InputError that names the row, what was found and what was expected; MarkedBad for a row that is bad.
     """
     where = say("Row {row}", row=record.row)
-    raw, tools, shape = raw_messages(record.data, mapping, where)
+    raw, tools, shape, used = raw_messages(record.data, mapping, where)
+    if heeds_marks:
+        check_marks(record.data, shape.name, where)
+    told = list(_printed(record, used, raw)) if shape.name in _TWO_COLUMNS else []
+    if isinstance(raw, list):
+        raw, marks = normal_messages(raw, tools, record.row)
+        told += marks
     messages: list[Message] = check_messages(fix(raw) if fix else raw, where)
     if not any(message["role"] == "assistant" for message in messages):
         raise InputError(
@@ -47,43 +64,104 @@ def to_conversation(
             say("The assistant's words are what is learned."),
             say("Add the answer that the model should give."),
         )
-    return Conversation(record.row, messages, tools, shape.name, shape.reason)
+    unused = _unused(tuple(record.data), used)
+    return Conversation(record.row, messages, tools, shape.name, shape.reason, tuple(told), unused)
+
+
+def _printed(record: Record, used: frozenset[str], messages: list[Any]) -> Iterator[Finding]:
+    """A finding for each column whose list or object stands as JSON, or as Python prints it, where words are meant."""
+    for column in used:
+        value = record.data.get(column)
+        if isinstance(value, list | dict):
+            text = as_text(value, say("The row"))
+        elif isinstance(value, str) and is_python_list(value):
+            text = value
+        else:
+            continue
+        if any(isinstance(message, dict) and text in str(message.get("content")) for message in messages):
+            yield Finding(
+                "printed_value",
+                "warning",
+                say("Row {row}: {column} is {kind}, and its words are those that a program prints: {text}",
+                    row=record.row, column=column, kind=json_kind(value), text=text[:60]),
+                say("Write the words that are meant, or choose another column."),
+                record.row,
+                say("The model reads or learns brackets and quotation marks that nobody would write."),
+                edits=["drop", "keep"],
+            )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _unused(keys: tuple[str, ...], used: frozenset[str]) -> tuple[str, ...]:
+    return tuple(key for key in keys if key not in used)
+
+
+class Recognised(NamedTuple):
+    """A row as it was recognised."""
+
+    messages: list[Any]
+    """Nobody has checked their roles."""
+    tools: list[Any] | None
+    shape: Shape
+    used: frozenset[str]
+    """The columns that were read."""
 
 
 def raw_messages(
     data: dict[str, Any], mapping: dict[str, str] | None = None, where: Sentence | None = None
-) -> tuple[list[Any], list[Any] | None, Shape]:
-    """(messages whose roles nobody has checked, tools, shape) of one row. `where` opens each error ("Row 3").
+) -> Recognised:
+    """What a row is, before its messages are put into their normal form.
 
-    A row without the mapped columns is read by its own shape, where it has one.
+    `where` opens each error ("Row 3"). A row without the mapped columns is read by its own shape, where it has one.
     Raises InputError with the keys that were found and what to do.
     """
     where = where or say("The row")
     read: Read | None = None
+    used: frozenset[str] = frozenset()
     missing: MissingColumn | None = None
     if mapping:
         try:
             read = mapped_messages(data, mapping, where), _MAPPED
+            used = columns_of(mapping, tuple(data))
         except MissingColumn as problem:
             missing = problem
     try:
-        read = read or _recognised(data, where)
+        if read is None and (found := _recognised(data, where)) is not None:
+            read, used = found
     except InputError:
         if missing is None:
             raise
     if read is None:
-        if missing is not None:
-            raise InputError(missing.arrived, missing.expected, missing.fix)
-        keys = ", ".join(str(key)[:40] for key in list(data)[:8]) or say("none")
-        raise InputError(
-            say("{where} has the keys {keys}.", where=where, keys=keys),
-            say("It needs messages, or a question and an answer, or text."),
-            say("Choose which column is the question and which the answer."),
-        )
-    return read[0], _tools(data, where), read[1]
+        raise InputError(missing.arrived, missing.expected, missing.fix) if missing else _unknown(data, where)
+    messages, shape = read
+    keys = tuple(data)
+    history = history_column(keys)
+    if history is not None and history not in used and shape.name in _TWO_COLUMNS and isinstance(messages, list):
+        messages = with_history(messages, data, history, where)
+    return Recognised(messages, _tools(data, where), shape, _all_used(keys, used, shape.name in _TWO_COLUMNS))
 
 
-def _recognised(data: dict[str, Any], where: Sentence) -> Read | None:
+def _unknown(data: dict[str, Any], where: Sentence) -> InputError:
+    keys = ", ".join(str(key)[:40] for key in list(data)[:8]) or say("none")
+    alone = say("Write a question and an answer for each row, in two columns, or its messages.")
+    return InputError(
+        say("{where} has the keys {keys}.", where=where, keys=keys),
+        say("It needs messages, or a question and an answer, or text."),
+        say("Choose which column is the question and which the answer.") if len(data) > 1 else alone,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _all_used(keys: tuple[str, ...], used: frozenset[str], takes_history: bool) -> frozenset[str]:
+    """The columns that were read as words, and those that are read beside them."""
+    marks = mark_columns(keys)
+    by_place = marks.by_place if not takes_history else None
+    history = history_column(keys) if takes_history else None
+    verdicts = [column for column, _ in marks.verdicts]
+    return used | {"tools", "functions", *marks.learned, *verdicts, *filter(None, (by_place, history))}
+
+
+def _recognised(data: dict[str, Any], where: Sentence) -> tuple[Read, frozenset[str]] | None:
     """What the filled columns say; where they say nothing, what all columns say: the error then names the empty one."""
     # Rows of several shapes in one table have the columns of all of them, and null (or, in CSV, nothing) in most.
     filled = tuple(
@@ -91,22 +169,15 @@ def _recognised(data: dict[str, Any], where: Sentence) -> Read | None:
     )
     for keys in (filled, tuple(data)) if len(filled) < len(data) else (filled,):
         for plan in plans(keys):
-            read = plan(data, where)
+            read = plan.read(data, where)
             if read is not None:
-                return read
+                return read, plan.columns
     return None
 
 
 def _tools(data: dict[str, Any], where: Sentence) -> list[Any] | None:
-    tools = decoded(data.get("tools"), where, "tools")
-    if tools is None or tools == "":
-        return None
-    if not isinstance(tools, list):
-        raise InputError(
-            say("{where}: tools is {kind}.", where=where, kind=json_kind(tools)),
-            say("It must be a list of tool definitions."),
-        )
-    return tools or None
+    given = data.get("tools") or data.get("functions")
+    return normal_tools(given, where) if given else None
 
 
 def columns(records: Iterable[Record]) -> list[Column]:

@@ -19,8 +19,12 @@ TURNS = (
     "turns",
     "会話",
     "対話",
+    "contents",
+    "data",
 )
 """Columns that hold a whole conversation as a list."""
+VAGUE = ("contents", "data")
+"""Those of them that hold one only where their value is a list of turns."""
 
 QUESTIONS = (
     "question",
@@ -97,6 +101,16 @@ INSTRUCTIONS = ("instruction", "指示", "指示文")
 INPUTS = ("input", "入力", "入力文")
 SYSTEMS = ("system", "systemprompt", "systemmessage", "システム", "システムプロンプト")
 CONTEXTS = ("context", "passage", "文脈", "コンテキスト", "背景", "参考文")
+HISTORIES = (
+    "history",
+    "chathistory",
+    "conversationhistory",
+    "dialoghistory",
+    "previousturns",
+    "履歴",
+    "会話履歴",
+    "対話履歴",
+)
 TEXTS = ("text", "テキスト", "本文")
 
 ROLES = {

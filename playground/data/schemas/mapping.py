@@ -112,6 +112,13 @@ def pieces_of(template: str) -> tuple[Piece, ...]:
     return tuple(piece for piece in [*pieces, (False, words)] if piece[1])
 
 
+def columns_of(mapping: dict[str, str], columns: Collection[str]) -> frozenset[str]:
+    """The columns that the mapping reads."""
+    read = [[template] if template in columns else [name for is_column, name in pieces_of(template) if is_column]
+            for template in mapping.values()]  # fmt: skip
+    return frozenset(name for names in read for name in names)
+
+
 def mapped_messages(data: dict[str, Any], mapping: dict[str, str], where: Sentence) -> list[Any]:
     """The row's messages by the mapping. Raises MissingColumn where it has no value for the question or the answer."""
     messages = []

@@ -21,8 +21,16 @@ from playground.data.schemas import column_names
 from playground.data.schemas.column_names import fold
 from playground.data.schemas.dialogues import read_dialogue
 from playground.data.schemas.mapping import as_text, words_in
+from playground.data.schemas.marks import mark_columns, with_list
 from playground.data.schemas.python_lists import is_python_list
-from playground.data.schemas.turns import decoded, from_sharegpt, is_from_value
+from playground.data.schemas.turns import (
+    are_messages,
+    decoded,
+    is_from_value,
+    is_list_of_pairs,
+    pair_keys,
+    turns_of,
+)
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,21 @@ class Shape:
 
 
 Read = tuple[list[Any], Shape]
-Plan = Callable[[dict[str, Any], Sentence], Read | None]
-"""(a row, how errors call it) -> its messages and shape, or None: the values are not what the names promise."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to read a row."""
+
+    read: Callable[[dict[str, Any], Sentence], Read | None]
+    """(a row, how errors call it) -> its messages and shape, or None: the values are not what the names promise."""
+    columns: frozenset[str]
+    """The columns that it reads."""
+
+    @classmethod
+    def of(cls, read: Callable[[dict[str, Any], Sentence], Read | None], *columns: str | None) -> Plan:
+        return cls(read, frozenset(column for column in columns if column is not None))
+
 
 MESSAGES = Shape("messages", say("It has messages with role and content, as OpenAI's have."))
 
@@ -49,18 +70,23 @@ def plans(keys: tuple[str, ...]) -> tuple[Plan, ...]:
         columns.setdefault(fold(key), key)
     if "messages" in keys:
         columns["messages"] = "messages"
-    found: list[Plan] = [partial(_turns, columns[name], columns) for name in column_names.TURNS if name in columns]
+    system = _first(columns, column_names.SYSTEMS)
+    found = [
+        Plan.of(partial(_turns, columns[name], columns), columns[name], system, columns.get("chosen"))
+        for name in column_names.TURNS
+        if name in columns
+    ]
     found += _prompt_plans(columns)
     found += _alpaca_plans(columns)
     if "chosen" in columns:
         question = next((columns[name] for name in column_names.QUESTIONS if name in columns), None)
-        found.append(partial(_preference, question, columns["chosen"], _first(columns, column_names.SYSTEMS)))
+        chosen = partial(_preference, question, columns["chosen"], system)
+        found.append(Plan.of(chosen, question, columns["chosen"], system, columns.get("rejected")))
     found += _question_answer_plans(columns)
     text = _first(columns, column_names.TEXTS)
     if text is not None:
-        found.append(
-            partial(_text, text, Shape("text", say("It has {column} alone: all of it is learned.", column=text)))
-        )
+        shape = Shape("text", say("It has {column} alone: all of it is learned.", column=text))
+        found.append(Plan.of(partial(_text, text, shape), text))
     return tuple(found)
 
 
@@ -86,20 +112,31 @@ def _turns(column: str, columns: dict[str, str], data: dict[str, Any], where: Se
         if column != "messages" or not (value is None or value == "" or len(columns) == 1):
             return None
         return _refuse_list(where, column, value)
-    system = _first(columns, column_names.SYSTEMS)
+    pairs = pair_keys(value) or (is_list_of_pairs(value) and ("[0]", "[1]")) or None
+    texts = bool(value) and all(isinstance(turn, str) for turn in value)
+    if fold(column) in column_names.VAGUE and not (pairs or texts or are_messages(value)):
+        return None
+    is_plain = column == "messages" and not (pairs or texts or is_from_value(value))
+    turns = value if is_plain else turns_of(value)
+    if by_place := mark_columns(tuple(data)).by_place:
+        turns = with_list(turns, decoded(data[by_place], where, by_place), where)
+    turns = _with_system(data, _first(columns, column_names.SYSTEMS), turns, where)
     printed = isinstance(data[column], str) and is_python_list(data[column])
-    if column == "messages" and not is_from_value(value):
-        return value, _printed(MESSAGES, column) if printed else MESSAGES
-    turns = _with_system(data, system, from_sharegpt(value), where)
+    if is_plain:
+        return turns, _printed(MESSAGES, column) if printed else MESSAGES
     chosen = data.get(columns.get("chosen", ""))
     if isinstance(chosen, dict):  # A preference row as LLaMA-Factory has them: the list ends with the question.
-        turns = [*turns, *from_sharegpt([chosen])]
-    shape = _turns_shape(column, is_from_value(value), all(isinstance(turn, str) for turn in value))
+        turns = [*turns, *turns_of([chosen])]
+    shape = _turns_shape(column, is_from_value(value), texts, pairs)
     return turns, _printed(shape, column) if printed else shape
 
 
 @lru_cache(maxsize=256)
-def _turns_shape(column: str, from_value: bool, texts: bool) -> Shape:
+def _turns_shape(column: str, from_value: bool, texts: bool, pairs: tuple[str, str] | None) -> Shape:
+    if pairs:
+        said = say("It has {column}, a list of pairs of {question} and {answer}.", column=column, question=pairs[0],
+                   answer=pairs[1])  # fmt: skip
+        return Shape("sharegpt", said)
     if texts:
         return Shape("sharegpt", say("It has {column}, a list of texts: user and assistant take turns.", column=column))
     if from_value:
@@ -130,7 +167,10 @@ def _prompt_plans(columns: dict[str, str]) -> list[Plan]:
     answers = [columns[name] for name in ("completion", "response") if name in columns]
     system = _first(columns, column_names.SYSTEMS)
     return [
-        partial(_prompt_completion, prompt, answer, system, _pair_shape("prompt_completion", prompt, answer, ()))
+        Plan.of(
+            partial(_prompt_completion, prompt, answer, system, _pair_shape("prompt_completion", prompt, answer, ())),
+            *(prompt, answer, system),
+        )
         for answer in answers[:1]
     ]
 
@@ -149,11 +189,11 @@ def _side(data: dict[str, Any], column: str, role: str, pair: tuple[str, str], w
     """The column as messages: text becomes one message, a list is taken as messages."""
     value = data[column]
     if isinstance(value, str):
-        if value.lstrip()[:2] in ("[{", "[ ", "[\n") and _is_messages(found := _decoded_or_none(value)):
-            return from_sharegpt(found)
+        if value.lstrip()[:2] in ("[{", "[ ", "[\n") and are_messages(found := _decoded_or_none(value)):
+            return turns_of(found)
         return [{"role": role, "content": value}]
     if isinstance(value, list):
-        return from_sharegpt(value) if _is_messages(value) else value
+        return turns_of(value) if are_messages(value) else value
     raise InputError(
         say("{where}: the {side} is {kind}.", where=where, side=column, kind=json_kind(value)),
         say("{question} and {answer} are text, or lists of messages.", question=pair[0], answer=pair[1]),
@@ -165,14 +205,6 @@ def _decoded_or_none(value: str) -> Any:
         return decoded(value, say("The row"), "")
     except InputError:
         return None
-
-
-def _is_messages(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(item, dict) and ("role" in item or "from" in item) for item in value)
-    )
 
 
 def _pair_shape(name: str, question: str, answer: str, others: tuple[str, ...]) -> Shape:
@@ -202,7 +234,8 @@ def _question_answer_plans(columns: dict[str, str]) -> list[Plan]:
         shape = Shape(
             shape.name, say("{reason} {context} stands before the question.", reason=shape.reason, context=context)
         )
-    return [partial(_question_answer, (_first(columns, column_names.SYSTEMS), context, question, answer), shape)]
+    sources = (_first(columns, column_names.SYSTEMS), context, question, answer)
+    return [Plan.of(partial(_question_answer, sources, shape), *sources)]
 
 
 def _question_answer(
@@ -227,35 +260,51 @@ def _alpaca_plans(columns: dict[str, str]) -> list[Plan]:
     output = columns.get("output") or _first(columns, answers)
     if instruction is None or output is None:
         return []
-    sources = (_first(columns, column_names.SYSTEMS), columns.get("history"), instruction, given, output)
+    sources = (_first(columns, column_names.SYSTEMS), instruction, given, output)
     reason = say("It has {columns}, as Alpaca has.", columns=", ".join(filter(None, (instruction, given, output))))
-    return [partial(_alpaca, sources, Shape("alpaca", reason))]
+    return [Plan.of(partial(_alpaca, sources, Shape("alpaca", reason)), *sources)]
 
 
 def _alpaca(
-    sources: tuple[str | None, str | None, str, str | None, str], shape: Shape, data: dict[str, Any], where: Sentence
+    sources: tuple[str | None, str, str | None, str], shape: Shape, data: dict[str, Any], where: Sentence
 ) -> Read:
-    """Instruction and input are joined by a line break; history is [[question, answer], …]: LLaMA-Factory's way."""
-    system, history, instruction, given, output = sources
+    """Instruction and input are joined by a line break: LLaMA-Factory's way."""
+    system, instruction, given, output = sources
     asked = words_in(data, instruction, where)
     more = as_text(data[given], where) if given is not None and data.get(given) is not None else ""
     if more.strip():
         asked = f"{asked}\n{more}" if asked.strip() else more
-    messages = _earlier(decoded(data.get(history or ""), where, "history"), where)
-    messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": words_in(data, output, where)}]
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": words_in(data, output, where)}]
     return _with_system(data, system, messages, where), shape
 
 
-def _earlier(history: Any, where: Sentence) -> list[Any]:
-    if history is None or history == "" or history == []:
-        return []
-    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
+# --- What was said before, in a column of its own ---
+
+
+@lru_cache(maxsize=4096)
+def history_column(keys: tuple[str, ...]) -> str | None:
+    return _first({fold(key): key for key in reversed(keys)}, column_names.HISTORIES)
+
+
+def with_history(messages: list[Any], data: dict[str, Any], column: str, where: Sentence) -> list[Any]:
+    """The messages behind the turns of the history, and both behind the system prompt.
+
+    Raises InputError where the column is no list of turns, pairs or texts.
+    """
+    history = decoded(data[column], where, column)
+    if history is None or history in ("", []):
+        return messages
+    turns = turns_of(history) if isinstance(history, list) else []
+    texts = isinstance(history, list) and all(isinstance(turn, str) for turn in history)
+    if not are_messages(turns) or (texts and len(turns) % 2):
         raise InputError(
-            say("{where}: history is {kind}.", where=where, kind=json_kind(history)),
-            say("It must be a list of pairs, each a question and its answer."),
+            say("{where}: {column} is {kind}.", where=where, column=column, kind=json_kind(history)),
+            say("It must be a list of pairs, each a question and its answer, or a list of messages."),
         )
-    roles = ("user", "assistant")
-    return [{"role": role, "content": words} for pair in history for role, words in zip(roles, pair, strict=True)]
+    leads = 1 if messages and isinstance(messages[0], dict) and messages[0].get("role") == "system" else 0
+    if leads and turns[0]["role"] == "system":
+        turns = turns[1:]
+    return [*messages[:leads], *turns, *messages[leads:]]
 
 
 # --- A preference pair, and text ---

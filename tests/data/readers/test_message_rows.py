@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playground.core.errors import LimitError
 from playground.core.settings import Limits
 from playground.data.readers import parse
 from playground.data.schemas import to_conversation
@@ -209,3 +210,62 @@ def test_many_messages_take_time_that_grows_with_their_number_alone():
         return time.process_time() - begun
 
     print(f"5,000 messages {seconds(2_500):.2f} s, 50,000 {seconds(25_000):.2f} s")
+
+
+# --- Trees of replies ---
+
+TREE = [
+    {"message_id": "a", "parent_id": None, "text": "What is a fjord?", "role": "prompter", "lang": "en"},
+    {"message_id": "b", "parent_id": "a", "text": "No idea.", "role": "assistant", "lang": "en"},
+    {"message_id": "c", "parent_id": "a", "text": "An arm of the sea.", "role": "assistant", "lang": "en"},
+    {"message_id": "x", "parent_id": None, "text": "Hi", "role": "prompter", "lang": "en"},
+    {"message_id": "d", "parent_id": "c", "text": "Name one.", "role": "prompter", "lang": "en"},
+    {"message_id": "e", "parent_id": "d", "text": "The Sognefjord.", "role": "assistant", "lang": "en"},
+    {"message_id": "f", "parent_id": "c", "text": "Where?", "role": "prompter", "lang": "en"},
+    {"message_id": "y", "parent_id": "x", "text": "Ahoy", "role": "assistant", "lang": "en"},
+]
+
+
+def words_of_paths(found):
+    return {record.row: [one["content"] for one in record.data["messages"]] for record in found.records}
+
+
+def test_each_path_of_a_tree_of_replies_is_a_conversation():
+    found = read(lines(TREE))
+    fjord, sea = "What is a fjord?", "An arm of the sea."
+    assert words_of_paths(found) == {
+        2: [fjord, "No idea."],
+        6: [fjord, sea, "Name one.", "The Sognefjord."],
+        8: ["Hi", "Ahoy"],
+    }
+    assert "replies to in parent_id: each path of a tree" in note_of(found).message
+    assert any("Not used: lang." in finding.message for finding in found.findings)
+    backwards = read(lines(TREE[::-1]))
+    assert sorted(words_of_paths(backwards).values()) == sorted(words_of_paths(found).values())
+
+
+def test_of_ranked_replies_the_best_are_taken():
+    ranks = {"b": 1, "c": 0, "e": 0}
+    found = read(lines([{**row, "rank": ranks.get(row["message_id"])} for row in TREE]))
+    assert list(words_of_paths(found)) == [6, 8]
+    assert "the best rank" in note_of(found).message
+
+
+def test_replies_in_a_circle_are_not_lost():
+    circle = [{**TREE[1], "message_id": "p", "parent_id": "q"}, {**TREE[1], "message_id": "q", "parent_id": "p"}]
+    assert list(words_of_paths(read(lines([*TREE, *circle])))) == [2, 6, 8, 9, 10]
+
+
+def test_a_deep_tree_with_many_branches_is_refused_before_it_fills_the_memory():
+    rows = [{"id": 0, "parent_id": None, "role": "user", "content": "Hi"}]
+    for number in range(1, 3000):
+        role = "assistant" if number % 2 else "user"
+        before = 0 if number == 1 else f"{number - 1}a"
+        rows += [{"id": f"{number}{side}", "parent_id": before, "role": role, "content": "x"} for side in "ab"]
+    with pytest.raises(LimitError, match="more than 1000000 messages"):
+        read(lines(rows), limits=Limits(rows=10_000))
+
+
+def test_marks_of_single_messages_are_kept():
+    found = read(lines([HI[0], {**HI[1], "weight": 0}, HI[0], HI[1]]))
+    assert [to_conversation(record).messages[1].get("weight") for record in found.records] == [0, None]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playground.core.errors import InputError
-from playground.data.schemas import check_mapping, columns, raw_messages, to_conversation
+from playground.data.schemas import check_mapping, columns, to_conversation
 from playground.data.schemas.column_names import fold
 from playground.data.schemas.mapping import MissingColumn
 from playground.data.source import Record
@@ -34,7 +34,16 @@ AWKWARD = [
     '[{"role"',
     "：",
 ]
-words = st.lists(st.sampled_from(AWKWARD) | st.text(max_size=8), min_size=1, max_size=5).map("".join)
+given_words = st.lists(st.sampled_from([*AWKWARD, "\r\n", "\r"]) | st.text(max_size=8), min_size=1, max_size=5).map(
+    "".join
+)
+
+
+def with_plain_breaks(text):
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+words = given_words.map(with_plain_breaks)
 said = words.filter(lambda text: text.strip())
 SYSTEM, USER, ANSWER = "system", "user", "assistant"
 
@@ -91,6 +100,11 @@ def as_alpaca(messages):
     return row | ({"history": [list(pair) for pair in pairs[:-1]]} if len(pairs) > 1 else {})
 
 
+def with_history_as(messages, write):
+    system, pairs = apart(messages)
+    return {"system": system, "question": pairs[-1][0], "answer": pairs[-1][1], "history": write(pairs[:-1])}
+
+
 WRITERS = {
     "messages": lambda m: {"messages": m},
     "messages as text, in CSV": lambda m: {"messages": json.dumps(m), "id": "3"},
@@ -112,6 +126,26 @@ WRITERS = {
     "messages as NumPy prints them": lambda m: {"messages": str(np.array(m, dtype=object)), "id": "3"},
     "sharegpt as Python prints it": lambda m: {"conversations": repr(as_sharegpt(m))},
     "from and value in messages": lambda m: {"messages": as_sharegpt(m)},
+    "pairs of input and output": lambda m: {
+        "system": apart(m)[0],
+        "conversation": [{"input": question, "output": answer} for question, answer in apart(m)[1]],
+    },
+    "pairs in lists": lambda m: {"system": apart(m)[0], "chat": [list(pair) for pair in apart(m)[1]]},
+    "texts under data": lambda m: {
+        "system": apart(m)[0],
+        "data": [one["content"] for one in m if one["role"] != SYSTEM],
+    },
+    "history beside a question": lambda m: with_history_as(m, lambda pairs: [list(pair) for pair in pairs]),
+    "history as messages": lambda m: with_history_as(
+        m, lambda pairs: [one for pair in pairs for one in question_and_answer(*pair)]
+    ),
+    "history as texts": lambda m: with_history_as(m, lambda pairs: [text for pair in pairs for text in pair]),
+    "parts of text": lambda m: {
+        "messages": [{**one, "content": [{"type": "text", "text": part} for part in one["content"]]} for one in m]
+    },
+    "parts, as Gemini has them": lambda m: {
+        "contents": [{"role": FROM[one["role"]], "parts": [{"text": one["content"]}]} for one in m]
+    },
     "alpaca": as_alpaca,
     "alpaca in a table": lambda m: {"input": None, "history": None, "messages": "", **as_alpaca(m)},
     "prompt and completion": lambda m: {"prompt": m[:-1], "completion": m[-1:]},
@@ -141,7 +175,6 @@ def test_any_conversation_comes_back_equal(writer, messages):
     row = WRITERS[writer](copy.deepcopy(messages))
     before = copy.deepcopy(row)
     assert read(**row).messages == messages
-    assert raw_messages(row)[0] == messages
     assert row == before
 
 
@@ -151,6 +184,15 @@ def test_any_single_turn_comes_back_equal_from_columns(names, messages):
     system, [(question, answer)] = apart(messages)
     row = {names[0]: question, names[1]: answer, "id": 3}
     assert read(**(row if system is None else row | {names[2]: system})).messages == messages
+
+
+@given(question=given_words, answer=given_words)
+def test_any_break_of_a_line_is_read_as_one(question, answer):
+    plain = question_and_answer(with_plain_breaks(question), with_plain_breaks(answer))
+    given_messages = question_and_answer(question, answer)
+    for row in ({"messages": given_messages}, {"prompt": question, "completion": answer}):
+        assert read(**row).messages == plain
+    assert read(conversations=as_sharegpt(given_messages)).messages == plain
 
 
 @given(text=words)
@@ -239,8 +281,15 @@ def test_a_context_stands_before_the_question(column):
     assert f"{column} stands before the question" in found.reason
 
 
-def test_numbers_and_lists_become_the_text_that_json_shows():
-    assert read(question=["2", "plus", "本"], answer=4).messages == question_and_answer('["2", "plus", "本"]', "4")
+def test_numbers_and_lists_become_the_text_that_json_shows_and_lists_are_told():
+    found = read(question=["2", "plus", "本"], answer=4)
+    assert found.messages == question_and_answer('["2", "plus", "本"]', "4")
+    [finding] = found.findings
+    assert (finding.code, finding.severity, finding.row) == ("printed_value", "warning", 3)
+    assert "question is a list" in finding.message
+    assert read(question="Which?", answer={"text": ["x"], "start": [0]}).findings[0].code == "printed_value"
+    assert read(question="Which?", answer="['x', 'y']").findings[0].code == "printed_value"
+    assert read(question="As JSON?", answer='["x", "y"]').findings == ()
     assert read(question="True?", answer=True).messages[1]["content"] == "true"
 
 
@@ -258,8 +307,8 @@ def test_numbers_and_lists_become_the_text_that_json_shows():
     ],
 )
 def test_sharegpt_names_become_roles(name, role):
-    turns = [{"from": "human", "value": "a"}, {"from": name, "value": "b", "weight": 1}, {"from": "gpt", "value": "c"}]
-    assert read(conversations=turns).messages[1] == {"role": role, "content": "b", "weight": 1}
+    turns = [{"from": "human", "value": "a"}, {"from": name, "value": "b", "name": "n"}, {"from": "gpt", "value": "c"}]
+    assert read(conversations=turns).messages[1] == {"role": role, "content": "b", "name": "n"}
 
 
 def test_a_function_call_becomes_a_tool_call_with_its_words_unchanged():
@@ -271,14 +320,19 @@ def test_a_function_call_becomes_a_tool_call_with_its_words_unchanged():
         {"from": "gpt", "value": "It is sunny."},
     ]
     found = read(conversations=turns, tools='[{"name": "weather"}]')
+    assert found.findings == ()
     assert [one["role"] for one in found.messages] == ["user", "assistant", "tool", "assistant"]
     assert found.messages[1]["tool_calls"] == [{"type": "function", "function": call}]
-    assert found.tools == [{"name": "weather"}]
+    assert found.tools == [{"type": "function", "function": {"name": "weather"}}]
     turns[1]["value"] = "weather(本)"
-    assert read(conversations=turns).messages[1] == message(ANSWER, "weather(本)")
+    found = read(conversations=turns)
+    assert found.messages[1] == message(ANSWER, "weather(本)")
+    assert [(finding.code, finding.severity, finding.row) for finding in found.findings] == [
+        ("call_as_words", "warning", 3)
+    ]
 
 
-def test_messages_of_openai_are_left_as_they_are():
+def test_messages_of_openai_keep_all_but_the_writing_of_arguments():
     call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "本"}'}}
     messages = [
         message(USER, "Hi"),
@@ -286,7 +340,10 @@ def test_messages_of_openai_are_left_as_they_are():
         message("tool", "Sunny."),
         *question_and_answer(),
     ]
-    assert read(messages=messages).messages == messages
+    call_read = {**call, "function": {"name": "weather", "arguments": {"place": "本"}}}
+    messages_read = [messages[0], {**messages[1], "tool_calls": [call_read]}, *messages[2:]]
+    assert read(messages=messages).messages == messages_read
+    assert read(messages=messages_read).messages == messages_read
 
 
 def test_a_preference_row_of_llama_factory_is_learnt_from_its_chosen_side():
@@ -336,7 +393,8 @@ def test_what_cannot_be_read_is_named(row, words_):
 
 
 def test_the_fix_is_to_choose_columns():
-    assert refused(title="Hi").endswith("Choose which column is the question and which the answer.")
+    assert refused(title="Hi", body="Ahoy").endswith("Choose which column is the question and which the answer.")
+    assert "in two columns, or its messages" in refused(title="Hi")
 
 
 # --- Mapping ---
