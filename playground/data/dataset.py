@@ -383,7 +383,7 @@ def require_trainable(prepared: Prepared) -> None:
     """Raises InputError unless at least two rows can be used: one to learn from, one to check against."""
     if len(prepared.examples) >= 2:
         return
-    first = next((told for told in prepared.findings if told.severity == "error" or told.code == "too_long"), None)
+    first = next((told for told in prepared.findings if told.severity == "error" or told.why == LEFT_OUT), None)
     raise InputError(
         say("{count} of {rows} can be used.", count=len(prepared.examples), rows=rows_said(prepared.rows)),
         say("Training needs at least two."),

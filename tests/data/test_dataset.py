@@ -522,6 +522,9 @@ def test_fewer_than_two_usable_rows_are_refused_with_the_first_problem(renderer)
     for mode, needed in (("keep_start", "from [0-9]+ on something"), ("drop", "maximum length to [0-9]+")):
         with pytest.raises(InputError, match=f"0 of 2 rows can be used.*first problem.*{needed}"):
             require_trainable(prepared(renderer, long, long, max_length=100, truncation_mode=mode))
+    unweighted = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}
+    with pytest.raises(InputError, match="0 of 2 rows can be used.*first problem.*weight 0"):
+        require_trainable(prepared(renderer, unweighted, unweighted))
     with pytest.raises(InputError, match="1 of 1 row can be used.*Add more rows"):
         require_trainable(prepared(renderer, row()))
     require_trainable(prepared(renderer, row(), row(), BROKEN))
