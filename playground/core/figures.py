@@ -42,6 +42,26 @@ def times(count: float) -> str:
     return f"{count:.0f}" if count >= 10 else f"{count:.1f}".removesuffix(".0")
 
 
+def often(count: str) -> Sentence:
+    """A figure as `times` or another gives it: once, 2.5 times."""
+    return say("once") if count == "1" else say("{times} times", times=count)
+
+
+def rows_said(count: int) -> Sentence:
+    """1 row, 2,000 rows."""
+    return say("1 row") if count == 1 else say("{rows} rows", rows=f"{count:,}")
+
+
+def steps_said(count: int) -> Sentence:
+    """1 step, 2,000 steps."""
+    return say("1 step") if count == 1 else say("{count} steps", count=f"{count:,}")
+
+
+def tokens_said(count: int) -> Sentence:
+    """1 token, 2,000 tokens."""
+    return say("1 token") if count == 1 else say("{tokens} tokens", tokens=f"{count:,}")
+
+
 def size(count: float, places: int = 1) -> str:
     """Bytes: 850 MB, 2.1 GB."""
     return f"{count / 1e6:.0f} MB" if count < 995_000_000 else f"{count / 1e9:.{places}f} GB"

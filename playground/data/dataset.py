@@ -19,14 +19,18 @@ from typing import Any
 import numpy as np
 
 from playground.core.errors import InputError, PlaygroundError
+from playground.core.figures import rows_said
 from playground.core.findings import Finding, finding_of
 from playground.core.i18n import say
-from playground.core.messages import Conversation, Message, is_read_only
+from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions
+from playground.data.cut import LEFT_OUT, empty_row, nothing_left, too_long
 from playground.data.edits import Edits, check_edits
 from playground.data.explanations import Explanations
 from playground.data.json_repair import Budget
 from playground.data.lint import LintFacts, LintRow, digest_of, lint
+from playground.data.lint.questions import missing_part
+from playground.data.lint.rows import is_wordless
 from playground.data.schemas import Shape, check_mapping, raw_messages, to_conversation
 from playground.data.schemas.marks import MarkedBad
 from playground.data.source import Parsed, Record
@@ -101,6 +105,8 @@ class Prepared:
     """Rows that the person took out."""
     held_out: set[int] = field(default_factory=set)
     """Places in `examples` that are kept out of training."""
+    lengths: list[int] = field(default_factory=list)
+    """Tokens before the cut of each row that can be rendered, also of those that the maximum length leaves out."""
     seen: Shape | None = None
     """What the first row was recognised as, where none can be used."""
 
@@ -111,8 +117,13 @@ class Prepared:
 
     @property
     def trained_tokens(self) -> int:
-        """Supervised tokens in one pass over all usable rows."""
-        return sum(example.trained for example in self.examples)
+        """Supervised tokens in one pass over the training rows."""
+        return sum(example.trained for place, example in enumerate(self.examples) if place not in self.held_out)
+
+    @property
+    def held_out_tokens(self) -> int:
+        """Supervised tokens of the rows that are kept out of training: they are scored."""
+        return sum(self.examples[place].trained for place in self.held_out)
 
 
 def prepare(
@@ -159,6 +170,7 @@ def _prepare(
         if example is not None:
             prepared.examples.append(example)
     prepared.findings += reader.doctor.about_all()
+    prepared.lengths = reader.lengths
     prepared.dropped = len(reader.edits.dropped & {*(record.row for record in parsed.records), *parsed.broken})
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
@@ -173,6 +185,7 @@ def _prepare(
     digests = [digest_of(example.conversation.messages) for example in prepared.examples]
     prepared.held_out = _held_out(prepared.examples, digests, parsed, options)
     if with_lint:
+        prepared.findings += reader.told
         prepared.findings += _lint(prepared, digests, reader, lambda part: report(share + part * (1 - share)))
     prepared.findings = [
         finding
@@ -198,6 +211,10 @@ class RowReader:
         self.mapping = check_mapping(options.mapping) if options.mapping else None
         self.readable: set[int] = set()
         """Broken rows that an edit has made readable or taken out."""
+        self.lengths: list[int] = []
+        """Tokens of each row that was rendered."""
+        self.told: list[Finding] = []
+        """What is wrong with cells that cannot be told apart once they are messages."""
 
     def records(self) -> Iterator[Record]:
         """The rows after the edits of whole rows, in their order."""
@@ -225,6 +242,8 @@ class RowReader:
             lambda messages: self.edits.messages(record.row, messages),
             heeds_marks=not self.edits.kept(record.row, MARKED_BAD),
         )
+        if told := missing_part(record, found, self.mapping):
+            self.told.append(told)
         messages, prompt = found.messages, self.options.system_prompt
         if prompt.strip() and messages[0]["role"] not in ("system", "developer"):
             messages = [{"role": "system", "content": prompt}, *messages]
@@ -234,8 +253,11 @@ class RowReader:
     def refused_by_template(self, conversation: Conversation, refusal: PlaygroundError) -> Finding:
         """The finding on a row that the template refuses, or of which it writes no words."""
         if isinstance(refusal, NothingSaid):
-            return replace(finding_of(refusal, "nothing_said", conversation.row), edits=["drop"], why=_LEFT_OUT)
-        return replace(self._explanations.of(conversation, refusal), why=_LEFT_OUT)
+            answers = [message for message in conversation.messages if message["role"] == "assistant"]
+            if all(map(is_wordless, answers)):
+                return empty_row(conversation.row)
+            return replace(finding_of(refusal, "nothing_said", conversation.row), edits=["drop"], why=LEFT_OUT)
+        return replace(self._explanations.of(conversation, refusal), why=LEFT_OUT)
 
     def shape(self, record: Record) -> Shape | None:
         """What the row is recognised as, be it usable or not."""
@@ -249,10 +271,10 @@ class RowReader:
         for number, (record, problem) in enumerate(refused):
             if isinstance(problem, MarkedBad):
                 marked = finding_of(problem, MARKED_BAD, record.row)
-                yield replace(marked, severity="warning", edits=["keep", "drop"], why=_LEFT_OUT)
+                yield replace(marked, severity="warning", edits=["keep", "drop"], why=LEFT_OUT)
                 continue
             tried = [name for name in _REPAIRS if number < _REPAIRS_TRIED and self._repairs(record, name)]
-            yield replace(finding_of(problem, "unusable", record.row), edits=[*tried, "drop"], why=_LEFT_OUT)
+            yield replace(finding_of(problem, "unusable", record.row), edits=[*tried, "drop"], why=LEFT_OUT)
 
     def with_repairs(self, finding: Finding) -> Finding:
         """The finding on a row that could not be read, with the repair where there is one."""
@@ -261,7 +283,7 @@ class RowReader:
         text = self.parsed.broken.get(finding.row)
         trial = Edits([{"do": "repair_json", "rows": [finding.row], "code": ""}], self.control_tokens, self.budget)
         mends = text is not None and _repaired(trial, finding.row, text) is not None
-        return replace(finding, edits=[*(["repair_json"] if mends else []), "drop"], why=finding.why or _LEFT_OUT)
+        return replace(finding, edits=[*(["repair_json"] if mends else []), "drop"], why=finding.why or LEFT_OUT)
 
     def _repairs(self, record: Record, name: str) -> bool:
         trial = Edits([{"do": name, "rows": [record.row], "code": ""}], self.control_tokens)
@@ -282,9 +304,6 @@ def _repaired(edits: Edits, row: int, text: str) -> Record | None:
         return edits.broken(row, text)
     except InputError:
         return None
-
-
-_LEFT_OUT = say("The row is left out: the model learns nothing from it.")
 
 
 def _examples(
@@ -313,6 +332,8 @@ def _examples(
     for place, tokens in enumerate(render_rows(conversations(), renderer, options, reader.doctor)):
         if place % 256 == 0:
             report((place + len(refused)) / total)
+        if isinstance(tokens, TokenRow):
+            reader.lengths.append(len(tokens.input_ids))
         made = example_of(read[place], tokens, reader)
         if isinstance(made, Finding) or isinstance(tokens, PlaygroundError):
             yield None, [made] if isinstance(made, Finding) else []
@@ -328,42 +349,14 @@ def example_of(conversation: Conversation, tokens: TokenRow | PlaygroundError, r
         return reader.refused_by_template(conversation, tokens)
     length = len(tokens.input_ids)
     if length > limit and options.truncation_mode == "drop":
-        return Finding(
-            "too_long",
-            "warning",
-            say(
-                "Row {row} has {length} tokens, more than the maximum length of {limit}.",
-                row=row,
-                length=length,
-                limit=limit,
-            ),
-            say("Raise the maximum length to {length}, or have long rows cut off.", length=length),
-            row,
-            _LEFT_OUT,
-            edits=["drop"],
-        )
+        return too_long(row, length, limit)
     kept = slice(max(length - limit, 0), length) if options.truncation_mode == "keep_end" else slice(0, limit)
     example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept)
-    if not example.loss_mask.any() and any(is_read_only(message) for message in conversation.messages):
-        return Finding(
-            "nothing_to_learn",
-            "warning",
-            say("Row {row}: nothing of it is to be learned, for its answers have the weight 0.", row=row),
-            say("Give an answer that is to be learned the weight 1."),
-            row,
-            _LEFT_OUT,
-            edits=["drop"],
-        )
     # The first token is never predicted, so its label teaches nothing.
     learned = example.kept_ids[1:][example.loss_mask[kept][1:] == 1]
     is_end_alone = kept.start and reader.doctor.silent_ids.issuperset(learned.tolist())
     if not len(learned) or is_end_alone:
-        problem = InputError(
-            say("Row {row} has no supervised token within {max_length} tokens.", row=row, max_length=limit),
-            say("Something of the assistant's answer has to be left after the cut."),
-            say("Shorten the question, or raise the maximum length to {length}.", length=length),
-        )
-        return replace(finding_of(problem, "no_supervised_token", row), edits=["drop"], why=_LEFT_OUT)
+        return nothing_left(conversation, tokens.loss_mask, options)
     return example
 
 
@@ -405,6 +398,7 @@ def _lint(prepared: Prepared, digests: list[bytes], reader: RowReader, report: R
         rows_per_step=options.rows_per_step,
         steps=options.max_steps if options.max_steps > 0 else None,
         epochs=options.seen(training),
+        keeps_end=options.truncation_mode == "keep_end",
     )
     return lint(rows, facts, report)
 
@@ -413,11 +407,13 @@ def require_trainable(prepared: Prepared) -> None:
     """Raises InputError unless at least two rows can be used: one to learn from, one to check against."""
     if len(prepared.examples) >= 2:
         return
-    first = next((finding.message for finding in prepared.findings if finding.severity == "error"), None)
+    first = next((told for told in prepared.findings if told.severity == "error" or told.why == LEFT_OUT), None)
     raise InputError(
-        say("{count} of {rows} rows can be used.", count=len(prepared.examples), rows=prepared.rows),
+        say("{count} of {rows} can be used.", count=len(prepared.examples), rows=rows_said(prepared.rows)),
         say("Training needs at least two."),
-        say("The first problem: {problem}", problem=first) if first else say("Add more rows."),
+        say("The first problem: {problem} {fix}", problem=first.message, fix=first.fix or say("Drop the row."))
+        if first
+        else say("Add more rows."),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import orjson
 
 from playground.core.errors import InputError, PlaygroundError
+from playground.core.figures import rows_said
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions, Limits
@@ -53,9 +54,8 @@ def baseline_prompts(prepared: Prepared, renderer: Renderer, folder: str, limits
     if left_out := len(chosen) - len(rows):
         notes.append(
             say(
-                "{count} rows were left out: they are too long to be scored here, or their answers cannot be told from "
-                "the rest.",
-                count=left_out,
+                "{rows} left out: too long to be scored here, or the answer cannot be told from the rest.",
+                rows=rows_said(left_out),
             )
         )
     scored_with = sum(row["examples"] is not None for row in rows)

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.figures import rows_said
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits
 
@@ -332,13 +333,17 @@ def note_all(rows: int) -> Sentence:
 
 def note_bytes(rows: int, limit_bytes: int) -> Sentence:
     return say(
-        "{rows} rows were taken: more would pass the limit of {limit} MB.", rows=rows, limit=f"{limit_bytes / 1e6:.1f}"
+        "Taken: {rows}. More would pass the limit of {limit} MB.",
+        rows=rows_said(rows),
+        limit=f"{limit_bytes / 1e6:.1f}",
     )
 
 
 def note_time(rows: int, seconds: float) -> Sentence:
-    return say("{rows} rows came within the limit of {seconds} seconds.", rows=rows, seconds=f"{seconds:g}")
+    return say(
+        "Taken: {rows}. More did not come within {seconds} seconds.", rows=rows_said(rows), seconds=f"{seconds:g}"
+    )
 
 
 def note_broken(rows: int, detail: str) -> Sentence:
-    return say("{rows} rows were taken: what stands after them cannot be read ({detail}).", rows=rows, detail=detail)
+    return say("Taken: {rows}. What stands behind cannot be read ({detail}).", rows=rows_said(rows), detail=detail)

@@ -35,6 +35,7 @@ def counts_of(prepared: Prepared) -> RowCounts:
         "dropped_rows": prepared.dropped,
         "tokens": sum(len(example.kept_ids) for example in prepared.examples),
         "trained_tokens": prepared.trained_tokens,
+        "held_out_tokens": prepared.held_out_tokens,
         "truncated_rows": prepared.truncated,
     }
 
@@ -45,7 +46,7 @@ def full_report(parsed: Parsed, prepared: Prepared, preview: list[ShownRow]) -> 
     counts = Counter(example.conversation.shape for example in prepared.examples)
     if prepared.seen:
         reasons, counts = {prepared.seen.name: prepared.seen.reason}, Counter({prepared.seen.name: 0})
-    lengths = np.array([example.length for example in prepared.examples], dtype=np.int32)
+    lengths = np.array(prepared.lengths, dtype=np.int32)
     shown = prepared.findings[:_FINDINGS_SHOWN]
     training = [example for place, example in enumerate(prepared.examples) if place not in prepared.held_out]
     return {
@@ -127,6 +128,7 @@ def _lengths(lengths: Ids, max_length: int) -> Lengths | None:
         "median": int(np.median(lengths)),
         "p95": int(np.percentile(lengths, 95)),
         "max": longest,
+        "over": int((lengths > max_length).sum()),
     }
 
 

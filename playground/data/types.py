@@ -44,6 +44,9 @@ class RowCounts(TypedDict):
     dropped_rows: int
     tokens: int
     trained_tokens: int
+    """Supervised tokens of the rows that are trained on, in one pass."""
+    held_out_tokens: int
+    """Supervised tokens of those that are held out."""
     truncated_rows: int
 
 
@@ -69,12 +72,14 @@ class LengthBin(TypedDict):
 
 
 class Lengths(TypedDict):
-    """How many rows have how many tokens."""
+    """How many rows have how many tokens before the cut, those among them that it leaves out."""
 
     bins: list[LengthBin]
     median: int
     p95: int
     max: int
+    over: int
+    """Rows that are longer than the maximum length."""
 
 
 class Padding(TypedDict):

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from playground.core.figures import expected
+from playground.core.figures import expected, steps_said
 from playground.core.i18n import Sentence, say
 from playground.core.settings import TrainSettings
 from playground.data.batch_tokens import Floats, Lengths, eval_tokens, step_tokens
@@ -130,13 +130,18 @@ def make_plan(settings: TrainSettings, work: Work, speed: Speed | None) -> Plan:
         eval_steps=clock.eval_steps(steps),
         eval_rows=clock.eval_rows,
         probe_steps=clock.probe_steps(steps),
-        epochs=round(steps / len(tokens), 3),
+        epochs=round(_seen(settings, len(work.train), steps, len(tokens)), 3),
         seconds=round(clock.seconds(steps), 2) if known else None,
         bound_by=bound_by,
         train_s=round(clock.train_s(steps), 2) if known else None,
         eval_s=round(clock.eval_s * clock.evaluations(steps), 2) if known else None,
         other_s=round(clock.fixed_s + clock.probe_s * clock.rounds(steps), 2) if known else None,
     )
+
+
+def _seen(settings: TrainSettings, rows: int, steps: int, steps_of_a_pass: int) -> float:
+    """How often each training row is seen. How many rows a pack holds is not known: of packs a share of the pass."""
+    return steps / steps_of_a_pass if settings.packing else settings.dataset_options().seen(rows, steps)
 
 
 class _Clock:
@@ -285,7 +290,7 @@ def _rate(measured: Sequence[tuple[float, float]]) -> float:
 
 def sentence(plan: Plan, settings: TrainSettings, measured: bool) -> Sentence:
     """The estimate in a line for people. `measured`: whether this machine's speed for the model is known."""
-    values: dict[str, Any] = {"steps": _steps_said(plan.steps), "epochs": _epochs_said(plan.epochs)}
+    values: dict[str, Any] = {"steps": steps_said(plan.steps), "epochs": _epochs_said(plan.epochs)}
     budget = expected(settings.time_budget_s)
     if plan.seconds is None or not measured:
         if settings.time_budget_s:
@@ -310,10 +315,6 @@ def sentence(plan: Plan, settings: TrainSettings, measured: bool) -> Sentence:
     return say(
         "{steps} ({epochs}) in about {time} on this machine: as many as fit into {budget}.", **values, budget=budget
     )
-
-
-def _steps_said(steps: int) -> Sentence:
-    return say("1 step") if steps == 1 else say("{count} steps", count=steps)
 
 
 def _epochs_said(epochs: float) -> Sentence:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict
 
+from playground.core.figures import rows_said
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits, Sampling, TrainSettings
 from playground.data.source import Source
@@ -72,7 +73,7 @@ def _score(
             found = message["rows"] or []
             part = message["done"] / max(message["total"], 1)
             waiting = not message["total"] and chat.state != "ready"
-            line = say("Loading the model.") if waiting else say("Scoring {count} rows.", count=len(rows))
+            line = say("Loading the model.") if waiting else say("Scoring {rows}.", rows=rows_said(len(rows)))
             tell({"fraction": _READING + part * (_SCORING - _READING), "line": line})
     scored = iter([(score["nll"], score["tokens"]) for score in found])
     each = [None if side is None else next(scored) for side in sides]
@@ -176,9 +177,9 @@ def _gap(plain: Interval, helped: Interval, examples: ExamplesLoss | None) -> Se
     if examples is None or helped.mean is None:
         return alone
     return say(
-        "{alone} With {count} rows as examples in the prompt: one out of {choices} (loss {loss}).",
+        "{alone} With {rows} of examples in the prompt: one out of {choices} (loss {loss}).",
         alone=alone,
-        count=examples["count"],
+        rows=rows_said(examples["count"]),
         choices=_choices(helped.mean),
         loss=f"{helped.mean:.2f}",
     )

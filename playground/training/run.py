@@ -19,6 +19,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from playground.core.figures import rows_said
 from playground.core.i18n import say
 from playground.core.settings import TrainSettings
 from playground.core.whole_files import write_durably
@@ -87,9 +88,8 @@ class Run:
         self.emit(
             "note",
             note=say(
-                "Memory ran out. The run begins again with {batch} rows in a batch and {accumulation} batches in "
-                "a step.",
-                batch=batch,
+                "Memory ran out. The run begins again with {rows} in a batch and {accumulation} batches in a step.",
+                rows=rows_said(batch),
                 accumulation=accumulation,
             ),
         )
@@ -145,11 +145,10 @@ class Run:
             self.emit(
                 "note",
                 note=say(
-                    "{steps} of {wanted} steps fit into {seconds} seconds on this machine; the run is planned for "
-                    "that.",
+                    "In {seconds} s this machine makes {steps} of {wanted} steps; the run is planned for that.",
+                    seconds=f"{settings.time_budget_s:g}",
                     steps=plan.steps,
                     wanted=wanted,
-                    seconds=f"{settings.time_budget_s:g}",
                 ),
             )
         return plan

@@ -70,10 +70,10 @@ def _data_endpoints(backend: Backend) -> list[Callable[..., Any]]:
             text: Rows as JSON Lines, JSON, CSV, or plain questions and answers.
             file: The same as a file, in place of text: .jsonl, .json, .csv, .tsv, .parquet, .xlsx, .txt or .md, also packed as .gz or .zip.
             model: Catalogue name or Hub id; "" for the default.
-            options: mapping ({system, user, assistant}: a column's name or text with {column}), max_length, truncation_mode (keep_start, keep_end or drop), train_on (assistant, last or all), system_prompt, edits ([{do, rows, code}]), held_out, shuffle_dataset, seed, template, template_kwargs, clock.
+            options: mapping ({system, user, assistant}: a column's name or text with {column}), max_length, truncation_mode (keep_start, keep_end or drop), train_on (assistant, last or all), system_prompt, edits ([{do, rows, code}]), held_out, shuffle_dataset, seed, num_train_epochs, max_steps, per_device_train_batch_size, gradient_accumulation_steps, template, template_kwargs, clock.
 
         Returns:
-            {format, rows, usable_rows, tokens, trained_tokens, truncated_rows, findings: [{row, code, severity, message, fix, why, edits}], codes, shapes, columns, lengths, padding, split, epochs, preview}.
+            {format, rows, usable_rows, tokens, trained_tokens, held_out_tokens, truncated_rows, findings: [{row, code, severity, message, fix, why, edits}], codes, shapes, columns, lengths, padding, split, epochs, preview}.
         """  # noqa: E501
         with _Told(request) as told:
             return told.say(backend.datasets.check(text, _uploaded(file), model, options))

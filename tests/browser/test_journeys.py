@@ -173,7 +173,7 @@ BAD = [
 
 @pytest.mark.parametrize(
     ("language", "refused"),
-    [("en", "{0} of {1} rows can be used."), ("ja", "{1} 行のうち、使えるのは {0} 行です。")],
+    [("en", "{0} of {1} row"), ("ja", "{1} 行のうち、使えるのは {0} 行です。")],
     ids=["en", "ja"],
 )
 def test_bad_rows_are_named_and_nothing_is_lost(stay: Visit, language: str, refused: str) -> None:

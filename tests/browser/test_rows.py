@@ -163,7 +163,7 @@ def test_a_hub_dataset_becomes_the_file(rows: Rows, backend: HeldBackend) -> Non
     page.fill("#hub-name input, #hub-name textarea", "owner/name")
     page.fill("#hub-count input", "4")
     page.click("#hub-fetch")
-    expect(page.locator("#hub-status")).to_contain_text("4 rows of owner/name are here")
+    expect(page.locator("#hub-status")).to_contain_text("Fetched: 4 rows of owner/name")
     expect(page.locator("#check .source")).to_contain_text("owner-name.jsonl")
     page.click("#hub-split input")
     expect(page.locator("#hub-split").get_by_role("option", name="test")).to_be_visible()

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
-from playground.core.figures import elapsed, expected, fixed, parameters, percent, rounded, signed, size, times
+from playground.core.figures import (
+    elapsed,
+    expected,
+    fixed,
+    often,
+    parameters,
+    percent,
+    rounded,
+    rows_said,
+    signed,
+    size,
+    steps_said,
+    times,
+    tokens_said,
+)
+from playground.core.i18n import Sentence
 
 
 @pytest.mark.parametrize(
@@ -47,3 +63,20 @@ def test_times_that_were_measured() -> None:
 )  # fmt: skip
 def test_times_that_are_estimated(seconds: float, said: str) -> None:
     assert expected(seconds).to("en") == said
+
+
+@pytest.mark.parametrize(
+    ("said", "one", "many", "ja"),
+    [
+        (rows_said, "1 row", "2,000 rows", "1 行"),
+        (steps_said, "1 step", "2,000 steps", "1 ステップ"),
+        (tokens_said, "1 token", "2,000 tokens", "1 トークン"),
+    ],
+)
+def test_one_is_no_plural(said: Callable[[int], Sentence], one: str, many: str, ja: str) -> None:
+    assert (said(1), said(2000), said(1).to("ja")) == (one, many, ja)
+    assert said(0).startswith("0 ") and said(0).endswith("s")
+
+
+def test_how_often_is_said() -> None:
+    assert [str(often(times(count))) for count in (0.4, 1, 2.5, 16)] == ["0.4 times", "once", "2.5 times", "16 times"]

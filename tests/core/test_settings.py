@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from playground.core.errors import InputError
 from playground.core.settings import DatasetOptions, RenderOptions, Sampling, TrainSettings
@@ -220,6 +222,34 @@ def test_the_steps_of_a_run_are_those_asked_for_or_what_the_epochs_come_to():
         DatasetOptions(num_train_epochs=0.5, per_device_train_batch_size=2, gradient_accumulation_steps=2).steps(16)
         == 2
     )
+
+
+def rows_trained(rows: int, batch: int, accumulation: int, steps: int) -> int:
+    """Rows that transformers' Trainer trains on in so many steps, one by one as its loop goes."""
+    trained = made = 0
+    while True:
+        batches = [min(batch, rows - start) for start in range(0, rows, batch)]
+        for number, size in enumerate(batches, start=1):
+            trained += size
+            made += number % accumulation == 0 or number == len(batches)
+            if made == steps:
+                return trained
+
+
+@given(rows=st.integers(1, 40), batch=st.integers(1, 12), accumulation=st.integers(1, 6), steps=st.integers(1, 30))
+@example(rows=3, batch=64, accumulation=8, steps=5)  # Five times, not 5 x 512 / 3.
+@example(rows=3, batch=4, accumulation=1, steps=8)
+def test_rows_are_seen_as_often_as_the_trainer_takes_them(rows, batch, accumulation, steps):
+    options = DatasetOptions(
+        max_steps=steps, per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation
+    )
+    taken = rows_trained(rows, batch, accumulation, steps)
+    assert options.seen(rows) * rows == pytest.approx(taken)
+    passes = DatasetOptions(
+        num_train_epochs=steps, per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation
+    )
+    assert passes.seen(rows) == steps
+    assert passes.seen(rows, steps) == options.seen(rows)
 
 
 def test_a_system_prompt_is_text():

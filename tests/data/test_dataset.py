@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from playground.core.errors import InputError
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
 from playground.data import dataset
+from playground.data.cut import needed_lengths
 from playground.data.dataset import RowReader, as_row, prepare, require_trainable, supervise
 from playground.data.readers import parse
 from playground.data.report import counts_of
@@ -73,7 +78,9 @@ def test_each_usable_row_has_the_tokens_and_mask_of_the_renderer(renderer):
         assert example.kept_ids.tolist() == expected.input_ids
         assert example.labels.tolist() == expected.labels()
         assert example.trained == sum(expected.loss_mask)
-    assert found.trained_tokens == sum(example.trained for example in found.examples) > 0
+    one, other = found.examples if found.held_out == {1} else found.examples[::-1]
+    assert found.trained_tokens == one.trained > 0
+    assert found.held_out_tokens == other.trained > 0
 
 
 def test_rows_that_cannot_be_used_are_named_and_the_others_stay(renderer):
@@ -149,7 +156,60 @@ def test_a_row_without_a_supervised_token_is_refused_with_the_length_that_it_nee
     [finding] = [finding for finding in found.findings if finding.row]
     assert (finding.code, finding.severity, finding.row) == ("no_supervised_token", "error", 1)
     assert "no supervised token within 100 tokens" in finding.message
-    assert f"maximum length to {length}." in finding.fix
+    [some, every] = map(int, re.findall("from ([0-9]+) on", finding.fix))
+    assert every == length and some < every
+    for mode in ("keep_start", "keep_end"):
+        assert needs(renderer, question, mode) == ([(some, every)] if mode == "keep_start" else [])
+
+
+def needs(renderer, question, mode):
+    """Each (length for something, length for all) that is named, the lengths being what they are said to be."""
+    mask = prepared(renderer, row(question), max_length=2000).examples[0].loss_mask
+    named = []
+    for limit in range(8, len(mask) + 1):
+        found = prepared(renderer, row(question), max_length=limit, truncation_mode=mode, held_out=0)
+        if not found.examples:
+            named += [tuple(map(int, re.findall("from ([0-9]+) on", told(found, 1).fix)))]
+            some, every = named[-1]
+            assert limit < some
+        else:
+            assert not named or limit >= some
+            assert not named or (found.trained_tokens == mask.sum()) == (limit >= every)
+    return sorted(set(named))
+
+
+@given(mask=st.lists(st.integers(0, 1), min_size=1, max_size=30), keeps_end=st.booleans())
+def test_the_lengths_that_a_row_needs_are_the_smallest(mask, keeps_end):
+    mask = np.array(mask, dtype=np.int8)
+    needed = needed_lengths(mask, keeps_end=keeps_end)
+    learned = {
+        limit: int((mask[-limit:] if keeps_end else mask[:limit])[1:].sum()) for limit in range(1, len(mask) + 1)
+    }
+    some = min((limit for limit, count in learned.items() if count), default=None)
+    assert needed == (
+        None if some is None else (some, min(k for k, count in learned.items() if count == learned[len(mask)]))
+    )
+
+
+def test_a_cut_of_the_beginning_names_the_question_that_it_takes(renderer):
+    question = "Tell me a long story about books. " * 10 + "Go!"
+    found = prepared(renderer, row(question), row(), max_length=100, truncation_mode="keep_end")
+    assert rows_used(found) == [1, 2] and codes(found) == [("question_cut", 1)]
+    cut = found.examples[0].length - 100
+    assert told(found, 1).severity == "warning" and f"cuts {cut} of them from its beginning" in told(found, 1).message
+    assert ("question_cut", 1) not in codes(prepared(renderer, row("Hi", question), row(), max_length=100))
+    text = {"text": "Only words. " * 60}
+    assert "question_cut" not in [
+        code for code, _ in codes(prepared(renderer, text, max_length=60, truncation_mode="keep_end"))
+    ]
+
+
+def test_rows_that_the_maximum_leaves_out_have_their_lengths_told(renderer):
+    long = row("Tell me a long story about books. " * 10)
+    length = prepared(renderer, long).examples[0].length
+    for mode in ("keep_start", "drop"):
+        found = prepared(renderer, long, row(), row("Who?"), max_length=100, truncation_mode=mode)
+        assert rows_used(found) == [2, 3] and found.lengths[0] == length and len(found.lengths) == 3
 
 
 def test_a_row_whose_only_supervised_token_is_the_first_teaches_nothing(tokenizer):
@@ -157,7 +217,7 @@ def test_a_row_whose_only_supervised_token_is_the_first_teaches_nothing(tokenize
     messages = {"messages": [{"role": "assistant", "content": "<|im_end|>"}]}
     found = prepared(Renderer(tokenizer, template), messages)
     assert found.examples == []
-    assert "no supervised token" in told(found, 1).message
+    assert "no supervised token, however long" in told(found, 1).message
 
 
 def test_a_template_that_does_not_show_the_answer_is_refused_unless_all_is_trained(tokenizer):
@@ -181,10 +241,10 @@ def test_train_on_last_supervises_the_last_answer_alone(renderer):
 def test_a_row_that_says_nothing_is_left_out_and_an_empty_answer_among_others_is_warned_of(renderer, blank):
     found = prepared(renderer, row(completion=blank), {"messages": [*talk("Hi", blank), *talk("Who?", "Mochi")]}, row())
     assert [(finding.code, finding.row, finding.severity) for finding in found.findings if finding.row] == [
-        ("nothing_said", 1, "error"),
+        ("empty_answer", 1, "error"),
         ("empty_answer", 2, "warning"),
     ]
-    assert "nothing but the end of a turn: “<|im_end|>”" in told(found, 1).message
+    assert "only the end of a turn would be learned" in told(found, 1).message
     assert rows_used(found) == [2, 3]
     assert rows_used(prepared(renderer, row(completion=blank), train_on="all")) == [1]
 
@@ -479,7 +539,14 @@ def test_without_shuffling_the_last_rows_are_held_out(renderer):
 def test_fewer_than_two_usable_rows_are_refused_with_the_first_problem(renderer):
     with pytest.raises(InputError, match="0 of 2 rows can be used.*at least two.*Row 1 is not JSON"):
         require_trainable(prepared(renderer, BROKEN, "null"))
-    with pytest.raises(InputError, match="1 of 1 rows can be used.*Add more rows"):
+    long = row("Tell me a long story about books. " * 10)
+    for mode, needed in (("keep_start", "from [0-9]+ on something"), ("drop", "maximum length to [0-9]+")):
+        with pytest.raises(InputError, match=f"0 of 2 rows can be used.*first problem.*{needed}"):
+            require_trainable(prepared(renderer, long, long, max_length=100, truncation_mode=mode))
+    unweighted = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}
+    with pytest.raises(InputError, match="0 of 2 rows can be used.*first problem.*weight 0"):
+        require_trainable(prepared(renderer, unweighted, unweighted))
+    with pytest.raises(InputError, match="1 of 1 row can be used.*Add more rows"):
         require_trainable(prepared(renderer, row()))
     require_trainable(prepared(renderer, row(), row(), BROKEN))
 

@@ -58,7 +58,7 @@ def test_every_row_is_in_one_bin_and_the_maximum_is_an_edge(lengths, limit):
     if max(lengths) > limit:
         assert limit in {part["end"] for part in bins}
     assert len(bins) <= 100
-    assert found["max"] == max(lengths)
+    assert found["max"] == max(lengths) and found["over"] == sum(length > limit for length in lengths)
 
 
 def test_the_middle_and_the_long_end_are_told():
@@ -74,6 +74,15 @@ def test_a_row_of_each_length_stands_in_the_bin_that_names_it():
 
 def test_without_rows_there_are_no_lengths():
     assert _lengths(np.array([], dtype=np.int32), 512) is None
+
+
+@pytest.mark.parametrize("mode", ["keep_start", "keep_end", "drop"])
+def test_rows_that_the_maximum_leaves_out_are_among_the_lengths(renderer, mode):
+    rows = [row("Tell me a long story about books. " * 10), row(), row("Who?")]
+    whole = report_of(renderer, *rows, max_length=2000)["lengths"]
+    found = report_of(renderer, *rows, max_length=100, truncation_mode=mode)["lengths"]
+    assert found["over"] == 1 and whole["over"] == 0 and found["max"] == whole["max"] > 100
+    assert sum(part["rows"] for part in found["bins"]) == 3
 
 
 # --- Padding and the split ---

@@ -320,6 +320,14 @@ def test_held_out_loss_that_only_rises_wants_other_rows() -> None:
     assert found.change == {"learning_rate": 0.00033, "warmup_steps": 6}
 
 
+@pytest.mark.parametrize(
+    ("rows", "batch", "steps", "times"), [(3, 512, 5, 5), (3, 4, 8, 8), (10, 4, 6, 2), (0, 4, 6, 0)]
+)
+def test_a_row_is_seen_once_a_pass_however_many_a_step_asks_for(rows: int, batch: int, steps: int, times: int) -> None:
+    settings = TrainSettings(per_device_train_batch_size=4, gradient_accumulation_steps=batch // 4)
+    assert Context.of(settings, rows=rows).epochs(steps) == pytest.approx(times)
+
+
 def test_rows_seen_once_are_not_known_by_heart() -> None:
     easy = curve(60, lambda step: 0.05 + 3 * math.exp(-step / 3))
     once = replace(DONE, planned_steps=60, rows=240, held_out_rows=10)

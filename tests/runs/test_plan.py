@@ -42,6 +42,18 @@ def test_max_steps_wins_over_the_epochs() -> None:
     assert (plan.steps, plan.bound_by, plan.epochs) == (500, "steps", 25.0)
 
 
+@pytest.mark.parametrize(
+    ("rows", "batch", "steps", "seen"),
+    [(3, 512, 5, 5.0), (3, 4, 8, 8.0), (10, 4, 4, 1.4), (10, 4, 3, 1.0), (10, 4, 1, 0.4)],
+)
+def test_a_last_step_of_few_rows_counts_as_few_rows(rows: int, batch: int, steps: int, seen: float) -> None:
+    asked = replace(SETTINGS, time_budget_s=0, max_steps=steps, per_device_train_batch_size=min(batch, 64),
+                    gradient_accumulation_steps=max(batch // 64, 1))  # fmt: skip
+    assert make_plan(asked, Work([10] * rows, []), None).epochs == seen
+    packed = make_plan(replace(asked, packing=True), Work([10] * rows, []), None)
+    assert packed.epochs == steps  # One pack has them all.
+
+
 def test_half_an_epoch_is_rounded_up_to_a_whole_step() -> None:
     plan = make_plan(replace(SETTINGS, num_train_epochs=0.51), Work([10] * 8, []), None)
     assert plan.steps == 2  # 2 steps an epoch; 1.02 of them.

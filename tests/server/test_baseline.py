@@ -248,7 +248,7 @@ def test_rows_longer_than_the_model_reads_are_left_out(prompts):
     long = {"prompt": "Q?", "completion": "word " * 900}
     made = prompts([row(n) for n in range(4)] + [long, row(9)], held_out=0.34, shuffle_dataset=False, max_length=8000)
     assert [asked["row"] for asked in made["rows"]] == [6]
-    assert any("1 rows were left out" in note for note in made["notes"])
+    assert any("1 row left out" in note for note in made["notes"])
     with pytest.raises(InputError, match="None of the rows can be scored"):
         prompts([row(1), long], held_out=0.5, shuffle_dataset=False, max_length=8000)
 
@@ -261,7 +261,7 @@ def test_no_more_tokens_are_scored_than_are_worth_the_wait(prompts, monkeypatch)
     monkeypatch.setattr("playground.data.few_shot.ALL_TOKENS", most)
     made = prompts(rows, held_out=0.25)
     assert made["rows"] == every["rows"][:6]
-    assert made["notes"][0].startswith("9 rows were left out")
+    assert made["notes"][0].startswith("9 rows left out")
 
 
 def test_a_template_that_refuses_examples_is_explained(prompts):
@@ -421,7 +421,7 @@ def test_everything_is_told(ask):
     assert examples == pytest.approx({"loss": 1.0, "low": 1.0, "high": 1.0, "count": 4})
     assert found["gap"] == (
         "Each token of the expected answers is as hard for the base to guess as one out of 20 (loss 3.00). "
-        "With 4 rows as examples in the prompt: one out of 2.7 (loss 1.00)."
+        "With 4 rows of examples in the prompt: one out of 2.7 (loss 1.00)."
     )
     assert "do much of the work" in found["verdict"] and "{" not in found["verdict"]
     assert [(answer["plain"], answer["with_examples"]) for answer in found["answers"]] == [

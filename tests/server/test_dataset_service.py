@@ -56,12 +56,12 @@ def test_faults_are_named_and_mended_one_by_one_and_undone(backend):
 
     first = found = check()
     assert found["usable_rows"] == 3
-    assert {"not_json", "unusable", "duplicate", "nothing_said", "private_data"} <= set(kinds(found))
+    assert {"not_json", "unusable", "duplicate", "empty_answer", "private_data"} <= set(kinds(found))
     for code, do in [
         ("not_json", "repair_json"),
         ("unusable", "roles"),
         ("duplicate", "drop"),
-        ("nothing_said", "drop"),
+        ("empty_answer", "drop"),
         ("private_data", "mask"),
     ]:
         edits.append(one_click(found, code, do))

@@ -20,7 +20,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("datasets.check", {"text": '[{"prompt": 1}, '}, r"starts with \[ but is not JSON"),
     ("datasets.check", {"text": '{"prompt": 1}', "options": {"max_length": 1}}, "max_length is 1.*from 8 to 8192"),
     ("datasets.check", {"text": "{}", "model": "../../etc"}, "There is no model named"),
-    ("runs.train", {"text": '{"prompt": "a", "completion": "b"}'}, "1 of 1 rows can be used.*at least two"),
+    ("runs.train", {"text": '{"prompt": "a", "completion": "b"}'}, "1 of 1 row can be used.*at least two"),
     ("runs.train", {"text": '{"prompt": "a"}\n{"question": "b"}'}, "0 of 2 rows.*Row 1 has the keys prompt"),
     ("runs.train", {"text": "{}", "settings": {"lr": 1}}, "no setting lr.*learning_rate"),
     ("runs.train", {"text": "{}", "settings": {"r": 0}}, "The setting r is 0.*from 1 to 256"),

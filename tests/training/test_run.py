@@ -274,7 +274,7 @@ def test_a_budget_shortens_the_run_and_says_so(tiny_folder: Path, tmp_path: Path
     run = start(tmp_path, tiny_folder, settings, throughput=cache)
     assert run.values("plan", "steps") == [60 * FILLED // 10] == [run.outcome.steps]
     assert run.values("plan", "bound_by") == ["time"]
-    assert "5 of 2000 steps fit into 60 seconds" in run.values("note", "note")[0]
+    assert "In 60 s this machine makes 5 of 2000 steps" in run.values("note", "note")[0]
     assert run.values("step", "learning_rate")[3] == settings.learning_rate
 
 

@@ -161,7 +161,8 @@ class FakeRows:
             "usable_rows": len(usable),
             "dropped_rows": dropped,
             "tokens": sum(row["kept"] for row in shown),
-            "trained_tokens": sum(row["trained"] for row in shown),
+            "trained_tokens": sum(row["trained"] for row in shown if row["row"] not in held_out),
+            "held_out_tokens": sum(row["trained"] for row in shown if row["row"] in held_out),
             "truncated_rows": sum(row["kept"] < row["length"] for row in shown),
             "findings": found,
             "findings_left_out": 0,
@@ -178,7 +179,7 @@ class FakeRows:
             "columns": list(columns.values()),
             "mapping": options.get("mapping") or {},
             "max_length": options["max_length"],
-            "lengths": _lengths([row["length"] for row in shown]),
+            "lengths": _lengths([row["length"] for row in shown], options["max_length"]),
             "padding": {"batch": 4, "shuffled": 0.31, "grouped": 0.08},
             "split": {
                 "train": len(usable) - len(held_out),
@@ -329,7 +330,7 @@ def _codes(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _lengths(lengths: list[int]) -> dict[str, Any] | None:
+def _lengths(lengths: list[int], max_length: int) -> dict[str, Any] | None:
     if not lengths:
         return None
     width = max(-(-max(lengths) // 12), 1)
@@ -343,4 +344,5 @@ def _lengths(lengths: list[int]) -> dict[str, Any] | None:
         "median": ranked[len(ranked) // 2],
         "p95": ranked[int(0.95 * (len(ranked) - 1))],
         "max": ranked[-1],
+        "over": sum(length > max_length for length in lengths),
     }

@@ -133,11 +133,15 @@ class DatasetOptions:
             return self.max_steps
         return math.ceil(self._steps_of_a_pass(rows) * self.num_train_epochs)
 
-    def seen(self, rows: int) -> float:
-        """How often a run over so many training rows sees each of them on average; a pass ends with what is left."""
+    def seen(self, rows: int, steps: int | None = None) -> float:
+        """How often a run of so many steps over so many training rows sees each of them on average.
+
+        As transformers' Trainer counts: no step goes on into the next pass, so that the last one of a pass may have
+        fewer rows than `rows_per_step`. `steps`: those of the settings where it is not said.
+        """
         if not rows:
             return 0.0
-        passes, rest = divmod(self.steps(rows), self._steps_of_a_pass(rows))
+        passes, rest = divmod(self.steps(rows) if steps is None else steps, self._steps_of_a_pass(rows))
         return passes + rest * self.rows_per_step / rows
 
     def _steps_of_a_pass(self, rows: int) -> int:

@@ -4,7 +4,8 @@
 
     rows.py            LintRow, LintFacts, and the words of a message
     roles.py           the order of the messages
-    answers.py         empty answers, blanks around words, answers that are cut
+    questions.py       empty questions, words that stand for an empty cell
+    answers.py         empty answers, blanks around words, answers and questions that are cut
     control.py         control tokens in the words
     privacy.py         personal data and secrets
     contradictions.py  one question, two answers
@@ -20,13 +21,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from playground.core.findings import Finding
-from playground.data.lint.answers import answer_cut, empty_answer, outer_whitespace
+from playground.data.lint.answers import answer_cut, empty_answer, outer_whitespace, question_cut
 from playground.data.lint.balance import dominating_row, repeated_answer, row_count
 from playground.data.lint.contradictions import contradictions
 from playground.data.lint.control import control_tokens
 from playground.data.lint.duplicates import duplicates
 from playground.data.lint.languages import other_language
 from playground.data.lint.privacy import private_data
+from playground.data.lint.questions import empty_question, missing_value
 from playground.data.lint.roles import role_order
 from playground.data.lint.rows import LintFacts, LintRow, Report, View, digest_of, words_of
 
@@ -47,9 +49,12 @@ def lint(rows: Sequence[LintRow], facts: LintFacts, report: Report = lambda shar
         (0.09, lambda: dominating_row(training)),
         (0.12, lambda: repeated_answer(training)),
         (0.15, lambda: role_order(views)),
+        (0.16, lambda: empty_question(views)),
+        (0.165, lambda: missing_value(views)),
         (0.17, lambda: empty_answer(views)),
         (0.20, lambda: outer_whitespace(views)),
         (0.21, lambda: answer_cut(views, facts)),
+        (0.22, lambda: question_cut(views, facts)),
         (0.25, lambda: control_tokens(views, facts)),
         (0.35, lambda: private_data(views)),
         (0.40, lambda: contradictions(views)),

@@ -1,4 +1,4 @@
-"""Answers that hold nothing, blanks around the words, and answers that the maximum length cuts."""
+"""Answers that hold nothing, blanks around the words, and answers and questions that the maximum length cuts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
-from playground.data.lint.rows import LintFacts, View, fold, is_wordless
+from playground.data.lint.rows import LintFacts, View, fold, is_blank, is_wordless
 
 _PLACEHOLDERS = frozenset(
-    {"n/a", "#n/a", "todo", "tbd", "tba", "fixme", "null", "nan", "undefined", "lorem ipsum", "no answer"}
+    {"n/a", "#n/a", "todo", "tbd", "tba", "fixme", "null", "nan", "<na>", "undefined", "lorem ipsum", "no answer"}
     | {"[answer]", "<answer>", "{answer}", "[response]", "<response>", "{response}", "{output}", "[insert answer here]"}
     | {"未回答", "未入力", "未定", "回答なし", "無回答", "待补充", "无回答"}
 )
@@ -33,7 +33,7 @@ def empty_answer(views: Iterable[View]) -> Iterator[Finding]:
 def _emptiness(view: View, place: int) -> Sentence | None:
     """What is wrong with this answer, None where it says something."""
     text = view.words[place]
-    if len(text) > _LONGEST and not text.isspace():
+    if len(text) > _LONGEST and not is_blank(text):
         return None
     bare = text.strip()
     number = place + 1
@@ -42,7 +42,7 @@ def _emptiness(view: View, place: int) -> Sentence | None:
         return None
     if not text:
         return say("Row {row}: the answer in message {number} is empty.", row=view.row, number=number)
-    if not bare:
+    if is_blank(bare):
         return say("Row {row}: the answer in message {number} is only white space.", row=view.row, number=number)
     if all(unicodedata.category(character)[0] == "P" for character in bare):
         return say(
@@ -93,3 +93,21 @@ def answer_cut(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
             )
             fix = say("Raise the maximum length to {length}, shorten the row, or remove it.", length=given.length)
             yield Finding("answer_cut", "warning", message, fix, view.row, why, edits=["drop", "keep"])
+
+
+def question_cut(views: Iterable[View], facts: LintFacts) -> Iterator[Finding]:
+    """Rows whose beginning is cut, where others than the assistant speak."""
+    why = say("The model learns this answer to a question of which it sees the end at most.")
+    for view in views if facts.keeps_end else ():
+        length, kept = view.given.length, view.given.kept
+        if kept < length and any(role != "assistant" for role in view.roles):
+            message = say(
+                "Row {row} has {length} tokens: the maximum length of {max_length} cuts {count} of them from its "
+                "beginning, where the question stands.",
+                row=view.row,
+                length=length,
+                max_length=facts.max_length,
+                count=length - kept,
+            )
+            fix = say("Raise the maximum length to {length}, shorten the row, or remove it.", length=length)
+            yield Finding("question_cut", "warning", message, fix, view.row, why, edits=["drop", "keep"])

@@ -44,7 +44,7 @@ def dominating_row(training: Sequence[View]) -> Iterator[Finding]:
 
 
 def row_count(training: Sequence[View], facts: LintFacts) -> Iterator[Finding]:
-    """Few rows, and rows that the run sees too often."""
+    """Few rows, fewer than a step asks for, and rows that the run sees too often."""
     rows = len(training)
     if 0 < rows < _FEWEST_ROWS:
         yield Finding(
@@ -56,6 +56,21 @@ def row_count(training: Sequence[View], facts: LintFacts) -> Iterator[Finding]:
             say("Add rows that show what you want in different words; a few dozen make a visible difference."),
             None,
             say("The model learns these few rows by heart and little that carries over to other questions."),
+        )
+    if 0 < rows < facts.rows_per_step:
+        yield Finding(
+            "small_step",
+            "warning",
+            say("A step is set to {asked} rows, but has one: there is only one to train on.", asked=facts.rows_per_step)
+            if rows == 1
+            else say(
+                "A step is set to {asked} rows, but has {rows}: there are no more to train on.",
+                asked=facts.rows_per_step,
+                rows=rows,
+            ),
+            say("Lower the rows in a batch or the batches in a step, or add rows."),
+            None,
+            say("Every step sees all rows, so that the run sees each row as often as it has steps."),
         )
     if not rows or facts.epochs <= _MANY_PASSES:
         return

@@ -19,6 +19,7 @@ LEADS = ("system", "developer")
 _SHOWN = 60
 """Characters of somebody's words that a message shows."""
 _SEARCHED = 2_000
+_WITHOUT_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class LintFacts:
     """None where the run is set by epochs."""
     epochs: float
     """How often the run sees each training row."""
+    keeps_end: bool = False
+    """Whether the cut takes the beginning of a row."""
 
 
 class View:
@@ -106,6 +109,11 @@ def _with_calls(message: Message, words: str) -> str:
 def is_wordless(message: Message) -> bool:
     """Whether nothing is said and nothing is called."""
     return not (words_of(message).strip() or message.get("tool_calls") or message.get("reasoning_content"))
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing can be seen of it: white space, and characters without width, as pages leave in a copy."""
+    return all(character.isspace() or character in _WITHOUT_WIDTH for character in text)
 
 
 def fold(text: str) -> str:

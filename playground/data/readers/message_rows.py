@@ -25,8 +25,8 @@ from playground.data.schemas.column_names import ROLES, fold
 from playground.data.schemas.marks import LEARNED
 from playground.data.source import Parsed, Record
 
-_SPEAKERS = ("role", "from", "speaker", "役割", "ロール", "話者", "発言者")
-_WORDS = ("content", "value", "text", "message", "utterance", "内容", "発言", "テキスト", "本文")
+SPEAKERS = ("role", "from", "speaker", "役割", "ロール", "話者", "発言者")
+WORDS = ("content", "value", "text", "message", "utterance", "内容", "発言", "テキスト", "本文")
 _CONVERSATIONS = (
     "conversationid", "convid", "dialogueid", "dialogid", "chatid", "sessionid", "threadid", "messagetreeid",
     "conversation", "dialogue", "dialog", "chat", "session", "thread", "会話id", "対話id", "会話", "対話", "id",
@@ -106,8 +106,8 @@ def _columns(rows: list[dict[str, Any]]) -> tuple[str, str] | None:
     if len(rows) < 2:
         return None
     columns = {fold(str(key)): key for key in reversed(rows[0])}
-    role = next((columns[name] for name in _SPEAKERS if name in columns), None)
-    words = next((columns[name] for name in _WORDS if name in columns), None)
+    role = next((columns[name] for name in SPEAKERS if name in columns), None)
+    words = next((columns[name] for name in WORDS if name in columns), None)
     if role is None or words is None:
         return None
     roles = [message["role"] for row in rows if (message := _message(row, role, words)) is not None]

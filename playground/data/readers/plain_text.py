@@ -65,7 +65,8 @@ def read_plain_text(text: str, limits: Limits) -> Parsed:
         names = column_names(header, rows)
         rows.findings.append(note("read_as", say("Read as a Markdown table: each line below its header is a row.")))
         for row, cells in enumerate(body, start=1):
-            rows.add(row, dict(zip(names, cells, strict=False)))
+            if any(cells):
+                rows.add(row, dict(zip(names, cells, strict=False)))
         return rows.parsed("markdown")
     sections, before = _sections(_FRONT_MATTER.sub("", text, count=1) if text.startswith("---") else text)
     if len(sections) >= 2:

@@ -13,13 +13,14 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, count, islice
 
 from playground.core.errors import InputError, LimitError
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.settings import Limits
 from playground.data.readers.bounds import Rows, excerpt, note
+from playground.data.readers.header_rows import SEARCHED, header_of, of_repeats, without_title
 from playground.data.source import Parsed
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -58,7 +59,7 @@ def evident_delimiter(text: str) -> str:
     them or no space behind the delimiters.
     """
     for delimiter in DELIMITERS:
-        rows = _sample(text, delimiter)
+        rows = without_title(_sample(text, delimiter))
         if len(rows) < 2 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
             continue
         names = [cell.strip().lower() for cell in rows[0]]
@@ -117,50 +118,60 @@ class _Lines:
 
 def _evenness(rows: list[list[str]]) -> tuple[float, int]:
     """Share of rows as long as the header, and that length; (0, 0) for a single column."""
+    rows = without_title(rows)
     if not rows or len(rows[0]) < 2:
         return 0.0, 0
     return sum(len(row) == len(rows[0]) for row in rows) / len(rows), len(rows[0])
 
 
 def read_table(text: str, delimiter: str, limits: Limits) -> Parsed:
-    """Rows below a header. Row numbers are those of a spreadsheet: the header is 1, a quoted newline begins no row.
+    """Rows below a header. Row numbers are those of a spreadsheet: the header is 1 where no title stands above it, a
+    quoted newline begins no row, and a row without any words is none.
 
     A row with fewer cells lacks the last keys; one with more is refused, since which cells belong to which column is
-    open. Raises InputError for no row below the header, LimitError for too many.
+    open. Line breaks in cells are \\n. Raises InputError for no row below the header, LimitError for too many.
     """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
     rows = Rows(limits)
-    header: list[str] | None = None
-    lines = _Lines(text)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=_is_spaced(text, delimiter))
-    for number, cells, problem in _numbered(reader):
-        written = lines.taken()
-        if number == 1 and _DECLARED.match(text):
-            continue
+    header: list[str] = []
+    written = _numbered(text, delimiter)
+    first = list(islice(written, SEARCHED))
+    filled = [(number, cells) for number, cells, problem, _ in first if not problem]
+    place, told = header_of(filled) if filled else (0, None)
+    rows.findings += [told] if told else []
+    below, names = filled[place] if filled else (1, [])
+    repeated: list[int] = []
+    for number, cells, problem, line in chain(first, written):
         if problem:
-            rows.refuse(number, written, _bad_quotes(number, problem))
-        elif not cells:
-            continue
-        elif header is None:
-            header = column_names(cells, rows)
-        else:
-            _add(number, cells, header, rows, written)
+            rows.refuse(number, line, _bad_quotes(number, problem))
+        elif header and cells == names and len(names) > 1:
+            repeated.append(number)
+        elif header:
+            _add(number, cells, header, rows, line)
+        elif number == below:
+            header = column_names([cell.removeprefix("\ufeff") for cell in cells], rows)
     if not rows.records and not rows.broken:
-        raise no_rows_below(header or [])
+        raise no_rows_below(header)
+    rows.findings += of_repeats(repeated)
     return rows.parsed("tsv" if delimiter == "\t" else "csv")
 
 
-def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str], str]]:
-    """(row, cells, problem): rows from 1, each with its cells or with what csv says against it."""
-    number = 0
-    while True:
-        number += 1
+def _numbered(text: str, delimiter: str) -> Iterator[tuple[int, list[str], str, str]]:
+    """(row from 1, its cells, what csv says against it, how it is written) of each row that has words in it."""
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=_is_spaced(text, delimiter))
+    for number in count(1):
+        problem, cells = "", []
         try:
-            yield number, next(reader), ""
+            cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as problem:
-            yield number, [], str(problem)
+        except csv.Error as error:
+            problem = str(error)
+        line = lines.taken()
+        if not (number == 1 and _DECLARED.match(text)) and (problem or any(map(str.strip, cells))):
+            yield number, cells, problem, line
 
 
 def _add(number: int, cells: list[str], header: list[str], rows: Rows, written: str) -> None:

@@ -15,10 +15,12 @@ from xml.parsers import expat
 from playground.core.settings import Limits
 from playground.data.readers.archives import damaged
 from playground.data.readers.bounds import expanded_limit, too_large
+from playground.data.readers.number_formats import BUILT_IN, WITHOUT
 
 _CELLS_A_ROW = 40
 """Cells that the limit of rows allows for: this many a row, and four times as many empty ones between them."""
 _ELEMENTS_A_CELL = 5
+_STYLES = "/styles.xml"
 _PLACE = re.compile(r"([A-Za-z]{1,3})([0-9]{1,7})")
 
 
@@ -32,6 +34,8 @@ class Cells:
     """Lengths of the shared texts, if this part is where they stand."""
     faulty: dict[int, list[str]] = field(default_factory=dict)
     """Row -> names of cells with an error, or with a formula and no value."""
+    formats: dict[int, dict[int, str]] = field(default_factory=dict)
+    """Row -> column -> its number format, for cells with one of their own. Both count from 1."""
     count: int = 0
     first: tuple[int, int] = (1 << 30, 1 << 30)
     last: tuple[int, int] = (0, 0)
@@ -49,8 +53,11 @@ def look_through(parts: dict[str, bytes], limits: Limits) -> dict[str, Cells]:
     """
     most = _CELLS_A_ROW * (limits.rows + 1)
     found: dict[str, Cells] = {}
-    for name, part in parts.items():
-        found[name] = _Look(most, limits).through(part)
+    formats: dict[str, str] = {}
+    for name, part in sorted(parts.items(), key=lambda named: not named[0].lower().endswith(_STYLES)):
+        found[name] = _Look(most, limits, formats).through(part)
+        if name.lower().endswith(_STYLES):
+            formats = _number_formats(part)
     texts = max((cells.texts for cells in found.values()), key=len, default=[])
     for cells in found.values():
         size = sum(texts[place] for place in cells.shared if place < len(texts))
@@ -62,8 +69,8 @@ def look_through(parts: dict[str, bytes], limits: Limits) -> dict[str, Cells]:
 class _Look:
     """One pass over one part."""
 
-    def __init__(self, most: int, limits: Limits) -> None:
-        self.most, self.limits = most, limits
+    def __init__(self, most: int, limits: Limits, formats: dict[str, str]) -> None:
+        self.most, self.limits, self.formats = most, limits, formats
         self.cells = Cells()
         self.elements = 0
         self.kind = self.place = self.words = ""
@@ -114,6 +121,8 @@ class _Look:
         row = int(match[2]) if match else self.row
         cells.first = (min(cells.first[0], row), min(cells.first[1], self.column))
         cells.last = (max(cells.last[0], row), max(cells.last[1], self.column))
+        if self.formats and (code := self.formats.get(attributes.get("s", "0"))) and self.kind in ("", "n"):
+            cells.formats.setdefault(row, {})[self.column] = code
         if cells.count > self.most:
             raise too_large(self.limits)
 
@@ -166,16 +175,34 @@ def sheet_parts(parts: dict[str, bytes]) -> dict[str, str]:
     return found
 
 
-def _attributes_of(part: bytes, element: str) -> list[dict[str, str]]:
-    """The attributes of each element of that name. `part` has been looked through: it is sound XML, or absent."""
+def _number_formats(styles: bytes) -> dict[str, str]:
+    """A cell's style, as cells name it -> its number format, or the number of one that is built in; none of WITHOUT."""
+    codes = {
+        attributes.get("numFmtId", ""): attributes.get("formatCode", "")
+        for attributes in _attributes_of(styles, "numFmt")
+    }
+    used = [attributes.get("numFmtId", "0") for attributes in _attributes_of(styles, "xf", "cellXfs")]
+    named = {str(style): codes.get(number) or BUILT_IN.get(number, number) for style, number in enumerate(used)}
+    return {style: code for style, code in named.items() if code not in WITHOUT}
+
+
+def _attributes_of(part: bytes, element: str, inside: str = "") -> list[dict[str, str]]:
+    """The attributes of each element of that name, `inside` another where that is given.
+
+    `part` has been looked through: it is sound XML, or absent.
+    """
     found: list[dict[str, str]] = []
     parser = expat.ParserCreate(namespace_separator=" ")
+    around: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if name.rpartition(" ")[2] == element:
+        local = name.rpartition(" ")[2]
+        if local == element and (not inside or inside in around):
             found.append(attributes)
+        around.append(local)
 
     parser.StartElementHandler = start
+    parser.EndElementHandler = lambda name: around.pop()
     if part:
         parser.Parse(part, True)
     return found

@@ -1,4 +1,4 @@
-"""Excel workbooks to records: the first sheet that has rows, its first row the header.
+"""Excel workbooks to records: the first sheet that has rows, its first row the header unless a title stands above.
 
 calamine reads the cells (formulas as the values that Excel kept for them). Before it sees the workbook, every part is
 unpacked under the limit and looked through: a workbook is a zip, its parts state sizes that need not be true, and
@@ -7,11 +7,10 @@ calamine makes room for the whole rectangle between the first cell and the last.
 
 from __future__ import annotations
 
-import datetime
 import io
 import zipfile
-from itertools import islice
-from typing import Any
+from collections.abc import Iterator
+from itertools import chain, islice
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
@@ -21,15 +20,19 @@ from playground.core.i18n import say
 from playground.core.settings import Limits
 from playground.data.readers.archives import damaged, read_bounded
 from playground.data.readers.bounds import Rows, expanded_limit, note, too_large
+from playground.data.readers.header_rows import SEARCHED, header_of, of_repeats
+from playground.data.readers.merged_cells import Merged, place_of
+from playground.data.readers.number_formats import plain, shown
 from playground.data.readers.tables import column_names, no_rows_below
 from playground.data.readers.workbook_parts import Cells, look_through, sheet_parts
 from playground.data.source import Parsed
 
 _PARTS = (".xml", ".rels")
+_SHOWN = 8
 
 
 def read_workbook(raw: bytes, limits: Limits) -> Parsed:
-    """Rows as the spreadsheet numbers them, every value as text: 1.0 is "1", dates are ISO, an empty cell is "".
+    """Rows as the spreadsheet numbers them, every value as text: 1.0 is "1", 0.5 as 0% is "50%", an empty cell is "".
 
     Raises InputError for a damaged or locked workbook and one without rows, LimitError for what is too large.
     """
@@ -39,7 +42,8 @@ def read_workbook(raw: bytes, limits: Limits) -> Parsed:
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(_pack(parts))) as workbook:
             name, sheet = _first_sheet(workbook, rows)
-            header = _read_sheet(sheet, rows)
+            seen = cells.get(sheet_parts(parts).get(name, ""), Cells())
+            header = _read_sheet(sheet, seen, rows)
     except PasswordError:
         raise InputError(
             say("The workbook is locked with a password."),
@@ -50,7 +54,7 @@ def read_workbook(raw: bytes, limits: Limits) -> Parsed:
         raise damaged(".xlsx", problem) from None
     if not rows.records:
         raise no_rows_below(header)
-    _tell_of_cells(cells.get(sheet_parts(parts).get(name, ""), Cells()), rows)
+    _tell_of_cells(seen, rows)
     return rows.parsed("xlsx")
 
 
@@ -103,34 +107,51 @@ def _first_sheet(workbook: CalamineWorkbook, rows: Rows) -> tuple[str, CalamineS
     return chosen, sheet
 
 
-def _read_sheet(sheet: CalamineSheet, rows: Rows) -> list[str]:
+def _read_sheet(sheet: CalamineSheet, cells: Cells, rows: Rows) -> list[str]:
     """Fill `rows`; the header, [] where the sheet is empty."""
-    header: list[str] = []
-    # Rows come from the top of the sheet, columns from the first that has a cell.
-    for number, cells in enumerate(sheet.iter_rows(), start=1):
-        texts = [_as_text(cell) for cell in cells]
-        if not any(texts):
-            continue
-        if header:
-            rows.add(number, dict(zip(header, texts, strict=False)))
+    unformatted: list[str] = []
+    own = _own_rows(sheet, cells, unformatted)
+    first = list(islice(own, SEARCHED))
+    if not first:
+        return []
+    ranges, left = sheet.merged_cell_ranges or [], sheet.start[1] if sheet.start else 0
+    above = Merged(ranges, left, rows.limits)  # Names may be merged with what stands above them.
+    head = [(number, above.filled(number, texts)) for number, texts in first]
+    place, told = header_of(head)
+    names, repeated = head[place][1], []
+    header = column_names(names, rows)
+    merged = Merged(ranges, left, rows.limits)  # Rows are not merged with the header.
+    for number, texts in chain(first[place + 1 :], own):
+        if texts == names and len(names) > 1:
+            repeated.append(number)
         else:
-            header = column_names(texts, rows)
+            rows.add(number, dict(zip(header, merged.filled(number, texts), strict=False)))
+    rows.findings += [*([told] if told else []), *of_repeats(repeated), *merged.told()]
+    if unformatted:
+        shown = ", ".join(unformatted[:_SHOWN]) + (", …" if len(unformatted) > _SHOWN else "")
+        message = say("Some cells are read without their number format: {cells}.", cells=shown)
+        rows.findings.append(note("number_format", message))
     return header
 
 
-def _as_text(cell: Any) -> str:
-    """A cell as a spreadsheet shows it, without its number format."""
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, bool):
-        return "TRUE" if cell else "FALSE"
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
-        return str(int(cell))
-    if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
-        return cell.date().isoformat()
-    if isinstance(cell, (datetime.date, datetime.time)):
-        return cell.isoformat()
-    return str(cell)
+def _own_rows(sheet: CalamineSheet, cells: Cells, unformatted: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """(number, texts) of the rows that have any words of their own. `unformatted`: cells read without their format."""
+    left = sheet.start[1] + 1 if sheet.start else 1
+    # Rows come from the top of the sheet, columns from the first that has a cell.
+    for number, values in enumerate(sheet.iter_rows(), start=1):
+        texts = [plain(value) for value in values]
+        if not any(map(str.strip, texts)):
+            continue
+        for column, code in cells.formats.get(number, {}).items():
+            place = column - left
+            if not 0 <= place < len(texts) or isinstance(values[place], str):
+                continue  # Empty, though it has a format.
+            text = shown(values[place], code)
+            if text is None:
+                unformatted.append(f"{place_of(number, column)} ({texts[place]})")
+            else:
+                texts[place] = text
+        yield number, texts
 
 
 def _tell_of_cells(cells: Cells, rows: Rows) -> None:

@@ -275,7 +275,7 @@ def _alpaca(
     asked = words_in(data, instruction, where)
     more = as_text(data[given], where) if given is not None and data.get(given) is not None else ""
     if more.strip():
-        asked = f"{asked}\n{more}"
+        asked = f"{asked}\n{more}" if asked.strip() else more
     messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": words_in(data, output, where)}]
     return _with_system(data, system, messages, where), shape
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from playground.core.figures import rounded, times
+from playground.core.figures import often, rounded, times
 from playground.core.i18n import say
 from playground.runs.diagnosis import next_run
 from playground.runs.diagnosis.series import Curves, window
@@ -161,7 +161,7 @@ def too_few_rows(curves: Curves, context: Context, is_by_heart: bool) -> Reading
         "too_few_rows",
         "warning" if context.rows < VERY_FEW_ROWS else "info",
         say(
-            "Rows to train on: {rows}. The run sees each about {epochs} times.", rows=context.rows, epochs=times(epochs)
+            "Rows to train on: {rows}. The run sees each about {times}.", rows=context.rows, times=often(times(epochs))
         ),
         say("From so few rows a model learns their words sooner than what they have in common."),
         say("Write more rows: from about 50 that differ in their words, what they share begins to stand out."),

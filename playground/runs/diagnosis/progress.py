@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from playground.core.figures import percent, rounded
+from playground.core.figures import percent, rounded, steps_said
 from playground.core.i18n import say
 from playground.runs.diagnosis import next_run
 from playground.runs.diagnosis.series import Curves, noise, share
@@ -81,7 +81,9 @@ def too_low(curves: Curves, context: Context) -> Reading | None:
     )
     why = say("Steps so small teach next to nothing in the time that the run has.")
     if is_warming:
-        advice = say("Warm-up takes up most of the run: shorten it from {steps} steps.", steps=context.warmup_steps)
+        advice = say(
+            "Warm-up takes up most of the run: shorten it from {steps}.", steps=steps_said(context.warmup_steps)
+        )
         return Reading("too_low", "warning", seen, why, advice, next_run.shorter_warmup(context))
     advice = say("Raise the learning rate: adapters usually want {low} to {high}.", **_usual())
     return Reading("too_low", "warning", seen, why, advice, next_run.bolder(context, 10))

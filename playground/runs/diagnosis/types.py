@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -54,7 +55,7 @@ class Context:
     """Rows that it trains on; 0 where that is not known."""
     held_out_rows: int = 0
     rows_per_step: float = 4.0
-    """Rows in one optimiser step, accumulation included; more than a batch with packing."""
+    """Rows in one optimiser step on average, accumulation included; more than a batch with packing."""
     learning_rate: float = TrainSettings.learning_rate
     """Its peak, as set."""
     lr_scheduler_type: str = TrainSettings.lr_scheduler_type
@@ -75,7 +76,9 @@ class Context:
     @classmethod
     def of(cls, settings: TrainSettings, **known: Any) -> Self:
         """From a run's settings and whatever else is known of it, by the names of the fields."""
-        rows_per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        rows_per_step: float = settings.dataset_options().rows_per_step
+        if rows := known.get("rows", 0):
+            rows_per_step = rows / math.ceil(rows / rows_per_step)  # The last step of a pass has what is left.
         return cls(**{**{name: getattr(settings, name) for name in _SHARED}, "rows_per_step": rows_per_step, **known})
 
     @property

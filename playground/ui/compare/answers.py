@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from playground.core.figures import tokens_said
 from playground.core.i18n import say
 from playground.server.processes.types import NOTHING_YET, Answer, Reply
 from playground.ui.widgets.markup import empty, escape
@@ -52,7 +53,7 @@ def _speed(answer: Answer, language: str) -> str:
     """How much and how fast, and why it ended. A blank keeps the line's height while nothing came yet."""
     if not answer["tokens"]:
         return "\u00a0"
-    said = [say("{tokens} tokens", tokens=answer["tokens"]).to(language)]
+    said = [tokens_said(answer["tokens"]).to(language)]
     if answer["tokens_per_s"]:
         said.append(say("{speed} tokens/s", speed=f"{answer['tokens_per_s']:.1f}").to(language))
     ends = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from playground.core.errors import InputError
+from playground.core.figures import rows_said
 from playground.core.i18n import Sentence, localise, say
 from playground.runs.try_table import CHANGES, DEAD_BAND, figure, printable, signed
 from playground.runs.types import SIDES, AnswerScores, Compared, MeasureSummary, Side, TrySummary
@@ -39,7 +40,7 @@ def try_view(rows: Sequence[Compared], found: TrySummary, language: str, show: s
             say("Choose one of these."),
         )
     chosen = _shown(rows, show)
-    told = say("{count} of {all} rows", count=len(chosen), all=len(rows))
+    told = say("{count} of {rows}", count=len(chosen), rows=rows_said(len(rows)))
     return (
         f'<div class="try">{_verdict(found, language)}{_measures(found["measures"], language)}'
         f'{_notes(found, language)}<p class="try-count" role="status">{escape(told.to(language))}</p>'

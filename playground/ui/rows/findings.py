@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.figures import rows_said
 from playground.core.i18n import Sentence, localise, say, sentences
 from playground.data.types import DatasetReport, FindingKind
 from playground.ui.rows.edits import KNOWN, Edit, button_words, edit_word, summary
@@ -26,6 +27,7 @@ def kind_title(code: str) -> Sentence | None:
         "too_long": say("Too long"),
         "no_supervised_token": say("Nothing left to learn"),
         "answer_cut": say("Answer cut off"),
+        "question_cut": say("Question cut off"),
         "marked_bad": say("Marked as bad"),
         "nothing_to_learn": say("Nothing to learn in it"),
         "nothing_said": say("Nothing said"),
@@ -47,6 +49,9 @@ def kind_title(code: str) -> Sentence | None:
         "printed_value": say("A printed list or object"),
         "call_as_words": say("A call that is no JSON"),
         "empty_answer": say("Empty answer"),
+        "empty_question": say("Empty question"),
+        "missing_value": say("A word for an empty cell"),
+        "header_below": say("Header further down"),
         "outer_whitespace": say("Blanks around the words"),
         "duplicate": say("Copies"),
         "near_duplicate": say("Nearly copies"),
@@ -61,6 +66,7 @@ def kind_title(code: str) -> Sentence | None:
         "repeated_answer": say("The same answer again and again"),
         "seen_often": say("Rows seen often"),
         "too_few_rows": say("Few rows"),
+        "small_step": say("Fewer rows than a step asks for"),
         "duplicate_keys": say("A key twice"),
         "cell_without_value": say("Formula without a value"),
         "too_few_cells": say("Cells missing"),
@@ -95,11 +101,7 @@ def _kind(place: int, kind: FindingKind, language: str) -> str:
     severity = kind["severity"]
     title = kind_title(kind["code"])
     named = f'<strong class="finding-title">{escape(title.to(language))}</strong>' if title else ""
-    count = ""
-    if kind["rows"]:
-        count = (say("1 row") if len(kind["rows"]) == 1 else say("{rows} rows", rows=f"{len(kind['rows']):,}")).to(
-            language
-        )
+    count = rows_said(len(kind["rows"])).to(language) if kind["rows"] else ""
     told = sentences((kind["why"], kind["fix"]), language)
     more = f'<span class="finding-more">{escape(told)}</span>' if told else ""
     counted = f'<span class="finding-rows">{escape(count)}</span>' if count else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from playground.core.figures import rows_said
 from playground.core.i18n import localise, say
 from playground.data.hub import DEFAULT_ROWS
 from playground.data.types import FetchedRows
@@ -119,8 +120,8 @@ class HubRows:
         shutil.rmtree(path.parent, ignore_errors=True)
         said = [
             say(
-                "{rows} rows of {name} are here (config {config}, split {split}).",
-                rows=f"{found['rows']:,}",
+                "Fetched: {rows} of {name} (config {config}, split {split}).",
+                rows=rows_said(found["rows"]),
                 name=found["name"],
                 config=found["config"],
                 split=found["split"],

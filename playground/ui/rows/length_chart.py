@@ -21,7 +21,7 @@ _HATCH = (
 )
 
 
-def length_plot(lengths: Lengths | None, max_length: int, cut_rows: int, language: str) -> str:
+def length_plot(lengths: Lengths | None, max_length: int, language: str) -> str:
     """The figure. "" without rows."""
     if not lengths or not lengths["bins"]:
         return ""
@@ -30,7 +30,7 @@ def length_plot(lengths: Lengths | None, max_length: int, cut_rows: int, languag
     if right < max_length <= 1.3 * right:
         right = max_length * 1.02
     frame = Frame(Axis(0.0, right), Axis(0.0, max(bar["rows"] for bar in lengths["bins"])))
-    told = describe(lengths, max_length, cut_rows, language)
+    told = describe(lengths, max_length, language)
     title = say("Length of the rows in tokens").to(language)
     shapes = [
         _HATCH,
@@ -46,7 +46,7 @@ def length_plot(lengths: Lengths | None, max_length: int, cut_rows: int, languag
     return chart("plot-lengths", caption, f"{title}: {told}", "".join(shapes))
 
 
-def describe(lengths: Lengths, max_length: int, cut_rows: int, language: str) -> str:
+def describe(lengths: Lengths, max_length: int, language: str) -> str:
     """The picture in words, for everybody."""
     said = [
         say(
@@ -57,10 +57,11 @@ def describe(lengths: Lengths, max_length: int, cut_rows: int, language: str) ->
         )
     ]
     limit = f"{max_length:,}"
-    if cut_rows == 1:
+    over = lengths["over"]
+    if over == 1:
         said.append(say("1 row is longer than the maximum of {limit}.", limit=limit))
-    elif cut_rows:
-        said.append(say("{rows} rows are longer than the maximum of {limit}.", rows=f"{cut_rows:,}", limit=limit))
+    elif over:
+        said.append(say("{rows} rows are longer than the maximum of {limit}.", rows=f"{over:,}", limit=limit))
     else:
         said.append(say("None is longer than the maximum of {limit}.", limit=limit))
     return sentences(said, language)

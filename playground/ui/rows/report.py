@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.figures import often, rows_said, steps_said
 from playground.core.i18n import localise, say
 from playground.data.types import DatasetReport, Padding, Split
 from playground.ui.rows.edits import Edit
@@ -59,7 +60,7 @@ def report_view(
         notice = callout("info", told.to(language))
     return (
         f"{notice}{_source(report, file, language)}{_counts(report, language)}{_facts(report, language)}"
-        f"{length_plot(report['lengths'], report['max_length'], _cut_rows(report), language)}"
+        f"{length_plot(report['lengths'], report['max_length'], language)}"
         f'<div id="check-findings">{changes_bar(edits, language)}{_forgets(forgets, file, edits, language)}'
         f"{kinds_list(report, language)}</div>"
     )
@@ -80,10 +81,6 @@ def _forgets(forgets: bool, file: str, edits: Sequence[Edit], language: str) -> 
     return f'<p class="hint forgets">{escape(told.to(language))}</p>'
 
 
-def _cut_rows(report: DatasetReport) -> int:
-    return int(report["truncated_rows"])
-
-
 def _source(report: DatasetReport, file: str, language: str) -> str:
     """Which file, how it was read, and which shapes its rows have, each with the reason."""
     source = report["source"]
@@ -93,16 +90,12 @@ def _source(report: DatasetReport, file: str, language: str) -> str:
     line = " · ".join(part for part in (named, kind, encoding) if part)
     shapes = "".join(
         f"<li><strong>{escape(shape_word(shape['shape'], language))}</strong>"
-        f'<span class="shape-rows">{escape(_rows(shape["rows"], language))}</span> '
+        f'<span class="shape-rows">{escape(rows_said(shape["rows"]).to(language))}</span> '
         f'<span class="shape-reason">{escape(localise(shape["reason"], language))}</span></li>'
         for shape in report["shapes"]
     )
     listed = f'<ul class="shapes" id="check-shapes">{shapes}</ul>' if shapes else ""
     return f'<p class="source">{escape(line)}</p>{listed}'
-
-
-def _rows(count: int, language: str) -> str:
-    return (say("1 row") if count == 1 else say("{rows} rows", rows=f"{count:,}")).to(language)
 
 
 def _counts(report: DatasetReport, language: str) -> str:
@@ -115,10 +108,13 @@ def _counts(report: DatasetReport, language: str) -> str:
         notes.append(say("{rows} cannot be used", rows=f"{unusable:,}").to(language))
     if dropped:
         notes.append(say("{rows} dropped", rows=f"{dropped:,}").to(language))
+    held_out = report["held_out_tokens"]
+    parts = [f"{share:.0f} %"] if tokens else []
+    parts += [say("and {count} held out", count=f"{held_out:,}").to(language)] if held_out else []
     cells = [
         stat(say("Usable rows"), f"{report['usable_rows']:,}", " · ".join(notes), language),
         stat(say("Tokens"), f"{tokens:,}", "", language),
-        stat(say("Trained tokens"), f"{trained:,}", f"{share:.0f} %" if tokens else "", language),
+        stat(say("Trained tokens"), f"{trained:,}", " · ".join(parts), language),
         stat(say("Rows cut off"), f"{report['truncated_rows']:,}", "", language),
     ]
     told = say(
@@ -145,7 +141,7 @@ def _facts(report: DatasetReport, language: str) -> str:
         (say("Held out"), _held_out(split, language)),
         (
             say("Each row is seen"),
-            say("{times} times in {steps} steps", times=f"{epochs['seen']:g}", steps=f"{epochs['steps']:,}").to(
+            say("{times} in {steps}", times=often(f"{epochs['seen']:g}"), steps=steps_said(epochs["steps"])).to(
                 language
             ),
         ),
@@ -161,7 +157,7 @@ def _facts(report: DatasetReport, language: str) -> str:
 def _held_out(split: Split, language: str) -> str:
     if not split["held_out"]:
         return say("none").to(language)
-    rows = _rows(split["held_out"], language)
+    rows = rows_said(split["held_out"])
     if split["seed"] is None:
         return say("{rows}, the last ones", rows=rows).to(language)
     return say("{rows}, drawn with seed {seed}", rows=rows, seed=split["seed"]).to(language)

@@ -74,7 +74,7 @@ class RowsTable:
         if not others:
             return gr.update(value=_value(lines, language), interactive=True), ""
         told = say(
-            "{others} of the {rows} pasted rows do not fit into the table, so it can only be read: it takes up to "
+            "Rows that do not fit into the table: {others} of {rows}. So it can only be read: it takes up to "
             "{limit} rows with one question and one answer. Change the others where they are shown below.",
             others=f"{others:,}",
             rows=f"{answer['total']:,}",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from playground.core.figures import tokens_said
 from playground.core.findings import FindingDict
 from playground.core.i18n import localise, say
 from playground.data.types import RowsPage, ShownRow
@@ -150,7 +151,7 @@ def _body(row: ShownRow, view: str, language: str) -> str:
         before = row.get("left_out_before") or 0
         lead = ""
         if before:
-            words = say("{count} tokens before these, cut off", count=f"{before:,}").to(language)
+            words = say("{tokens} before these, cut off", tokens=tokens_said(before)).to(language)
             lead = f'<p class="more">{escape(words)}</p>'
         return lead + chips(row["tokens"], language, left_out=(row.get("left_out") or 0) - before)
     if row.get("messages"):

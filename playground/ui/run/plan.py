@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playground.core.figures import elapsed, size
+from playground.core.figures import elapsed, rows_said, size, steps_said
 from playground.core.i18n import Sentence, say
 from playground.runs.types import PlanDict, RunStatus, UsedMemory
 from playground.ui.widgets.markup import escape
@@ -23,7 +23,7 @@ def plan_lines(run: RunStatus) -> list[tuple[Sentence, Sentence]]:
     """(name, what is said of it)."""
     lines = []
     if plan := run["plan"]:
-        lines.append((say("Plan"), _plan(plan)))
+        lines.append((say("Plan"), _plan(plan, run["rows"] - run["held_out_rows"])))
     if took := seconds_taken(run):
         lines.append((say("Time"), _time(took, plan.get("seconds"), run["state"])))
     memory = run["memory"]
@@ -44,16 +44,16 @@ def _offered(run: RunStatus) -> Sentence | None:
     return say("that of step {step}, the last; nothing was held out", step=run["best_step"])
 
 
-def _plan(plan: PlanDict) -> Sentence:
+def _plan(plan: PlanDict, train_rows: int) -> Sentence:
     reasons = {
         "time": say("as the time budget allows"),
         "epochs": say("as the epochs ask"),
         "steps": say("as was asked for"),
     }
     return say(
-        "{steps} steps of {rows} rows, each row seen {times} times; {reason}",
-        steps=f"{plan['steps']:,}",
-        rows=plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"],
+        "{steps} of {rows}, each row seen {times} times; {reason}",
+        steps=steps_said(plan["steps"]),
+        rows=rows_said(min(plan["per_device_train_batch_size"] * plan["gradient_accumulation_steps"], train_rows)),
         times=f"{plan['epochs']:.1f}",
         reason=reasons[plan["bound_by"]],
     )

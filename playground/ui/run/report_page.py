@@ -108,11 +108,11 @@ def _summary(run: RunStatus, language: str) -> str:
 def _end(run: RunStatus) -> Sentence:
     steps = {"step": f"{run['step']:,}", "steps": f"{run['steps']:,}"}
     ends = {
-        "done": say("finished after {step} of {steps} steps", **steps),
-        "stopped": say("stopped by hand after {step} of {steps} steps", **steps),
-        "failed": say("failed after {step} of {steps} steps", **steps),
+        "done": say("finished after step {step} of {steps}", **steps),
+        "stopped": say("stopped by hand after step {step} of {steps}", **steps),
+        "failed": say("failed after step {step} of {steps}", **steps),
     }
-    return ends.get(run["state"], say("not finished when this was written: {step} of {steps} steps", **steps))
+    return ends.get(run["state"], say("not finished when this was written: step {step} of {steps}", **steps))
 
 
 def _result(run: RunStatus, language: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from playground.core.figures import fixed, signed
+from playground.core.figures import fixed, rows_said, signed, tokens_said
 from playground.core.i18n import Sentence, say, sentences
 from playground.runs.types import SCALES, Change, RunStatus, Scale, bounds
 from playground.ui.widgets.chart import Axis, chart, foot, rail, ticks
@@ -123,8 +123,7 @@ def _small(name: Scale, run: RunStatus, change: Change | None) -> Iterator[Sente
     elif change:
         yield say("Change {mean}.", mean=signed(change["mean"], 3))
     if figure := (run["scales"].get("after") or {}).get(name):
-        rows, tokens = f"{figure['rows']:,}", f"{figure['tokens']:,}"
-        yield say("Measured on {rows} rows, {tokens} tokens.", rows=rows, tokens=tokens)
+        yield say("Measured on {rows}, {tokens}.", rows=rows_said(figure["rows"]), tokens=tokens_said(figure["tokens"]))
 
 
 def _dumbbell(before: float, after: float) -> str:

@@ -99,7 +99,10 @@ def facts(run: RunStatus, language: str) -> str:
     """What was trained on what, in one line."""
     settings = run["settings"]
     rows = say("{rows} rows, {held_out} of them held out", rows=run["rows"], held_out=run["held_out_rows"])
-    tokens = say("{tokens} trained tokens", tokens=parameters_or_count(run["trained_tokens"]))
+    trained = run["trained_tokens"]
+    tokens = (
+        say("1 trained token") if trained == 1 else say("{tokens} trained tokens", tokens=parameters_or_count(trained))
+    )
     rate = say("learning rate {rate}", rate=f"{settings['learning_rate']:g}")
     rank = say("rank {rank}", rank=settings["r"])
     said = [run["model"], *(words.to(language) for words in (rows, tokens, rate, rank))]

@@ -67,9 +67,8 @@ def chips(tokens: Sequence[TokenChip | RowChip], language: str, left_out: int = 
         parts.append(_chip(token, language))
     more = max(0, len(tokens) - TOKENS_SHOWN) + left_out
     if more > 0:
-        parts.append(
-            f'<span class="more">{escape(say("and {more} more tokens", more=f"{more:,}").to(language))}</span>'
-        )
+        words = say("and 1 more token") if more == 1 else say("and {more} more tokens", more=f"{more:,}")
+        parts.append(f'<span class="more">{escape(words.to(language))}</span>')
     return f'<div class="chips">{"".join(parts)}</div>'
 
 

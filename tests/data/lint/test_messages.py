@@ -59,6 +59,7 @@ def test_each_fault_of_the_order_is_said():
         (" \n\t", "only white space", True),
         ("\u3000", "only white space", True),
         (" " * 500, "only white space", True),
+        ("\u200b" * 50, "only white space", False),
         ("...", "only punctuation: ...", False),
         ("…", "only punctuation: …", False),
         ("。", "only punctuation", False),

@@ -41,6 +41,13 @@ def test_seen_often(epochs, severity):
         assert "10 or less" in by_epochs[0].fix and "about 30" in by_steps[0].fix  # A pass takes three steps of eight.
 
 
+def test_a_step_with_fewer_rows_than_asked_for():
+    (finding,) = found([*ordinary(3), qa(4, "x", "y", held_out=True)], "small_step", replace(FACTS, rows_per_step=512))
+    assert finding.severity == "warning" and "set to 512 rows, but has 3:" in finding.message and finding.row is None
+    assert "has one:" in found(ordinary(1), "small_step")[0].message
+    assert not found(ordinary(8), "small_step") and not found([], "small_step")  # A step has eight rows.
+
+
 def test_repeated_answer():
     rows = ordinary(12)
     rows += [qa(number, f"r{number} s{number}", "I cannot help with that, sorry to say.") for number in range(13, 21)]

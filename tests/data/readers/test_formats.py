@@ -191,7 +191,8 @@ def test_a_number_beyond_all_numbers_is_not_json():
 
 @pytest.mark.parametrize("path", cases("csv/csvs/*.csv"))
 def test_the_csv_spectrum_gives_its_rows(path):
-    expected = json.loads((path.parents[1] / "json" / f"{path.stem}.json").read_text(encoding="utf-8"))
+    written = (path.parents[1] / "json" / f"{path.stem}.json").read_text(encoding="utf-8")
+    expected = json.loads(written.replace(r"\r\n", r"\n"))  # A line break in a cell is one character here.
     found = read(path.read_bytes(), path.name)
     rows = [record.data for record in found.records]
     if isinstance(expected, dict):  # One of them has a single row, with another telephone number than its CSV.

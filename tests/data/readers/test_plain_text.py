@@ -82,7 +82,8 @@ def test_rendered_conversations_stay_whole_and_each_is_a_row(one, breaks):
 def test_a_rendered_conversation_with_anything_else_in_the_file_is_read_as_before():
     for text in (f"{CHATML}\n\nBetween.\n\n{CHATML}", f"A title\n\n{CHATML}", CHATML[:-20] + "<|im_"):
         assert "paragraphs" in str(read(text).findings[-1].message)
-    read("<|im_start|>user\n\n" * 50_000)  # Not looked through again and again.
+    with pytest.raises(InputError):  # A table of | with the same header throughout.
+        read("<|im_start|>user\n\n" * 50_000)  # Not looked through again and again.
 
 
 def test_a_system_prompt_begins_a_conversation():

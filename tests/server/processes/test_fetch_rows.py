@@ -154,14 +154,14 @@ def test_pictures_are_left_out_with_a_note(forked, fetch):
 def test_rows_before_a_broken_file_are_kept_with_a_note(forked, fetch):
     answer, rows = fetch("tiny/broken-later")
     assert rows == [{"a": 1}, {"a": 2}]
-    assert "2 rows were taken: what stands after them cannot be read" in notes(answer)
+    assert "Taken: 2 rows. What stands behind cannot be read" in notes(answer)
 
 
 def test_rows_end_at_the_limit_of_bytes_which_the_note_names(forked, fetch):
     size = len(jsonl(*QUESTIONS[:7]))
     answer, rows = fetch("tiny/parquet", limits=Limits(upload_bytes=size))
     assert rows == QUESTIONS[:7]
-    assert f"7 rows were taken: more would pass the limit of {size / 1e6:.1f} MB" in notes(answer)
+    assert f"Taken: 7 rows. More would pass the limit of {size / 1e6:.1f} MB" in notes(answer)
     with pytest.raises(LimitError, match="first row .* larger"):
         fetch("tiny/parquet", limits=Limits(upload_bytes=5))
 
@@ -341,7 +341,7 @@ def test_rows_that_came_in_time_are_kept_with_a_note(hub, fetch, started, monkey
     answer, rows = fetch("tiny/slow", seconds=30)
     assert rows == [{"a": 1}, {"a": 2}]
     assert (answer["rows"], answer["split"], answer["configs"]) == (2, "train", ["default"])
-    assert "2 rows came within the limit of 30 seconds." in notes(answer)
+    assert "Taken: 2 rows. More did not come within 30 seconds." in notes(answer)
     [child] = started
     assert not child.is_alive() and child.wait() in ENDED_FROM_OUTSIDE
     assert [path.name for path in answer["path"].parent.iterdir()] == ["rows.jsonl"]

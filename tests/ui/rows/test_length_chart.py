@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 from playground.ui.rows.length_chart import describe, length_plot
 
 BINS = [{"start": 1, "end": 10, "rows": 4000}, {"start": 11, "end": 20, "rows": 0}, {"start": 21, "end": 30, "rows": 1}]
-LENGTHS = {"bins": BINS, "median": 8, "p95": 10, "max": 30}
+LENGTHS = {"bins": BINS, "median": 8, "p95": 10, "max": 30, "over": 0}
 
 
-def drawn(max_length, cut_rows=0, lengths=LENGTHS):
-    html = length_plot(lengths, max_length, cut_rows, "en")
+def drawn(max_length, over=0):
+    html = length_plot({**LENGTHS, "over": over}, max_length, "en")
     return html, ElementTree.fromstring(re.search("<svg.*</svg>", html)[0])
 
 
@@ -23,7 +23,7 @@ def test_a_bar_for_each_range_that_has_rows_and_one_row_is_still_seen():
 
 
 def test_the_cut_is_told_by_a_line_a_label_and_a_pattern():
-    html, svg = drawn(20, cut_rows=1)
+    html, svg = drawn(20, over=1)
     line = next(line for line in svg.iter("line") if line.get("class") == "flag is-cut")
     assert line.get("x1") == "66.67%" and "maximum: 20" in html
     hatched = [rect for rect in svg.iter("rect") if rect.get("fill") == "url(#cut-hatch)"]
@@ -40,7 +40,7 @@ def test_a_maximum_far_beyond_the_rows_is_only_said():
 
 def test_the_picture_has_a_title_and_says_itself_in_words():
     html, svg = drawn(20, 3)
-    told = describe(LENGTHS, 20, 3, "en")
+    told = describe({**LENGTHS, "over": 3}, 20, "en")
     assert svg.get("aria-label") == f"Length of the rows in tokens: {told}" and html.count(told) == 2
     assert "at most 8 tokens" in told and "3 rows are longer" in told
 
@@ -54,4 +54,4 @@ def test_everything_stays_inside():
 
 
 def test_no_rows_no_picture():
-    assert length_plot(None, 512, 0, "en") == length_plot({**LENGTHS, "bins": []}, 512, 0, "en") == ""
+    assert length_plot(None, 512, "en") == length_plot({**LENGTHS, "bins": []}, 512, "en") == ""

@@ -1,6 +1,7 @@
 """The rows panel's handlers, called as Gradio calls them, without a server."""
 
 import json
+import re
 import threading
 from functools import cache
 from pathlib import Path
@@ -89,6 +90,12 @@ def test_the_report_and_the_rows(page):
     assert "Usable rows" in html and "cannot be used" in html and "plot-lengths" in html
     assert 'data-row="5"' in page.listed and "held out" in page.listed
     assert page.listed.count('<li class="data-row') == 5, "a page of five"
+
+
+def test_tokens_of_held_out_rows_are_said_apart(page):
+    html = page.check(MESSY)
+    assert re.search(r"and [1-9][0-9]* held out", html)
+    assert "held out" not in re.search('<dl class="stats".*?</dl>', page.check(MESSY.split("\n")[0]))[0]
 
 
 def test_how_the_held_out_rows_are_chosen_is_said(page):
@@ -256,7 +263,7 @@ def test_the_table_takes_only_what_it_can_give_back():
 def test_a_table_that_does_not_hold_all_rows_cannot_be_written(page):
     table = page.rows.source.table
     update, note = table.open(None, MESSY, None)
-    assert update["interactive"] is False and "2 of the 6 pasted rows" in note
+    assert update["interactive"] is False and "do not fit into the table: 2 of 6." in note
     update, note = table.open(None, ROWS, None)
     assert update["interactive"] is True and note == "" and update["value"]["data"][0] == ["", "a", "b"]
     assert table.open(None, ROWS, "/tmp/x.csv")[0]["interactive"] is False

@@ -96,7 +96,7 @@ def test_a_person_could_hand_it_in():
     words = Tidy(report("badly")).words
     for said in (
         "HuggingFaceTB/SmolLM2-135M-Instruct", "66 rows, 6 of them held out", "4,321",
-        "finished after 48 of 48 steps", "2 min 58 s, 5 % more than the 2 min 50 s estimated", "2026-09-21",
+        "finished after step 48 of 48", "2 min 58 s, 5 % more than the 2 min 50 s estimated", "2026-09-21",
         "that of step 18, where the held-out loss was lowest",
         "It learned its rows by heart", "Checks: 3 passed, 2 failed, 1 not known",
         "Train for fewer steps on more rows.",

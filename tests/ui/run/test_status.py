@@ -81,6 +81,8 @@ def test_the_plan_says_steps_rows_and_epochs():
     assert said_of(a_story("midway"), "Plan") == (
         "48 steps of 4 rows, each row seen 8.0 times; as the time budget allows"
     )
+    few = a_story("midway", rows=4, held_out_rows=1)
+    assert "48 steps of 3 rows" in said_of(few, "Plan")  # A step has no more rows than there are.
 
 
 @pytest.mark.parametrize(
