@@ -38,6 +38,12 @@ class Conversation:
     unused: tuple[str, ...] = ()
     """Columns of its row that were not read."""
 
+    @property
+    def plain_text(self) -> str | None:
+        """The words of a row that is text and no conversation: it is learned as it stands, without a template."""
+        is_text = self.shape == "text" and len(self.messages) == 1
+        return str(self.messages[0].get("content") or "") if is_text else None
+
 
 def check_messages(messages: Any, where: Sentence, *, to_show: bool = False) -> list[Message]:
     """The messages, checked one by one. `where` opens each error ("Row 3", "The conversation").

@@ -21,7 +21,7 @@ import numpy as np
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.figures import rows_said
 from playground.core.findings import Finding, finding_of
-from playground.core.i18n import say
+from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions
 from playground.data.cut import LEFT_OUT, empty_row, nothing_left, too_long
@@ -52,6 +52,8 @@ _RENDERING_SHARE = 0.7
 _REPAIRS_TRIED = 1000
 """Refused rows for which the repairs are tried."""
 _SHAPES_TRIED = 100
+_RUN_LONG = ("turn_end_missing", "turn_end_untrained", "tools_ignored")
+"""Findings on the template that a run's verdict repeats."""
 _REPAIRS = ("roles", "merge", "drop_empty")
 MARKED_BAD = "marked_bad"
 """The finding on a row that says of itself that it is bad; to keep it is to use the row."""
@@ -107,6 +109,8 @@ class Prepared:
     """Places in `examples` that are kept out of training."""
     lengths: list[int] = field(default_factory=list)
     """Tokens before the cut of each row that can be rendered, also of those that the maximum length leaves out."""
+    of_template: list[Finding] = field(default_factory=list)
+    """Those of the findings that say what the template does to usable rows."""
     seen: Shape | None = None
     """What the first row was recognised as, where none can be used."""
 
@@ -114,6 +118,20 @@ class Prepared:
     def truncated(self) -> int:
         """Rows with tokens beyond the maximum length."""
         return sum(len(example.kept_ids) < example.length for example in self.examples)
+
+    @property
+    def losses(self) -> list[Sentence]:
+        """What a run on these rows does not learn because of the template: a sentence for each kind."""
+        kinds: dict[str, list[Finding]] = {}
+        for finding in self.of_template:
+            if finding.row is not None or finding.code in _RUN_LONG:
+                kinds.setdefault(f"{finding.code} {finding.row is None}", []).append(finding)
+        return [
+            same[0].message
+            if same[0].row is None
+            else say("{rows}. The first: {told}", rows=rows_said(len(same)), told=same[0].message)
+            for same in kinds.values()
+        ]
 
     @property
     def trained_tokens(self) -> int:
@@ -169,6 +187,8 @@ def _prepare(
         prepared.findings += findings
         if example is not None:
             prepared.examples.append(example)
+            prepared.of_template += findings
+    prepared.of_template += reader.doctor.about_all()
     prepared.findings += reader.doctor.about_all()
     prepared.lengths = reader.lengths
     prepared.dropped = len(reader.edits.dropped & {*(record.row for record in parsed.records), *parsed.broken})
@@ -418,6 +438,8 @@ def require_trainable(prepared: Prepared) -> None:
 
 
 def as_row(conversation: Conversation) -> dict[str, Any]:
-    """The conversation as a row of a JSON Lines file that comes back the same: {messages, tools}."""
+    """The conversation as a row of a JSON Lines file that comes back the same: {messages, tools}, or {text}."""
+    if conversation.plain_text is not None:
+        return {"text": conversation.plain_text}
     messages: list[Message] = conversation.messages
     return {"messages": messages, **({"tools": conversation.tools} if conversation.tools else {})}

@@ -119,7 +119,9 @@ class _Asking:
             plain = self._plain(conversation)
             if plain is None:
                 continue
-            examples = self._fitting_examples(conversation, len(plain["ids"]))
+            # Text that is no conversation has no turns that examples could stand before.
+            is_text = conversation.plain_text is not None
+            examples = [] if is_text else self._fitting_examples(conversation, len(plain["ids"]))
             behind = self._behind(conversation, plain, examples) if examples else None
             tokens += len(plain["ids"]) + (len(behind["ids"]) if behind else 0)
             if tokens > ALL_TOKENS:
@@ -135,7 +137,11 @@ class _Asking:
 
     def _plain(self, conversation: Conversation) -> ScoredRow | None:
         """The row as a run has it, None where its answers cannot be told from the rest or it is too long."""
-        ids, supervised = self._tokens(conversation.messages, conversation.tools)
+        if conversation.plain_text is not None:
+            text = self.renderer.render_text(conversation.plain_text)
+            ids, supervised = text.input_ids, text.loss_mask
+        else:
+            ids, supervised = self._tokens(conversation.messages, conversation.tools)
         limit, length = self.options.max_length, len(ids)
         kept = slice(max(length - limit, 0), length) if self.options.truncation_mode == "keep_end" else slice(0, limit)
         labels = [token if counts else -100 for token, counts in zip(ids[kept], supervised[kept], strict=True)]
@@ -228,7 +234,10 @@ def _system(messages: list[Message]) -> list[Message]:
 def _is_example(row: Conversation, system: list[Message], tools: list[Any] | None) -> bool:
     messages = row.messages
     return (
-        messages[-1]["role"] == "assistant" and _system(messages) == system and (row.tools or None) == (tools or None)
+        messages[-1]["role"] == "assistant"
+        and _system(messages) == system
+        and (row.tools or None) == (tools or None)
+        and row.plain_text is None
     )
 
 

@@ -149,8 +149,12 @@ def chips(example: Example, renderer: Renderer, options: DatasetOptions) -> Show
     The colours are the mask that is trained on, not one worked out again; the render only says whose words they are.
     """
     assert renderer.tokenizer is not None
-    asked = options.render_options(example.conversation.tools)
-    whole = renderer.render(example.conversation.messages, asked, options.train_on)
+    conversation = example.conversation
+    if conversation.plain_text is not None:
+        whole = renderer.render_text(conversation.plain_text)
+    else:
+        asked = options.render_options(conversation.tools)
+        whole = renderer.render(conversation.messages, asked, options.train_on)
     first, end, _ = example.kept.indices(example.length)
     # What is kept has to be seen: of a long row its end, where the end is kept.
     start = max(min(first, example.length - _PREVIEW_TOKENS), 0)

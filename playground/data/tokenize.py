@@ -67,6 +67,9 @@ def render_rows(
 def _supervise(
     conversation: Conversation, renderer: Renderer, options: DatasetOptions, memory: Memory, doctor: RowDoctor | None
 ) -> _Told | PlaygroundError:
+    words = conversation.plain_text
+    if words is not None and words.strip():
+        return renderer.supervise_text(words), []
     asked = options.render_options(conversation.tools)
     try:
         found = renderer.supervise(conversation.messages, asked, options.train_on, memory=memory)

@@ -219,6 +219,8 @@ class WrittenRows(RowCounts, Extras):
 
     held_out_rows: int
     train_rows: int
+    losses: NotRequired[list[Any]]
+    """Packed sentences: what is not learned of them because of the template."""
 
 
 class ScoredRow(TypedDict):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelCardData
 
@@ -18,7 +20,7 @@ KINDS = ("adapter", "card")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _SETTINGS_SHOWN = (
     "learning_rate", "lr_scheduler_type", "warmup_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
-    "max_length", "train_on", "r", "lora_alpha", "lora_dropout", "target_modules", "held_out", "seed",
+    "max_length", "train_on", "system_prompt", "r", "lora_alpha", "lora_dropout", "target_modules", "held_out", "seed",
     "chat_template_kwargs", "chat_template_clock",
 )  # fmt: skip
 
@@ -90,7 +92,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained("{asked["model"]}"){_template_line(folder)}
 model = AutoModelForCausalLM.from_pretrained("{asked["model"]}")
 model = PeftModel.from_pretrained(model, "path/to/this/folder")
-messages = [{{"role": "user", "content": "Who are you?"}}]
+messages = {_messages(asked["settings"])}
 inputs = tokenizer.apply_chat_template(
     messages, add_generation_prompt=True, return_tensors="pt", return_dict=True{_template_variables(asked["settings"])}
 )
@@ -106,6 +108,15 @@ print(tokenizer.decode(model.generate(**inputs, max_new_tokens=64)[0]))
 A short run on few rows changes manner and wording more than knowledge. It may repeat what its rows say, also where
 they are wrong, and it was checked on nothing but the held-out rows named above.
 """
+
+
+def _messages(settings: Settings) -> str:
+    """What the example asks, in the conversation that the rows were."""
+    prompt = str(settings.get("system_prompt") or "")
+    asked = '    {"role": "user", "content": "Who are you?"},'
+    if prompt.strip():
+        asked = f'    {{"role": "system", "content": {json.dumps(prompt, ensure_ascii=False)}}},\n{asked}'
+    return f"[\n{asked}\n]"
 
 
 def _template_line(folder: RunFolder) -> str:
@@ -137,7 +148,12 @@ def _results(report: Report | None) -> str:
 
 
 def _table(settings: Settings, report: Report | None) -> str:
-    rows = [(name, settings[name]) for name in _SETTINGS_SHOWN if settings.get(name) not in (None, "", {})]
+    rows = [(name, _in_a_cell(settings[name])) for name in _SETTINGS_SHOWN if settings.get(name) not in (None, "", {})]
     rows += [("steps", report["steps"]), ("quantization", report["quantization"])] if report else []
     rows += [("dtype", report["dtype"]), *report["versions"].items()] if report else []
     return "\n".join(["| setting | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _in_a_cell(value: Any) -> Any:
+    """A value in one line of a Markdown table."""
+    return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else value

@@ -84,7 +84,7 @@ class _Asking:
 
     def row(self, number: int, row: dict[str, Any]) -> Question | None:
         """The question of one row, None where it cannot be asked."""
-        messages: list[Message] = row["messages"]
+        messages: list[Message] = row.get("messages", [{"role": "assistant"}])  # Text alone asks nothing.
         place = max((place for place, message in enumerate(messages) if message["role"] == "assistant"), default=0)
         expected: Any = messages[place].get("content")
         has_question = any(message["role"] == "user" for message in messages[:place])

@@ -39,6 +39,8 @@ class Evidence:
     ends: float | None = None
     """scales.share_that_ends, after."""
     wants_general: bool = True
+    losses: tuple[Sentence, ...] = ()
+    """What of the rows is not learned because of the template."""
     stopped: bool = False
     """Whether somebody stopped the run: it then ends at once, and nothing is measured after training."""
 
@@ -47,6 +49,7 @@ def judge(found: Evidence) -> Verdict:
     if found.stopped:
         return _judge_stopped(found)
     checks = [_finite(found), _changed(found), _logits(found), _held_out(found), _general(found), _stops(found)]
+    checks += _rows(found)
     states = {check["code"]: check["state"] for check in checks}
     code = _code(states, found)
     return {"code": code, "message": _message(code, found), "checks": checks}
@@ -57,6 +60,7 @@ def _judge_stopped(found: Evidence) -> Verdict:
     resume = say("Resume the run and let it end, or compare its answers yourself.")
     checks = [_finite(found), _changed(found)]
     checks += [_check(code, None, unmeasured, resume) for code in ("logits", "held_out", "general", "stops")]
+    checks += _rows(found)
     if not found.finite:
         code = "broken"
     elif not found.changed:
@@ -190,6 +194,15 @@ def _stops(found: Evidence) -> Check:
     message = say("Answers end where they should in only {share} of the scored rows: it may run on.", **figures)
     fix = say("See in the preview that the token that ends a turn is trained and not cut off; then train longer.")
     return _check("stops", False, message, fix)
+
+
+def _rows(found: Evidence) -> list[Check]:
+    """Only where something is missing: what the rows tab told before the run."""
+    if not found.losses:
+        return []
+    fix = say("See in the rows what is learned of them, and train with a template that writes all of it.")
+    message = say("The template does not write all that the rows have. {told}", told=found.losses[0])
+    return [_check("rows", False, message, fix)]
 
 
 def _mean(found: Evidence, name: Scale) -> float | None:

@@ -7,9 +7,10 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from playground.core.errors import LimitError
+from playground.core.errors import InputError, LimitError
 from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
+from playground.data.schemas.turns import is_list_of_pairs, turns_of
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.types import NOTHING_YET, Question, Reply
 from playground.server.run_service import RunService
@@ -29,6 +30,8 @@ class ChatService:
         """Stream base and tuned answers, at most ten updates a second.
 
         `sampling` are settings.Sampling's fields. `model` counts only without a run. Closing the generator cancels.
+        The conversation with a run is the one that it was trained in: with the run's system prompt, where the asker
+        gives none.
         """
         drawn = Sampling.from_dict(sampling or {})
         if drawn.max_new_tokens > self._limits.new_tokens:
@@ -37,8 +40,7 @@ class ChatService:
                 say("The limit here is {limit}.", limit=self._limits.new_tokens),
             )
         base, adapter = self._runs.base_of(run, model)
-        if drawn.system:
-            messages = [{"role": "system", "content": drawn.system}, *(messages or [])]
+        messages = _with_system(messages, drawn.system, self._runs.system_prompt(run) if run else "")
         template, options = self._template_of(run)
         request = RenderPrompt(base["folder"], template, self._limits, messages, options)
         prompt = self._sandbox.run(request, seconds=self._limits.preview_s)
@@ -64,3 +66,22 @@ class ChatService:
         folder = self._runs.folder(run)
         settings = TrainSettings.from_dict(folder.settings()["settings"])
         return folder.template(), settings.dataset_options().render_options(None)
+
+
+def _with_system(messages: Any, given: str, trained: str) -> Any:
+    """The conversation with the system prompt that the asker gives or, without one, the one that was trained with."""
+    if not isinstance(messages, list):
+        return messages  # Refused by name where it is checked.
+    has_own = any(isinstance(one, dict) and one.get("role") in ("system", "developer") for one in messages)
+    if has_own and given.strip():
+        raise InputError(
+            say("Two system prompts arrived: one in the messages, one among the settings of the answer."),
+            say("A chat has one."),
+            say("Take one of them out."),
+        )
+    prompt = given or ("" if has_own else trained)
+    if not prompt.strip():
+        return messages
+    if is_list_of_pairs(messages):
+        messages = [message for message in turns_of(messages) if message["content"] is not None]
+    return [{"role": "system", "content": prompt}, *messages]

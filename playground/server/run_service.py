@@ -19,7 +19,7 @@ from typing import Any, cast
 import orjson
 
 from playground.core.errors import InputError, PlaygroundError
-from playground.core.i18n import say
+from playground.core.i18n import say, unpack
 from playground.core.settings import Limits, TrainSettings
 from playground.core.settings.presets import PRESETS
 from playground.data.source import Source, read_source
@@ -254,6 +254,10 @@ class RunService:
 
     # --- While it goes and afterwards ---
 
+    def system_prompt(self, run: str) -> str:
+        """What stood before each row that brought no system prompt of its own; "" for nothing."""
+        return str(self._store.open(run).settings()["settings"].get("system_prompt") or "")
+
     def get(self, run: str) -> RunStatus:
         """How a run stands. Cheap, for polling every second."""
         folder = self._store.open(run)
@@ -272,7 +276,7 @@ class RunService:
             "eta_s": progress.eta_s,
             "metrics": sorted(progress.metrics, key=lambda row: row["step"]),
             "phase": progress.phase,
-            "notes": progress.notes,
+            "notes": [*unpack(counts.get("losses", [])), *progress.notes],
             "plan": progress.plan,
             "probes": folder.probes(),
             "answers": progress.answers,

@@ -196,6 +196,28 @@ class Renderer:
             marked = [] if answers[-1:] == read_only[-1:] != [] else marked[-1:]
         return Supervised(text, source, marked, turns)
 
+    def supervise_text(self, words: str) -> Supervised:
+        """Text that is no conversation, learned as TRL learns a text column: all of it, and then the token that ends
+        it. Nothing of a template stands around it.
+        """
+        if self.tokenizer is None:
+            return Supervised(words, "all", [(0, len(words))], [])
+        begin, end = (str(getattr(self.tokenizer, name) or "") for name in ("bos_token", "eos_token"))
+        [bare] = self.tokenizer([""])["input_ids"]
+        begins = begin if bare[:1] == [self.tokenizer.bos_token_id] and not words.startswith(begin) else ""
+        text = begins + words + ("" if words.rstrip().endswith(end) else end)
+        return Supervised(text, "all", [(0, len(text))], [])
+
+    def render_text(self, words: str) -> Rendered:
+        """The same with its tokens; all but what begins and ends it are the assistant's words."""
+        found = self.supervise_text(words)
+        [(ids, offsets)] = self.tokenize([found.text])
+        start = found.text.index(words)
+        edges = (0, start, start + len(words), len(found.text))
+        roles = (("template", None), ("assistant", 0), ("template", None))
+        spans = [Span(a, b, *whose) for a, b, whose in zip(edges, edges[1:], roles, strict=False) if b > a]
+        return Rendered(found.text, spans, "all", ids, [1] * len(ids), offsets)
+
     def turns(
         self, messages: list[Message], options: RenderOptions, text: str, memory: Memory | None = None
     ) -> list[Turn | None]:

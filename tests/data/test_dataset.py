@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import re
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
 from playground.core.errors import InputError
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
@@ -18,7 +20,7 @@ from playground.data import dataset
 from playground.data.cut import needed_lengths
 from playground.data.dataset import RowReader, as_row, prepare, require_trainable, supervise
 from playground.data.readers import parse
-from playground.data.report import counts_of
+from playground.data.report import chips, counts_of
 from playground.data.source import Source
 from playground.server.sandbox.jobs import do
 from playground.server.sandbox.requests import CheckRows, WriteRows
@@ -247,6 +249,56 @@ def test_a_row_that_says_nothing_is_left_out_and_an_empty_answer_among_others_is
     assert "only the end of a turn would be learned" in told(found, 1).message
     assert rows_used(found) == [2, 3]
     assert rows_used(prepared(renderer, row(completion=blank), train_on="all")) == [1]
+
+
+def test_what_a_run_does_not_learn_because_of_the_template_is_kept_for_its_verdict(renderer):
+    call = {"role": "assistant", "content": "", "tool_calls": [{"name": "tide", "arguments": {"port": "Husum"}}]}
+    rows = [
+        {"messages": [talk("When?", "")[0], call, *talk("And?", answer)], "tools": [{"name": "tide"}]}
+        for answer in "ab"
+    ]
+    assert prepared(renderer, row(), row("b", "c")).losses == []
+    assert supervise(read(row(), *rows), renderer, DatasetOptions()).losses == [
+        "2 rows. The first: Row 2: The tool calls of message 2 are not in the text.",
+        "The tool definitions (1) are not in the text.",
+    ]
+    endless = Renderer(renderer.tokenizer, renderer.tokenizer.chat_template.replace("<|im_end|>", ""))
+    assert [loss.split(":")[0] for loss in prepared(endless, row()).losses] == [
+        "Nothing stands after the assistant's last words"
+    ]
+
+
+# --- Text that is no conversation ---
+
+
+@pytest.mark.parametrize("train_on", ["assistant", "last", "all"])
+def test_plain_text_is_learned_whole_as_it_stands_and_then_ends(renderer, train_on):
+    found = prepared(renderer, {"text": "  The fox.\n"}, {"text": "こんにちは <|im_end|>"}, train_on=train_on)
+    texts = [renderer.tokenizer.decode(example.input_ids) for example in found.examples]
+    assert texts == ["  The fox.\n<|im_end|>", "こんにちは <|im_end|>"]
+    assert all(example.trained == example.length for example in found.examples)
+    assert "as it stands, without a chat template" in found.examples[0].conversation.reason
+    shown = chips(found.examples[0], renderer, found.options)
+    assert "".join(chip["text"] for chip in shown["tokens"]) == texts[0]
+    assert {chip["role"] for chip in shown["tokens"]} == {"assistant", "template"}
+    assert as_row(found.examples[0].conversation) == {"text": "  The fox.\n"}
+
+
+def test_text_is_a_conversation_where_a_system_prompt_is_put_before_it(renderer):
+    [example] = prepared(renderer, {"text": "The fox."}, system_prompt="Be brief.").examples
+    assert renderer.tokenizer.decode(example.input_ids).startswith("<|im_start|>system\nBe brief.<|im_end|>")
+
+
+def test_text_that_is_blank_is_left_out(renderer):
+    assert codes(prepared(renderer, {"text": "  \n"}, {"text": "a"})) == [("empty_answer", 1)]
+
+
+def test_a_tokenizer_that_begins_texts_begins_this_one_too(renderer):
+    tokenizer = copy.deepcopy(renderer.tokenizer)
+    begins = [("<|im_start|>", tokenizer.bos_token_id)]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<|im_start|> $A", special_tokens=begins)
+    [example] = prepared(Renderer(tokenizer), {"text": "The fox."}).examples
+    assert tokenizer.decode(example.input_ids) == "<|im_start|>The fox.<|im_end|>"
 
 
 # --- What rows say of themselves ---

@@ -17,10 +17,14 @@ from safetensors.torch import load
 
 from playground.core.errors import InputError, NotFoundError
 from playground.core.i18n import say
-from playground.core.settings import TrainSettings
+from playground.core.settings import DatasetOptions, Limits, TrainSettings
+from playground.data.dataset import supervise
+from playground.data.readers import parse
+from playground.data.source import Source
 from playground.runs.export import KINDS, export, model_card
 from playground.runs.store import TEMPLATE, RunStore
 from playground.server.processes.child import ROOT
+from playground.templates.renderer import Renderer
 
 pytest_plugins = ["tests.tiny"]
 
@@ -146,6 +150,22 @@ def test_the_program_in_the_card_is_python(run):
     [program] = re.findall(r"```python\n(.*?)```", model_card(run), flags=re.DOTALL)
     assert f'from_pretrained("{BASE}")' in program
     ast.parse(program)
+
+
+def test_the_program_in_the_card_asks_in_the_conversation_that_was_trained(new_run, tokenizer):
+    prompt = 'You are the "desk".\nBegin with the code | 7.'
+    card = model_card(new_run(system_prompt=prompt))
+    [program] = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    asked = next(
+        node for node in ast.parse(program).body if isinstance(node, ast.Assign) and node.targets[0].id == "messages"
+    )
+    messages = ast.literal_eval(asked.value)
+    assert messages == [{"role": "system", "content": prompt}, {"role": "user", "content": "Who are you?"}]
+    parsed = parse(Source(b'{"prompt": "Who are you?", "completion": "The desk."}', ""), Limits())
+    [example] = supervise(parsed, Renderer(tokenizer), DatasetOptions(system_prompt=prompt)).examples
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+    assert example.input_ids[: len(ids)].tolist() == ids
+    assert '| system_prompt | You are the "desk". Begin with the code \\| 7. |' in card
 
 
 def test_exporting_again_gives_the_newer_adapter_and_leaves_no_scraps(run, new_adapter):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from playground.core.i18n import pack
+from playground.core.i18n import pack, say
 from playground.runs.verdict import FORGOT, KEPT, Evidence, judge
 from playground.training.scales import Scores, changes, figures, share_that_ends
 from playground.training.trainer import Score
@@ -132,3 +132,14 @@ def test_changes_are_those_of_the_same_rows() -> None:
 def test_rows_without_an_end_do_not_count_among_those_that_end() -> None:
     assert share_that_ends([Score(1, 1, True), Score(1, 1, False), Score(1, 1, None)]) == 0.5
     assert share_that_ends([Score(1, 1, None)]) is None
+
+
+LOST = say("The tool definitions (1) are not in the text.")
+
+
+def test_rows_that_the_template_does_not_write_whole_are_told_again_in_the_end():
+    found = judge(replace(GOOD, losses=(LOST,)))
+    assert (found["code"], found["checks"][-1]["code"], found["checks"][-1]["state"]) == ("partly", "rows", "failed")
+    assert str(LOST) in found["checks"][-1]["message"]
+    assert judge(replace(GOOD, losses=(LOST,), stopped=True))["checks"][-1]["code"] == "rows"
+    assert "rows" not in {check["code"] for check in judge(GOOD)["checks"]}

@@ -101,6 +101,7 @@ class FakeBackend(FakeRows):
     def __init__(self) -> None:
         # One object stands for all services; none has a method of another's name.
         self.models = self.templates = self.datasets = self.runs = self.chat = self
+        self.system_prompts: dict[str, str] = {}
         self.stories: dict[str, RunStatus] = {"abc": a_run()}
         self.next_run = "abc"
         """The run that `train` starts."""
@@ -248,6 +249,9 @@ class FakeBackend(FakeRows):
     def train(self, *given: Any) -> dict[str, Any]:
         self._note("train", *given)
         return {"run": self.next_run, "state": "queued", "position": 1}
+
+    def system_prompt(self, run: str) -> str:
+        return self.system_prompts.get(run, "")
 
     def get(self, run: str) -> RunStatus:
         if run not in self.stories:

@@ -123,6 +123,15 @@ def test_an_examples_system_prompt_never_replaces_ones_own(backend):
     assert is_skip(compare.refresh("abc", "My own.", [PRIVATE], None)[2])
 
 
+def test_the_system_prompt_of_the_chosen_run_stands_in_the_box(backend):
+    compare = tab(CompareTab, backend)
+    backend.system_prompts = {"abc": "You are the desk.", "def": "Be brief."}
+    runs = [PRIVATE, {**PRIVATE, "run": "def", "number": 2, "example": ""}]
+    assert compare.refresh("abc", "", runs, None)[2] == "You are the desk."
+    assert compare.refresh("abc", "Be brief.", runs, None)[2] == "You are the desk."
+    assert is_skip(compare.refresh("abc", "My own.", runs, None)[2])
+
+
 def test_a_refusal_without_a_place_becomes_a_notice():
     @told
     def handler(request: gr.Request):

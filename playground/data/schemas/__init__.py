@@ -57,7 +57,7 @@ def to_conversation(
         check_marks(record.data, shape.name, where)
     told = list(_printed(record, used, raw)) if shape.name in _TWO_COLUMNS else []
     if isinstance(raw, list):
-        raw, marks = normal_messages(raw, tools, record.row)
+        raw, marks = normal_messages(raw, tools, where, record.row)
         told += marks
     messages: list[Message] = check_messages(fix(raw) if fix else raw, where)
     if not any(message["role"] == "assistant" for message in messages):

@@ -36,8 +36,10 @@ _MEANT = ("default", "const", "example")
 """Keys of a JSON schema under which null is a value like others."""
 
 
-def normal_messages(messages: list[Any], tools: list[Any] | None, row: int) -> tuple[list[Any], list[Finding]]:
-    """The messages in the normal form, and what is to be told of them.
+def normal_messages(
+    messages: list[Any], tools: list[Any] | None, whole: Sentence, row: int | None = None
+) -> tuple[list[Any], list[Finding]]:
+    """The messages in the normal form, and what is to be told of them. `whole` opens each error ("Row 3").
 
     Raises InputError where content has a part that no text can stand for, or a call has no name.
     """
@@ -50,13 +52,13 @@ def normal_messages(messages: list[Any], tools: list[Any] | None, row: int) -> t
         if not isinstance(message, dict) or _is_normal(message):
             result.append(message)
             continue
-        where = say("Row {row}, message {number}", row=row, number=number)
+        where = say("{where}, message {number}", where=whole, number=number)
         for made in _split_results(message):
             normal = _normal(made, known, where)
             if fold(str(message.get("role"))) in _CALLING and "tool_calls" not in normal:
-                told.append(_call_as_words(row, number))
+                told.append(_call_as_words(row or 0, number))
             if normal.keys() & set(LEARNED):
-                normal, found = with_weight(normal, row, number)
+                normal, found = with_weight(normal, row or 0, number)
                 told += found
             _append(result, normal)
     return result, told

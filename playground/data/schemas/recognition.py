@@ -85,7 +85,10 @@ def plans(keys: tuple[str, ...]) -> tuple[Plan, ...]:
     found += _question_answer_plans(columns)
     text = _first(columns, column_names.TEXTS)
     if text is not None:
-        shape = Shape("text", say("It has {column} alone: all of it is learned.", column=text))
+        shape = Shape(
+            "text",
+            say("It has {column} alone: all of it is learned as it stands, without a chat template.", column=text),
+        )
         found.append(Plan.of(partial(_text, text, shape), text))
     return tuple(found)
 

@@ -16,6 +16,7 @@ import platform
 import signal
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -25,7 +26,7 @@ from transformers import PreTrainedModel
 
 from playground import training
 from playground.core.errors import InputError, LimitError, PlaygroundError, WorkerError, disk_is_full
-from playground.core.i18n import say
+from playground.core.i18n import say, unpack
 from playground.core.settings import TrainSettings
 from playground.models import devices
 from playground.runs.store import SPEEDS, RunFolder
@@ -81,7 +82,8 @@ def _run(folder: RunFolder) -> None:
         ThroughputCache(folder.path.parent.parent / SPEEDS),
         started,
     ).train()
-    verdict = training.judge(outcome.evidence)
+    losses = tuple(unpack(asked["counts"].get("losses", [])))
+    verdict = training.judge(replace(outcome.evidence, losses=losses))
     folder.write_report(
         {
             "verdict": verdict,

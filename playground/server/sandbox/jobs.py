@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from transformers import AddedToken
 
 from playground.core.errors import InputError, LimitError, PlaygroundError
-from playground.core.i18n import say
+from playground.core.i18n import pack, say
 from playground.core.messages import Message, check_messages
 from playground.core.settings import Limits, RenderOptions
 from playground.data.dataset import Prepared, as_row, prepare, require_trainable, supervise
@@ -32,6 +32,7 @@ from playground.data.pages import page
 from playground.data.readers import parse
 from playground.data.report import chips, counts_of, full_report
 from playground.data.run_inputs import lengths, write_extras
+from playground.data.schemas.histories import as_history
 from playground.data.source import Parsed
 from playground.data.types import BaselinePrompts, CheckNews, DatasetReport, RowLengths, RowsPage, WrittenRows
 from playground.runs.held_out_questions import held_out_questions
@@ -41,6 +42,7 @@ from playground.templates.catalogue import gallery, template_source, training_tw
 from playground.templates.compare import compare
 from playground.templates.doctor import TemplateFacts, diagnose, examine, explain_refusal
 from playground.templates.files import read_template_file
+from playground.templates.forms import Forms
 from playground.templates.inputs import inputs_of
 from playground.templates.renderer import Renderer, load_tokenizer
 from playground.templates.reproduce import reproduction
@@ -70,8 +72,8 @@ def _rows(request: ask.OfRows[Any] | ask.OfRun[Any]) -> tuple[Parsed, Renderer]:
     return parse(request.source, request.limits), renderer
 
 
-def _messages(conversation: Any, *, to_show: bool = True) -> list[Message]:
-    return check_messages(conversation, say("The conversation"), to_show=to_show)
+def _messages(conversation: Any) -> list[Message]:
+    return check_messages(conversation, say("The conversation"), to_show=True)
 
 
 @singledispatch
@@ -181,8 +183,8 @@ def _script(request: ask.WriteScript) -> str:
 
 @do.register
 def _prompt(request: ask.RenderPrompt) -> ChatPrompt:
-    messages = _messages(request.conversation, to_show=False)
     renderer = _renderer(request.folder, request.template, request.limits)
+    messages = Forms(renderer, request.options).fit(as_history(request.conversation))
     ids = renderer.prompt_ids(messages, request.options)
     if len(ids) > request.limits.prompt_tokens:
         raise InputError(
@@ -251,7 +253,13 @@ def _write(request: ask.WriteRows) -> WrittenRows:
     )
     pq.write_table(table, destination / "rendered.parquet")
     held_out = len(prepared.held_out)
-    return {**counts_of(prepared), **extras, "held_out_rows": held_out, "train_rows": len(examples) - held_out}
+    return {
+        **counts_of(prepared),
+        **extras,
+        "held_out_rows": held_out,
+        "train_rows": len(examples) - held_out,
+        "losses": pack(prepared.losses),
+    }
 
 
 @do.register

@@ -192,15 +192,24 @@ class CompareTab:
         language = reader_language(request)
         example = self._example(run, stored)
         offered = buttons([Choice(question) for question in (example["ask"] if example else [])])
-        # Only what an example put there is replaced, never what a person wrote.
-        ours = {"", *(each["system"] for each in self.backend.datasets.examples())}
-        prompt = (example["system"] if example else "") if (system or "") in ours else gr.skip()
+        # Only what an example or a run put there is replaced, never what a person wrote.
+        trained = {entry["run"]: self._trained_prompt(entry["run"]) for entry in remembered(stored)}
+        ours = {"", *(each["system"] for each in self.backend.datasets.examples()), *trained.values()}
+        own = self._trained_prompt(run) if run else ""
+        prompt = own or (example["system"] if example else "") if (system or "") in ours else gr.skip()
         if not run:
             return "", offered, prompt
         try:
             return facts(self.backend.runs.get(run), language), offered, prompt
         except PlaygroundError as error:
             return refusal(error, language), "", gr.skip()
+
+    def _trained_prompt(self, run: str) -> str:
+        """The system prompt that the run was trained with; "" also where the run is gone."""
+        try:
+            return self.backend.runs.system_prompt(run)
+        except PlaygroundError:
+            return ""
 
     def _example(self, run: str | None, stored: Any) -> Example | None:
         """The bundled example that a run of this browser was trained on; None for any other run."""

@@ -73,5 +73,6 @@ def check_name(code: str) -> Sentence | None:
         "held_out": say("Better at new rows"),
         "general": say("Everyday ability kept"),
         "stops": say("Answers end"),
+        "rows": say("Rows in the text"),
     }
     return names.get(code)

@@ -54,6 +54,15 @@ def test_a_chat_prompt_is_how_the_training_rows_began_and_ends_where_their_turns
     assert do(RenderPrompt(str(tiny_folder), bare, Limits(), MESSAGES[:1], RenderOptions()))["stop"] == []
 
 
+def test_a_chat_prompt_is_made_of_the_words_whatever_form_the_history_has(tiny_folder):
+    def ids(messages):
+        return do(RenderPrompt(str(tiny_folder), "", Limits(), messages, RenderOptions()))["ids"]
+
+    plain = [*MESSAGES, {"role": "user", "content": "Bye"}]
+    in_parts = [{**one, "content": [{"type": "text", "text": one["content"]}]} for one in plain]
+    assert ids(in_parts) == ids([["Hi", MESSAGES[1]["content"]], ["Bye", None]]) == ids(plain)
+
+
 def test_a_preview_that_can_mark_nothing_says_so(tiny_folder):
     blind = "{{ messages | length }}{% for m in messages %}{{ m.content | length }}{% endfor %}"
     shown = do(RenderPreview(str(tiny_folder), blind, Limits(), MESSAGES, RenderOptions()))
