@@ -383,13 +383,15 @@ def example_of(conversation: Conversation, tokens: TokenRow | PlaygroundError, r
 def _held_out(examples: list[Example], digests: list[bytes], parsed: Parsed, options: DatasetOptions) -> set[int]:
     """Places of the examples that are kept out of training: see split.py."""
     arrived: dict[int, Any] = {**parsed.broken, **{record.row: record.data for record in parsed.records}}
+    given = [digest_of(arrived.pop(example.row)) for example in examples]
     return set(
         held_out_places(
-            [digest_of(arrived[example.row]) for example in examples],
+            given,
             digests,
             options.held_out,
             options.seed,
             shuffle=options.shuffle_dataset,
+            left_out=[digest_of(data) for data in arrived.values()],
         )
     )
 

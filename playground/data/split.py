@@ -3,8 +3,9 @@
     rows, each with its key  ->  the order of keyed hashes, copies together  ->  the first so many
 
 A row's place in the draw depends on the seed and on its own words as they were given, and on nothing else: not on the
-other rows, their order, or what was done to it since. So a row that leaves moves one other row at most, and a row that
-is mended moves none. (A draw of places among so many, `random.sample`, draws all of them anew when one row leaves.)
+other rows, their order, or what was done to it since. Rows that are taken out stay in the draw. So a row that leaves or
+is mended moves no other, nor does another run on the same file that reads fewer of its rows. (A draw of places among so
+many, `random.sample`, draws all of them anew when one row leaves.)
 
 Rows that are trained on as the same conversation stay on one side as far as that is possible, since a held-out row that
 also stands in training measures what was learned by heart. Where copies have to be parted to hold out as many rows as
@@ -24,20 +25,38 @@ _LARGEST_SHARE = 4
 
 
 def held_out_places(
-    given: Sequence[bytes], conversations: Sequence[bytes], share: float, seed: int, *, shuffle: bool = True
+    given: Sequence[bytes],
+    conversations: Sequence[bytes],
+    share: float,
+    seed: int,
+    *,
+    shuffle: bool = True,
+    left_out: Sequence[bytes] = (),
 ) -> list[int]:
-    """Places of the rows kept out of training, sorted: `share` of all, at least 1 where share is above 0, never all.
+    """Places of the rows kept out of training, sorted: at least 1 where share is above 0, never all.
 
     given, conversations: for each row a digest of what arrived, and of what is trained on (equal for copies).
+    left_out: of each row that cannot be used, or was taken out, the digest of what arrived. They are drawn as well, so
+    that `share` of all rows that arrived is drawn, and which rows can be used moves none of the others.
     The same for the same rows, in whatever order, on every machine. Without `shuffle` the last rows.
     """
     count = len(given)
     if share <= 0 or count < 2:
         return []
-    wanted = min(max(round(count * share), 1), count - 1)
     if not shuffle:
-        return list(range(count - wanted, count))
-    return sorted(_drawn(_groups(given, conversations, seed), wanted))
+        return list(range(count - _wanted(count, share), count))
+    copies = dict(zip(given, conversations, strict=True))
+    others = [copies.get(digest, digest) for digest in left_out]
+    groups = _groups([*given, *left_out], [*conversations, *others], seed)
+    drawn = [place for place in _drawn(groups, _wanted(count + len(left_out), share)) if place < count]
+    usable = [place for group in groups for place in group if place < count]
+    if not drawn:
+        return usable[:1]
+    return sorted(drawn) if len(drawn) < count else sorted(usable[:-1])
+
+
+def _wanted(count: int, share: float) -> int:
+    return min(max(round(count * share), 1), count - 1)
 
 
 def _groups(given: Sequence[bytes], conversations: Sequence[bytes], seed: int) -> list[list[int]]:

@@ -116,6 +116,7 @@ class Renderer:
         self.tokenizer = tokenizer
         self.output_chars = output_chars
         self._given = template
+        self._leads: dict[str, str] = {}
 
     def template(self, options: RenderOptions) -> str:
         """The template's source. Some models have one of its own for conversations with tools."""
@@ -291,7 +292,25 @@ class Renderer:
             if learned is None:
                 return "none", []
             intervals.append(learned)
+        # One rule for all rows of a file: where TRL's twin writes a row otherwise, what it trains of the generation
+        # prompt in the others is trained here too.
+        lead = self._lead(options)
+        if lead:
+            intervals = [(start - len(lead) * text.endswith(lead, 0, start), end) for start, end in intervals]
         return ("none" if is_dropped and not intervals else source), sorted(intervals)
+
+    def _lead(self, options: RenderOptions) -> str:
+        """What TRL's marked version of the template trains of the generation prompt; mostly "", or a line break."""
+        source = self.template(options)
+        if source not in self._leads:
+            self._leads[source] = ""
+            plain = _closed(options)
+            text = self._try(ONE_TURN, plain) if training_twin(source) else None
+            marked = self._marked_by_twin(ONE_TURN, plain, text) if text is not None else []
+            turn = self.turns(ONE_TURN, plain, text)[1] if text is not None and marked else None
+            if text is not None and turn is not None and turn.learned is not None:
+                self._leads[source] = text[marked[-1][0] : turn.learned[0]]
+        return self._leads[source]
 
     def _added_by(self, messages: list[Message], place: int, options: RenderOptions, text: str) -> Interval | None:
         """What one assistant turn adds after the generation prompt, None where the text was written otherwise."""

@@ -491,12 +491,12 @@ def test_rows_that_are_mended_change_no_side(renderer, edit):
         assert held_rows(after) == held_rows(before)
 
 
-def test_a_dropped_row_moves_one_other_at_most(renderer):
+def test_a_dropped_row_moves_no_other(renderer):
     before = held_rows(prepared(renderer, *DOUBLED, held_out=0.3))
     assert len(before) == 5
     for number in range(1, 19):
         after = held_rows(prepared(renderer, *DOUBLED, held_out=0.3, edits=[{"do": "drop", "rows": [number]}]))
-        assert len(after) == 5 and len(set(before) - {number} - set(after)) == 0
+        assert after == [row for row in before if row != number]
 
 
 def test_a_repaired_row_is_drawn_by_what_arrived(renderer):
@@ -520,7 +520,7 @@ def test_a_run_holds_out_the_rows_that_the_page_names(tiny_folder, tmp_path):
         do(WriteRows(str(tiny_folder), source, settings, Limits(), str(destination)))
         table = pq.read_table(destination / "rendered.parquet").to_pydict()
         held = [row for row, out in zip(table["row"], table["held_out"], strict=True) if out]
-        assert held == told["held_out_rows"] and len(held) == 6
+        assert held == told["held_out_rows"] and len(held) in (5, 6)
 
 
 def test_copies_stand_on_one_side_so_that_nothing_leaks(renderer):
@@ -576,8 +576,9 @@ def test_the_collector_is_left_as_it_was_found(renderer):
 def test_rows_that_the_maximum_length_leaves_out_are_not_among_the_held_out(renderer):
     rows = [*DOUBLED, row("Long?", "Ahoy " * 60)]
     found = prepared(renderer, *rows, held_out=0.5, max_length=80, truncation_mode="drop")
-    assert len(found.examples) == 18 and len(found.held_out) == 9
-    assert held_rows(found) == held_rows(prepared(renderer, *DOUBLED, held_out=0.5))
+    whole = prepared(renderer, *rows, held_out=0.5, max_length=512)
+    assert len(found.examples) == 18 and len(whole.examples) == 19
+    assert held_rows(found) == [row for row in held_rows(whole) if row != 19]
 
 
 def test_without_shuffling_the_last_rows_are_held_out(renderer):

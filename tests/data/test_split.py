@@ -54,6 +54,20 @@ def test_a_row_that_leaves_moves_no_more_rows_than_the_count_asks_for(rows, shar
     assert len(before ^ after) == abs(wanted(len(rest), share) - len(before)) <= 1
 
 
+@given(rows=st.one_of(DISTINCT, COPIES), share=SHARE, seed=SEED, data=st.data())
+def test_rows_that_are_taken_out_leave_all_others_on_their_sides(rows, share, seed, data):
+    gone = data.draw(st.sets(st.integers(0, len(rows) - 1), max_size=len(rows) - 2))
+    kept = [place for place in range(len(rows)) if place not in gone]
+    before = set(held_out_places(rows, rows, share, seed))
+    some = [rows[place] for place in kept]
+    found = held_out_places(some, some, share, seed, left_out=[rows[place] for place in gone])
+    after = Counter(rows[kept[place]] for place in found)
+    expected = Counter(rows[place] for place in before if place not in gone)
+    if 0 < expected.total() < len(kept) and len(set(rows)) == len(rows):
+        assert after == expected
+    assert 0 < after.total() < len(kept)
+
+
 @given(rows=DISTINCT, share=SHARE, seed=SEED, data=st.data())
 def test_a_row_that_is_mended_moves_none(rows, share, seed, data):
     place = data.draw(st.integers(0, len(rows) - 1))

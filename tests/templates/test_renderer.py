@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -289,6 +290,20 @@ def test_an_answer_of_the_weight_0_is_read_and_not_learned_whatever_finds_the_ma
         found = renderer.render(silenced, NOTHING)
         assert (found.text, found.mask_source) == (both.text, both.mask_source)
         assert trained_runs(found, tokenizer) == [trained_runs(both, tokenizer)[0 if place == 3 else 1]]
+
+
+@pytest.mark.parametrize("name", ["qwen3_5_think", "qwen3_5_nothink", "qwen3_6", "qwen2_5", "qwen3"])
+def test_what_the_generation_prompt_writes_is_trained_in_all_rows_or_in_none(tokenizer, name):
+    """TRL's twin writes a conversation of two turns otherwise, where the template drops earlier thoughts."""
+    renderer = Renderer(tokenizer, gallery()[name].read_text())
+    began = set()
+    for case in ("one turn", "two turns", "system prompt"):
+        messages = CONVERSATIONS[case]
+        found = renderer.supervise(messages, NOTHING)
+        prompt = renderer.text(messages[:-1], replace(NOTHING, add_generation_prompt=True))
+        assert found.text.startswith(prompt)
+        began.add(found.text[found.learned[-1][0] : len(prompt)])
+    assert len(began) == 1
 
 
 @pytest.mark.parametrize(

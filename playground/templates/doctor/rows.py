@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from playground.core.errors import InputError, PlaygroundError
-from playground.core.findings import Finding
+from playground.core.findings import Finding, Severity
 from playground.core.i18n import say
 from playground.core.messages import Message
 from playground.core.settings import RenderOptions
@@ -34,6 +34,8 @@ _OF_ROWS = {
 """On the parts of a row, as is tools_ignored where calls are lost; where definitions are, it is on all rows."""
 _ELSEWHERE = {"nothing_trained", "control_tokens_in_content", "content_trimmed", "stop_token_unknown"}
 """Findings that rows have otherwise: from the mask, or from the linter; chats here stop on any turn end."""
+_TOLD_ONCE = {"generation_prompt_trained"}
+"""Infos that are told although nothing has to be done: what TRL's own markers train of the generation prompt."""
 _BUDGET_S = 20.0
 _SHAPES = 64
 _ONE_BY_ONE = 200
@@ -114,7 +116,7 @@ class RowDoctor:
         of_row = []
         for finding in diagnose(self._renderer, messages, options, rendered, None, self._budget, self._facts):
             key = (finding.code, finding.severity)
-            if finding.severity == "info" or finding.code in _ELSEWHERE:
+            if finding.code in _ELSEWHERE or (finding.severity == "info" and finding.code not in _TOLD_ONCE):
                 continue
             if finding.code in _OF_ROWS or key == ("tools_ignored", "error"):
                 if finding.code != "content_rewritten" or not is_all_there(messages, rendered.text):
@@ -123,7 +125,8 @@ class RowDoctor:
                 said = finding.message
                 if finding.code == "history_rewritten":
                     said = say("Row {row}: {told}", row=row, told=said)
-                self._all[key] = replace(finding, message=said, severity="warning", evidence=[], action=None)
+                severity: Severity = "info" if finding.severity == "info" else "warning"
+                self._all[key] = replace(finding, message=said, severity=severity, evidence=[], action=None)
         return of_row
 
     def _of_row(self, finding: Finding, row: int, supervised: Supervised) -> Finding:
