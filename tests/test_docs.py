@@ -11,8 +11,16 @@ import yaml
 
 from playground import __version__
 from playground.core import settings
+from playground.core.settings import DatasetOptions, Limits
+from playground.data.dataset import prepare
 from playground.data.examples import BUNDLED, FOLDER
+from playground.data.readers import parse
+from playground.data.schemas.marks import LEARNED
+from playground.data.source import Source
+from playground.templates.renderer import Renderer
 from playground.ui.launch import main
+
+pytest_plugins = ["tests.tiny"]
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,6 +39,29 @@ def test_the_front_matter_is_what_a_space_reads() -> None:
     pinned = (ROOT / "constraints.txt").read_text()
     assert f"gradio=={front['sdk_version']}\n" in pinned
     assert len(front["short_description"]) <= 60
+
+
+def rows_of_the_table() -> list[tuple[str, str, str]]:
+    """(kind, a row as JSON, what is done) of each line of a table in docs/ROWS.md."""
+    lines = (ROOT / "docs" / "ROWS.md").read_text(encoding="utf-8").splitlines()
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("| ") and "`{" in line]
+    return [(kind.strip(), row.strip(" `").replace("\\|", "|"), done.strip()) for kind, row, done in cells]
+
+
+@pytest.mark.parametrize(("kind", "row", "done"), rows_of_the_table())
+def test_each_kind_of_row_is_done_with_as_the_document_says(tokenizer, kind, row, done) -> None:
+    parsed = parse(Source(row.encode(), ""), Limits())
+    found = prepare(parsed, Renderer(tokenizer), DatasetOptions())
+    told = {finding.code for finding in found.findings if finding.severity != "info"} - {"too_few_rows", "small_step"}
+    named = set(re.findall(r"`([a-z]+_[a-z_]+)`", done)) or set(re.findall(r"^`([a-z]+)`", done))
+    assert told == named, kind
+    assert bool(found.examples) is not (("left out" in done) or done == "`unusable`"), kind
+
+
+def test_every_kind_of_row_has_its_line_in_the_document() -> None:
+    text = (ROOT / "docs" / "ROWS.md").read_text(encoding="utf-8")
+    assert len(rows_of_the_table()) >= 30
+    assert all(name in text for name in (*LEARNED, "parent_id", "history", "function_call", "tool_call"))
 
 
 def test_the_changelog_knows_this_version() -> None:
