@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from playground.core.errors import PlaygroundError
-from playground.core.findings import Finding, finding_of
+from playground.core.findings import Finding
 from playground.core.settings import DatasetOptions
 from playground.data.dataset import RowReader, Rows, example_of
 from playground.data.report import chips
@@ -92,7 +92,8 @@ def _row(row: int, entry: Record | str, reader: RowReader, renderer: Renderer, o
     try:
         conversation = reader.conversation(entry)
     except PlaygroundError as problem:
-        return {"row": row, "finding": finding_of(problem, "unusable", row).to_dict(), "data": entry.data}
+        [refusal] = reader.refusals([(entry, problem)])
+        return {"row": row, "finding": refusal.to_dict(), "data": entry.data}
     [tokens] = render_rows([conversation], renderer, options, reader.doctor)
     made = example_of(conversation, tokens, reader)
     if isinstance(made, Finding):

@@ -76,10 +76,13 @@ def full_report(parsed: Parsed, prepared: Prepared, preview: list[ShownRow]) -> 
 
 
 def by_code(findings: Iterable[Finding]) -> list[FindingKind]:
-    """The findings together that are of one kind, gravest first, each with all rows that it stands on."""
-    kinds: dict[tuple[str, Severity], list[Finding]] = {}
+    """The findings together that are of one kind, gravest first, each with all rows that it stands on.
+
+    What stands on the whole is another kind than what stands on rows.
+    """
+    kinds: dict[tuple[str, Severity, bool], list[Finding]] = {}
     for finding in findings:
-        kinds.setdefault((finding.code, finding.severity), []).append(finding)
+        kinds.setdefault((finding.code, finding.severity, finding.row is None), []).append(finding)
     return [
         {
             "code": code,
@@ -97,7 +100,7 @@ def by_code(findings: Iterable[Finding]) -> list[FindingKind]:
                 for name in dict.fromkeys(name for finding in same for name in finding.edits)
             ],
         }
-        for (code, severity), same in sorted(kinds.items(), key=lambda item: _ORDER[item[0][1]])
+        for (code, severity, _), same in sorted(kinds.items(), key=lambda item: _ORDER[item[0][1]])
     ]
 
 

@@ -174,6 +174,19 @@ def test_tokens_are_those_that_are_left_after_the_cut(renderer):
     assert (found["truncated_rows"], found["rows"], found["usable_rows"]) == (1, 2, 2)
 
 
+def test_what_stands_on_the_whole_is_another_kind_than_what_stands_on_rows():
+    whole = Finding("tools_ignored", "warning", say("The tool definitions ({count}) are not in the text.", count=1))
+    of_row = replace(whole, message=say("Row {row}: {told}", row=2, told=whole.message), row=2, edits=["drop"])
+    kinds = by_code([whole, of_row, replace(of_row, row=3)])
+    assert [(kind["count"], kind["rows"], len(kind["edits"])) for kind in kinds] == [(1, [], 0), (2, [2, 3], 1)]
+
+
+def test_a_row_that_says_that_it_is_bad_is_one_finding_on_its_page(renderer):
+    source = Source(b'{"prompt": "Hi", "completion": "Go away", "label": false}', "")
+    [row] = page(parse(source, Limits()), renderer, DatasetOptions())["rows"]
+    assert (row["finding"]["code"], row["finding"]["edits"]) == ("marked_bad", ["keep", "drop"])
+
+
 def test_findings_of_a_kind_stand_together_gravest_first_with_the_rows_that_an_edit_helps():
     found = [
         Finding("a", "info", say("Row {row} is empty.", row=1), None, 1, edits=["drop"]),
