@@ -15,7 +15,8 @@ from playground.core.messages import Conversation
 from playground.core.settings import DatasetOptions
 from playground.templates.doctor import explain_refusal
 from playground.templates.doctor.rows import shape_of
-from playground.templates.renderer import Renderer, TemplateRefusal
+from playground.templates.rendered import TemplateRefusal
+from playground.templates.renderer import Renderer
 
 _EDITS = {"alternation_demanded": "merge", "system_refused": "merge_system", "role_refused": "developer_to_system"}
 """Which edit of a row makes the change that a finding of the doctor offers."""

@@ -13,8 +13,9 @@ from typing import Any
 from playground.core.errors import PlaygroundError
 from playground.core.findings import Finding
 from playground.core.settings import DatasetOptions
-from playground.data.dataset import RowReader, Rows, example_of
+from playground.data.dataset import example_of
 from playground.data.report import chips
+from playground.data.row_reader import RowReader, Rows
 from playground.data.source import Parsed, Record
 from playground.data.tokenize import render_rows
 from playground.data.types import RowsPage, ShownRow

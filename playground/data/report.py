@@ -15,7 +15,8 @@ from playground.data.schemas import columns
 from playground.data.source import Parsed
 from playground.data.tokenize import Ids
 from playground.data.types import DatasetReport, FindingKind, Lengths, Padding, RowChip, RowCounts, ShownRow
-from playground.templates.renderer import Rendered, Renderer
+from playground.templates.rendered import Rendered
+from playground.templates.renderer import Renderer
 from playground.templates.token_chips import token_chips
 
 _FINDINGS_SHOWN = 200

@@ -23,7 +23,8 @@ from playground.core.settings import DatasetOptions
 from playground.templates.doctor.rows import RowDoctor
 from playground.templates.locate import Interval
 from playground.templates.masking import Memory
-from playground.templates.renderer import Renderer, Supervised, supervised_tokens
+from playground.templates.rendered import Supervised, supervised_tokens
+from playground.templates.renderer import Renderer
 
 _LOT = 256
 """Rows that are tokenized together."""

@@ -26,14 +26,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
 from jinja2 import TemplateError
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
@@ -45,59 +43,18 @@ from playground.core.settings import RenderOptions, TrainOn
 from playground.templates.catalogue import template_source, training_twin
 from playground.templates.locate import Interval
 from playground.templates.masking import Memory, Turn, locate_turns
+from playground.templates.rendered import MaskSource, Rendered, Supervised, TemplateRefusal, supervised_tokens
 from playground.templates.spans import ONE_TURN, Span, share_out
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MaskSource = Literal["generation", "training_template", "sentinels", "prefix", "all", "none"]
 _REFUSALS = (
     TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, SyntaxError,
 )  # fmt: skip
 """What a template can raise on a conversation that it was not written for, or on purpose, or while it is compiled."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
-
-
-class TemplateRefusal(InputError):
-    """The template does not render a conversation."""
-
-    said = ""
-    """What the template's author has it say, "" where it is Python or Jinja that gives up."""
-
-    def quoting(self, said: str) -> TemplateRefusal:
-        self.said = said
-        return self
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A conversation as the model sees it. The lists `input_ids`, `loss_mask` and `offsets` have one entry a token."""
-
-    text: str
-    spans: list[Span]
-    mask_source: MaskSource
-    input_ids: list[int]
-    loss_mask: list[int]
-    """1 where the token is supervised."""
-    offsets: list[Interval]
-    """The characters of `text` that each token stands for."""
-
-    def labels(self) -> list[int]:
-        """`input_ids` with -100 where nothing is learned: what the trainer gets."""
-        return [token if kept else -100 for token, kept in zip(self.input_ids, self.loss_mask, strict=True)]
-
-
-@dataclass(frozen=True)
-class Supervised:
-    """A conversation as text, with what of it is learned."""
-
-    text: str
-    mask_source: MaskSource
-    learned: list[Interval]
-    """Stretches of characters, sorted."""
-    turns: list[Turn | None]
-    """One entry a message where it was asked for or needed, else empty."""
 
 
 class Renderer:
@@ -433,20 +390,3 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
             fix=say("Choose a model whose tokenizer transformers knows without code of its own."),
         ) from None
     return tokenizer
-
-
-def supervised_tokens(offsets: list[Interval], learned: list[Interval]) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """1 for each token that stands for at least one learned character, shape (tokens,). `learned` is sorted.
-
-    A token across the edge of a stretch counts, as it does for transformers: its loss cannot be split.
-    """
-    learned = [interval for interval in learned if interval[0] < interval[1]]
-    if not offsets or not learned:
-        return np.zeros(len(offsets), dtype=np.int8)
-    # From one iterator: numpy takes three times as long to look into a list of pairs.
-    tokens = np.fromiter(chain.from_iterable(offsets), np.int32, 2 * len(offsets)).reshape(-1, 2)
-    stretches = np.array(learned)
-    # The last stretch that begins before the token ends is the only one that can reach into it.
-    before_its_end = np.maximum(tokens[:, 1] - 1, tokens[:, 0])
-    place = np.searchsorted(stretches[:, 0], before_its_end, side="right") - 1
-    return ((place >= 0) & (stretches[place, 1] > tokens[:, 0])).astype(np.int8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from playground.templates.renderer import Rendered
+from playground.templates.rendered import Rendered
 from playground.templates.types import TokenChip
 
 if TYPE_CHECKING:

@@ -16,11 +16,12 @@ from tokenizers.processors import TemplateProcessing
 
 from playground.core.errors import InputError
 from playground.core.settings import DatasetOptions, Limits, RenderOptions, TrainSettings
-from playground.data import dataset
+from playground.data import row_reader
 from playground.data.cut import needed_lengths
-from playground.data.dataset import RowReader, as_row, prepare, require_trainable, supervise
+from playground.data.dataset import as_row, prepare, require_trainable, supervise
 from playground.data.readers import parse
 from playground.data.report import chips, counts_of
+from playground.data.row_reader import RowReader
 from playground.data.source import Source
 from playground.server.sandbox.jobs import do
 from playground.server.sandbox.requests import CheckRows, WriteRows
@@ -430,7 +431,7 @@ def test_a_repair_is_offered_for_what_the_edits_so_far_have_left(renderer):
 
 
 def test_of_very_many_refused_rows_the_first_have_their_repairs_tried(renderer, monkeypatch):
-    monkeypatch.setattr(dataset, "_REPAIRS_TRIED", 2)
+    monkeypatch.setattr(row_reader, "_REPAIRS_TRIED", 2)
     human = {"messages": [{"role": "human", "content": "Hi"}, {"role": "bot", "content": "Ahoy"}]}
     found = prepared(renderer, *[human] * 3)
     assert [finding.edits for finding in found.findings if finding.code == "unusable"] == [["roles", "drop"]] * 2 + [

@@ -16,7 +16,8 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from playground.core.errors import InputError, LimitError
 from playground.core.settings import RenderOptions
 from playground.templates.catalogue import gallery
-from playground.templates.renderer import Rendered, Renderer
+from playground.templates.rendered import Rendered
+from playground.templates.renderer import Renderer
 from playground.templates.token_chips import token_chips
 from tests.corpora import cases, template_of
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
+
+import orjson
 
 from playground.core.errors import InputError
 from playground.core.i18n import say
@@ -54,6 +57,10 @@ class RenderOptions:
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
+        """Tools may be JSON text, as rows have them."""
+        if isinstance(given, dict) and isinstance(given.get("tools"), str):
+            with suppress(ValueError):
+                given = {**given, "tools": orjson.loads(given["tools"] or "null")}
         return build(cls, given)
 
 

@@ -32,7 +32,7 @@ from playground.data.pages import page
 from playground.data.readers import parse
 from playground.data.report import chips, counts_of, full_report
 from playground.data.run_inputs import lengths, write_extras
-from playground.data.schemas.histories import as_history
+from playground.data.schemas.histories import as_history, told_of
 from playground.data.source import Parsed
 from playground.data.types import BaselinePrompts, CheckNews, DatasetReport, RowLengths, RowsPage, WrittenRows
 from playground.runs.held_out_questions import held_out_questions
@@ -114,6 +114,7 @@ def _preview(request: ask.RenderPreview) -> Preview:
     if facts.unasked:
         _facts.cache_clear()  # One slow moment should not be remembered.
     found = diagnose(renderer, messages, options, rendered, _stop_ids(request.folder), facts=facts)
+    found = sorted([*told_of(messages, options.tools), *found], key=lambda finding: finding.severity != "error")
     return {
         "text": rendered.text,
         "tokens": token_chips(rendered, renderer.tokenizer) if renderer.tokenizer is not None else [],

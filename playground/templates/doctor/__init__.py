@@ -22,7 +22,8 @@ from playground.templates.doctor.facts import TemplateFacts, examine
 from playground.templates.doctor.prober import BUDGET_S, Asker, Budget, OutOfTime
 from playground.templates.doctor.refusals import explain_refusal
 from playground.templates.locate import locate_slots
-from playground.templates.renderer import Rendered, Renderer
+from playground.templates.rendered import Rendered
+from playground.templates.renderer import Renderer
 
 __all__ = ["BUDGET_S", "Budget", "TemplateFacts", "diagnose", "examine", "explain_refusal"]
 

@@ -12,7 +12,7 @@ from playground.core.settings import RenderOptions
 from playground.templates.doctor.facts import TemplateFacts
 from playground.templates.doctor.prober import Asker
 from playground.templates.locate import Slot
-from playground.templates.renderer import Rendered
+from playground.templates.rendered import Rendered
 
 
 @dataclass(frozen=True)

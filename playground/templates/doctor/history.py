@@ -10,12 +10,13 @@ from difflib import SequenceMatcher
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.templates.doctor.case import Case
-from playground.templates.doctor.prober import SENTINELS, common, parting, shown
+from playground.templates.doctor.prober import SENTINELS, common, parting, sentinel, shown
 from playground.templates.locate import REASONING, plain_text
 
 _ASKED = 3
 """At most so many turns are asked about."""
 _OTHER_DAY = "1987-06-05T04:03:02"
+_OTHER_THOUGHTS = sentinel(9960)
 _THOUGHTS = re.compile(r"<think>(.*?)</think>", re.DOTALL)
 
 
@@ -85,14 +86,14 @@ def reasoning(case: Case) -> Iterator[Finding]:
     ignored: list[int] = []
     for place, message in enumerate(case.messages):
         thoughts = _thoughts(message)
-        if message["role"] != "assistant" or thoughts is None or thoughts in case.text:
+        if message["role"] != "assistant" or thoughts is None or _are_written(case, place, thoughts):
             continue
         if len(stripped) + len(ignored) >= _ASKED:
             break
         alone = case.asker.closed(case.messages[: place + 1]) if place + 1 < len(case.messages) else case.text
         if alone is None:
             continue
-        (stripped if thoughts in alone else ignored).append(place)
+        (stripped if place + 1 < len(case.messages) and thoughts in alone else ignored).append(place)
     if stripped:
         yield Finding(
             "reasoning_stripped",
@@ -111,6 +112,18 @@ def reasoning(case: Case) -> Iterator[Finding]:
             why=say("The model learns the answers without the thoughts that led to them."),
             evidence=_of_messages(case, ignored),
         )
+
+
+def _are_written(case: Case, place: int, thoughts: str) -> bool:
+    """Whether the thoughts of a message are in the text, where other messages may have the same ones."""
+    if thoughts not in case.text:
+        return False
+    alike = [number for number, other in enumerate(case.messages) if number != place and _thoughts(other) == thoughts]
+    if not alike:
+        return True
+    other = {key: value.replace(thoughts, _OTHER_THOUGHTS) if isinstance(value, str) else value
+             for key, value in case.messages[place].items()}  # fmt: skip
+    return case.asker.text([*case.messages[:place], other, *case.messages[place + 1 :]]) != case.text
 
 
 def _thoughts(message: dict[str, object]) -> str | None:

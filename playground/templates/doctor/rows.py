@@ -25,7 +25,8 @@ from playground.templates.doctor import diagnose
 from playground.templates.doctor.facts import TemplateFacts, examine
 from playground.templates.doctor.prober import Budget, shown
 from playground.templates.locate import REASONING, slots_of
-from playground.templates.renderer import Renderer, Supervised
+from playground.templates.rendered import Supervised
+from playground.templates.renderer import Renderer
 
 _OF_ROWS = {
     "content_dropped", "role_dropped", "system_dropped", "reasoning_stripped", "reasoning_ignored", "content_rewritten",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from playground.core.errors import InputError
-from playground.data.schemas.histories import as_history
+from playground.data.schemas.histories import as_history, told_of
 
 HI = {"role": "user", "content": "Hi"}
 AHOY = {"role": "assistant", "content": "Ahoy"}
@@ -57,3 +57,39 @@ def test_what_is_no_history_is_refused_with_what_is_wrong(history, words):
     with pytest.raises(InputError) as problem:
         as_history(history)
     assert words in str(problem.value)
+
+
+# --- What a preview says of a history ---
+
+THOUGHT = {"role": "assistant", "content": "Pirates say Ahoy.", "metadata": {"title": "Thinking"}}
+FLAT = [{"name": "tide", "parameters": {"type": "object", "properties": {"port": {"type": "string", "enum": None}}}}]
+PORT = {"type": "object", "properties": {"port": {"type": "string"}}}
+USUAL = [{"type": "function", "function": {"name": "tide", "parameters": PORT}}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "code", "mended"),
+    [
+        ([HI, AHOY, {**AHOY, "content": "Hello"}], "role_order", [HI, {**AHOY, "content": "Ahoy\n\nHello"}]),
+        ([HI, THOUGHT, AHOY], "thought_as_answer", [HI, {**AHOY, "reasoning_content": "Pirates say Ahoy."}]),
+        ([HI, {"role": "assistant"}, BYE], "empty_message", None),
+    ],
+)
+def test_what_is_odd_in_a_history_is_told_with_what_mends_it(messages, code, mended):
+    [finding] = told_of(messages, None)
+    assert (finding.code, finding.severity) == (code, "warning")
+    assert (finding.action or {}).get("messages") == mended
+    if mended:
+        assert list(told_of(mended, None)) == []
+
+
+def test_definitions_in_another_form_are_told_with_the_usual_one():
+    [finding] = told_of([HI], FLAT)
+    assert (finding.code, finding.action) == ("tools_padded", {"kind": "options", "options": {"tools": USUAL}})
+    assert list(told_of([HI], USUAL)) == list(told_of([HI], [])) == []
+
+
+def test_a_history_as_it_should_be_is_not_accused():
+    assert (
+        list(told_of([HI, AHOY, BYE, {"role": "assistant", "tool_calls": [{"function": {"name": "x"}}]}], None)) == []
+    )

@@ -227,7 +227,11 @@ FAULTY = {
         Case(FORGETS, THINKING, shows=["4<|im_end|>\n<|im_start|>user\n3+3?<|im_end|>"]),
         Case(HEALTHY.replace("'<|im_end|>\\n'", "('<|im_end|>\\n' if loop.last else '\\n')"), severity="info"),
     ],
-    "reasoning_stripped": [Case(FORGETS, THINKING, shows=["<|im_start|>assistant\n4<|im_end|>\n"])],
+    "reasoning_stripped": [
+        Case(FORGETS, THINKING, shows=["<|im_start|>assistant\n4<|im_end|>\n"]),
+        Case(FORGETS, [*THINKING[:3], assistant("6", reasoning_content="Two twice.")],
+             shows=["<|im_start|>assistant\n4<|im_end|>\n"]),
+    ],
     "reasoning_ignored": [Case(HEALTHY, THINKING, shows=["<|im_start|>assistant\n4<|im_end|>\n"])],
     "tools_ignored": [
         Case(options={"tools": TOOLS}),
