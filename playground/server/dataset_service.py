@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playground.core.settings import DatasetOptions, Limits
+from playground.core.settings import DatasetOptions, Limits, dataset_options_of
 from playground.data.examples import BUNDLED, bundled
 from playground.data.hub import DEFAULT_ROWS
 from playground.data.source import Source, read_source
@@ -56,7 +56,7 @@ class DatasetService:
         options: dict[str, Any] | None = None,
         tell: Callable[[CheckNews], None] = lambda news: None,
     ) -> DatasetReport:
-        """Read rows and say what would be trained. `options` are settings.DatasetOptions' fields.
+        """Read rows and say what would be trained. `options` are settings.DatasetOptions' fields, or a run's settings.
 
         `tell` hears how it comes on; where it raises, the work is stopped.
         """
@@ -118,6 +118,6 @@ class DatasetService:
         self, text: str, file: str, model: str, options: dict[str, Any] | None
     ) -> tuple[str, Source, DatasetOptions, Limits]:
         """What every job on rows needs. The model's folder comes last: it may have to be waited for."""
-        checked = DatasetOptions.from_dict(options or {})
+        checked = dataset_options_of(options or {})
         source = read_source(text, file, self._limits)
         return self._models.tokenizer(model), source, checked, self._limits

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playground.core.errors import InputError
-from playground.core.settings import DatasetOptions, RenderOptions, Sampling, TrainSettings
+from playground.core.settings import DatasetOptions, RenderOptions, Sampling, TrainSettings, dataset_options_of
 
 NUMBERS = {
     # name: (lowest, highest, just below, just above)
@@ -274,3 +274,13 @@ def test_the_template_of_a_run_is_checked_and_reaches_its_rows():
     assert rendered.clock == "2026-01-31"
     assert rendered.tools == [{"type": "function"}]
     assert TrainSettings().dataset_options().render_options(None) == RenderOptions(template_kwargs={})
+
+
+def test_the_settings_of_a_run_are_options_of_its_rows():
+    given = {"max_length": 64, "packing": True, "warmup_steps": 5, "chat_template": "qwen3", "held_out": 0.2}
+    assert dataset_options_of(given) == TrainSettings.from_dict(given).dataset_options()
+    assert dataset_options_of({**given, "template": "llama3"}).template == "llama3"
+    assert dataset_options_of({"max_length": 64}) == DatasetOptions(max_length=64)
+    for wrong in ({"packing": 3}, {"learning_rate": -1}, {"nothing": 1}, {"packing": True, "nothing": 1}):
+        with pytest.raises(InputError):
+            dataset_options_of(wrong)

@@ -3,7 +3,7 @@
 from playground.core.settings.limits import Limits
 from playground.core.settings.rendering import DatasetOptions, RenderOptions, TrainOn, Truncation
 from playground.core.settings.sampling import Sampling
-from playground.core.settings.training import Quantization, TrainSettings
+from playground.core.settings.training import Quantization, TrainSettings, dataset_options_of
 
 __all__ = [
     "DatasetOptions",
@@ -13,5 +13,6 @@ __all__ = [
     "Sampling",
     "TrainOn",
     "TrainSettings",
+    "dataset_options_of",
     "Truncation",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 from playground.core.i18n import say
@@ -178,3 +178,21 @@ class TrainSettings:
 
 
 _SHARED = {field.name for field in fields(TrainSettings)} & {field.name for field in fields(DatasetOptions)}
+
+
+def dataset_options_of(given: dict[str, Any]) -> DatasetOptions:
+    """The options in `given`, which may also be the settings of a run: its other settings are checked and passed over.
+
+    Raises InputError as `from_dict` of both does.
+    """
+    known = {field.name for field in fields(DatasetOptions)}
+    of_run = {name: value for name, value in given.items() if name not in known and name in _SETTINGS}
+    own = {name: value for name, value in given.items() if name not in of_run}
+    options = DatasetOptions.from_dict(own)
+    if not of_run:
+        return options
+    named = TrainSettings.from_dict({**of_run, **{name: own[name] for name in own if name in _SETTINGS}})
+    return replace(named.dataset_options(), **{name: getattr(options, name) for name in own})
+
+
+_SETTINGS = {field.name for field in fields(TrainSettings)}
