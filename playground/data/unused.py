@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from playground.core.figures import rows_said
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, is_read_only
@@ -84,7 +85,7 @@ def weights_overridden(conversations: Sequence[Conversation], train_on: str) -> 
         yield Finding(
             "weights_overridden",
             "warning",
-            say("All tokens are trained on, also the answers with the weight 0: {count} rows have such.", count=count),
+            say("All tokens are trained on, also the answers with the weight 0 ({rows}).", rows=rows_said(count)),
             say("Train on the assistant's words to follow the weights."),
             why=say("The model learns answers that the file says not to learn."),
         )

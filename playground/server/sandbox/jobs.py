@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, singledispatch
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from playground.templates.doctor import TemplateFacts, diagnose, examine, explai
 from playground.templates.files import read_template_file
 from playground.templates.forms import Forms
 from playground.templates.inputs import inputs_of
+from playground.templates.rendered import TemplateRefusal
 from playground.templates.renderer import Renderer, load_tokenizer
 from playground.templates.reproduce import reproduction
 from playground.templates.token_chips import token_chips
@@ -186,7 +187,13 @@ def _script(request: ask.WriteScript) -> str:
 def _prompt(request: ask.RenderPrompt) -> ChatPrompt:
     renderer = _renderer(request.folder, request.template, request.limits)
     messages = Forms(renderer, request.options).fit(as_history(request.conversation))
-    ids = renderer.prompt_ids(messages, request.options)
+    try:
+        ids = renderer.prompt_ids(messages, request.options)
+    except TemplateRefusal as refusal:
+        asked = replace(request.options, add_generation_prompt=True)
+        for found in explain_refusal(renderer, messages, asked, refusal):
+            raise InputError(found.message, fix=found.fix) from None
+        raise
     if len(ids) > request.limits.prompt_tokens:
         raise InputError(
             say("The conversation has {count} tokens.", count=len(ids)),

@@ -63,6 +63,16 @@ def test_a_chat_prompt_is_made_of_the_words_whatever_form_the_history_has(tiny_f
     assert ids(in_parts) == ids([["Hi", MESSAGES[1]["content"]], ["Bye", None]]) == ids(plain)
 
 
+def test_a_chat_that_the_template_refuses_is_told_why_and_what_to_do(tiny_folder):
+    picky = "{% if messages[0].role == 'system' %}{{ raise_exception('No.') }}{% endif %}" + HOUSE
+    asked = [{"role": "system", "content": "Be brief."}, *MESSAGES[:1]]
+    with pytest.raises(
+        InputError, match="refuses a conversation with a system turn. Write the system prompt at"
+    ) as told:
+        do(RenderPrompt(str(tiny_folder), picky, Limits(), asked, RenderOptions(template_kwargs={"year": 1})))
+    assert "No." not in str(told.value)
+
+
 def test_a_preview_that_can_mark_nothing_says_so(tiny_folder):
     blind = "{{ messages | length }}{% for m in messages %}{{ m.content | length }}{% endfor %}"
     shown = do(RenderPreview(str(tiny_folder), blind, Limits(), MESSAGES, RenderOptions()))
