@@ -13,7 +13,7 @@ from playground.data.source import Source
 from playground.templates.renderer import Renderer
 from tests.templates.doctor.cases import HEALTHY, RULED, TALK, user
 from tests.templates.doctor.test_findings import ALTERNATES, REFUSES_SYSTEM
-from tests.templates.doctor.test_refusals import KNOWS, NO_LAST
+from tests.templates.doctor.test_refusals import FIRST_USER, KNOWS, NO_LAST
 
 pytest_plugins = ["tests.tiny"]
 
@@ -53,6 +53,11 @@ def test_where_several_changes_are_needed_each_is_offered(tokenizer):
     template = "{% if messages[0].role == 'system' %}{{ raise_exception('No system.') }}{% endif %}" + ALTERNATES
     [finding] = of_rows(prepared(tokenizer, template, [RULED[0], user("Hi"), *TALK]))
     assert finding.edits == ["merge_system", "merge", "drop"]
+
+
+def test_an_edit_that_would_not_help_is_not_offered(tokenizer):
+    [finding] = of_rows(prepared(tokenizer, FIRST_USER, [TALK[1], *TALK]))
+    assert (finding.code, finding.edits) == ("alternation_demanded", ["drop"])
 
 
 def test_neither_python_nor_jinja_speaks_to_people(tokenizer):
