@@ -127,7 +127,7 @@ def test_work_that_nobody_wants_any_more_is_stopped(sandbox, tiny_folder):
 def test_a_runs_rows_are_written_as_the_preview_shows_them(sandbox, tiny_folder, tokenizer, tmp_path):
     settings = TrainSettings(held_out=0.4, seed=7)
     counts = sandbox.run(WriteRows(str(tiny_folder), ROWS, settings, LIMITS, str(tmp_path)), seconds=20.0)
-    assert (counts["train_rows"], counts["held_out_rows"]) == (3, 2)
+    assert (counts["train_rows"], counts["held_out_rows"]) == (4, 1)  # The broken row is drawn as well.
     lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert lines == [{"messages": [*HELLO, {"role": "assistant", "content": "Ahoy"}]}] * 5
     table = pq.read_table(tmp_path / "rendered.parquet").to_pydict()
