@@ -34,6 +34,7 @@ __all__ = ["Shape", "check_mapping", "columns", "raw_messages", "to_conversation
 
 _TWO_COLUMNS = ("alpaca", "prompt_completion", "question_answer", "mapped")
 """Shapes of a question and an answer: what was said before may stand in a column of its own."""
+_BEFORE_A_LIST = ("[", " ", "\n", "\t", "\r")
 _MAPPED = Shape("mapped", say("Its columns are arranged by the mapping that you chose."))
 _COLUMNS_SHOWN = 40
 _SAMPLE = 80
@@ -72,13 +73,16 @@ def to_conversation(
 
 def _printed(record: Record, used: frozenset[str], messages: list[Any]) -> Iterator[Finding]:
     """A finding for each column whose list or object stands as JSON, or as Python prints it, where words are meant."""
-    for column in used:
-        value = record.data.get(column)
-        if isinstance(value, list | dict):
-            text = as_text(value, say("The row"))
-        elif isinstance(value, str) and is_python_list(value):
+    for column, value in record.data.items():
+        if isinstance(value, str):
+            if value[:1] not in _BEFORE_A_LIST or not is_python_list(value):
+                continue
             text = value
+        elif isinstance(value, list | dict):
+            text = as_text(value, say("The row"))
         else:
+            continue
+        if column not in used:
             continue
         if any(isinstance(message, dict) and text in str(message.get("content")) for message in messages):
             yield Finding(

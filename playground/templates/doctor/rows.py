@@ -38,6 +38,8 @@ _ELSEWHERE = {"nothing_trained", "control_tokens_in_content", "content_trimmed",
 _TOLD_ONCE = {"generation_prompt_trained"}
 """Infos that are told although nothing has to be done: what TRL's own markers train of the generation prompt."""
 _BUDGET_S = 20.0
+_LONG = 400
+"""Characters of which something is said: no turn's end is that long."""
 _SHAPES = 64
 _ONE_BY_ONE = 200
 """Rows that are examined although others of their order were, since words of theirs are not in the text."""
@@ -84,10 +86,10 @@ class RowDoctor:
         text = supervised.text
         if supervised.mask_source in ("all", "none") or not supervised.learned:
             return
-        if all(
-            "".join(text[start:end].split()) in ("", "".join(self._silence.split()))
-            for start, end in supervised.learned
-        ):
+        if any(end - start > _LONG for start, end in supervised.learned):
+            return
+        silent = ("", "".join(self._silence.split()))
+        if all("".join(text[start:end].split()) in silent for start, end in supervised.learned):
             raise NothingSaid(
                 say("Row {row} teaches nothing but the end of a turn: “{text}”.", row=row,
                     text=shown(self._learned(supervised))),
