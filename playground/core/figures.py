@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import SupportsFloat
 
 from playground.core.i18n import Sentence, say
@@ -60,6 +61,12 @@ def steps_said(count: int) -> Sentence:
 def tokens_said(count: int) -> Sentence:
     """1 token, 2,000 tokens."""
     return say("1 token") if count == 1 else say("{tokens} tokens", tokens=f"{count:,}")
+
+
+def listed(items: Iterable[object], most: int) -> str:
+    """The first so many with commas between them, and an ellipsis for the others: A1, A2, …"""
+    shown = [str(item) for item in items]
+    return ", ".join(shown[:most]) + (", …" if len(shown) > most else "")
 
 
 def size(count: float, places: int = 1) -> str:

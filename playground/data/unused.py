@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from playground.core.figures import rows_said
+from playground.core.figures import listed, rows_said
 from playground.core.findings import Finding
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, is_read_only
@@ -49,7 +49,7 @@ def not_used(conversations: Sequence[Conversation], parsed: Parsed, template: st
 
 
 def _list(names: dict[str, None]) -> str:
-    return ", ".join(str(name)[:40] for name in list(names)[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return listed((str(name)[:40] for name in names), _NAMED)
 
 
 def _info(code: str, message: Sentence) -> Finding:
@@ -80,8 +80,10 @@ def _grades(rows: list[dict[str, Any]]) -> Iterator[Finding]:
 
 def weights_overridden(conversations: Sequence[Conversation], train_on: str) -> Iterator[Finding]:
     """That all tokens are trained, whatever the rows say."""
+    if train_on != "all":
+        return
     count = sum(any(map(is_read_only, conversation.messages)) for conversation in conversations)
-    if train_on == "all" and count:
+    if count:
         yield Finding(
             "weights_overridden",
             "warning",

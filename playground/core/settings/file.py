@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from playground.core.errors import InputError, LimitError, PlaygroundError
+from playground.core.figures import listed
 from playground.core.i18n import Sentence, say
 from playground.core.messages import json_kind
 from playground.core.settings import TrainSettings
@@ -106,7 +107,7 @@ def _check_names(given: dict[str, Any]) -> None:
     unknown = [name for name in given if name not in _NAMES]
     if not unknown:
         return
-    shown = ", ".join(name[:40] for name in unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    shown = listed((name[:40] for name in unknown), 5)
     near = difflib.get_close_matches(unknown[0][:40].lower(), _NAMES, n=1, cutoff=0.75)
     fix = say("Did you mean {name}?", name=near[0]) if near else say("Correct the name or leave it out.")
     raise InputError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.figures import listed
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.data.readers.bounds import excerpt, note
@@ -46,8 +47,8 @@ def of_repeats(rows: Sequence[int]) -> list[Finding]:
     """What is said of rows that are the header once more, as where tables were put below each other: they are none."""
     if not rows:
         return []
-    shown = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
-    return [note("header_repeated", say("The header is repeated and left out in these rows: {rows}.", rows=shown))]
+    told = say("The header is repeated and left out in these rows: {rows}.", rows=listed(rows, 8))
+    return [note("header_repeated", told)]
 
 
 def without_title(rows: list[list[str]]) -> list[list[str]]:

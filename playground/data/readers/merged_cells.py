@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.figures import listed
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.core.settings import Limits
@@ -65,5 +66,5 @@ class Merged:
         """An info that names the cells whose text went to further rows; nothing where there are none."""
         if not self._used:
             return []
-        shown = ", ".join(list(self._used)[:_SHOWN]) + (", …" if len(self._used) > _SHOWN else "")
-        return [note("merged_cells", say("Merged cells give their text to each of their rows: {cells}.", cells=shown))]
+        cells = listed(self._used, _SHOWN)
+        return [note("merged_cells", say("Merged cells give their text to each of their rows: {cells}.", cells=cells))]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from playground.core.errors import LimitError
+from playground.core.figures import listed
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.data.readers.bounds import note
@@ -68,8 +69,9 @@ def join_messages(parsed: Parsed) -> Parsed:
         *(_Item(record.row, record, _message(record.data, *names)) for record in parsed.records),
         *(_Item(row, None, None) for row in parsed.broken),
     ]
-    tree = _tree(sorted(items, key=lambda item: item.row))
-    groups, told = tree or _divided(sorted(items, key=lambda item: item.row))
+    items.sort(key=lambda item: item.row)
+    tree = _tree(items)
+    groups, told = tree or _divided(items)
     records: list[Record] = []
     broken: dict[int, str] = {}
     belongs: dict[int, int] = {}
@@ -86,7 +88,7 @@ def join_messages(parsed: Parsed) -> Parsed:
     unused = [str(key)[:40] for key in others if key not in {*names, *_KEPT, "tools", *told.used}]
     findings = [told.finding, *(_of_its_conversation(finding, belongs) for finding in parsed.findings)]
     if unused:
-        findings.append(note("columns_not_used", say("Not used: {names}.", names=", ".join(unused[:20]))))
+        findings.append(note("columns_not_used", say("Not used: {names}.", names=listed(unused, 20))))
     return replace(parsed, records=records, broken=broken, findings=findings)
 
 
@@ -151,16 +153,19 @@ def _tree(items: list[_Item]) -> tuple[list[list[_Item]], _Told] | None:
     if not own or not parent or len(ids) < len(said) or not ids & replies.keys():
         return None
     roots = [item for key, some in replies.items() if key not in ids for item in some]
-    reached = {item.row for path in _paths(roots, own, replies) for item in path}
+    paths = _paths(roots, own, replies)
+    reached = {item.row for path in paths for item in path}
     alone = [[item] for item in items if item.message is None or item.row not in reached]
     told = say("Each row is a message that names the one it replies to in {column}: each path of a tree is one "
                "conversation.", column=parent)  # fmt: skip
     if rank and any(data.get(rank) not in (None, "") for _, data in said):
         told = say("Each row is a message that names the one it replies to in {column}: of each tree the path of the "
                    "replies with the best {rank} is one conversation.", column=parent, rank=rank)  # fmt: skip
-        replies = {key: [min(some, key=lambda item: _rank(item, rank))] for key, some in replies.items()}
-    paths = _answered(_paths(roots, own, replies))
-    return sorted([*paths, *alone], key=lambda path: path[-1].row), _Told(note("read_as", told), (own, parent, rank))
+        best = {key: [min(some, key=lambda item: _rank(item, rank))] for key, some in replies.items()}
+        paths = _paths(roots, own, best)
+    return sorted([*_answered(paths), *alone], key=lambda path: path[-1].row), _Told(
+        note("read_as", told), (own, parent, rank)
+    )
 
 
 def _rank(item: _Item, column: str) -> tuple[float, int]:

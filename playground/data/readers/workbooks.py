@@ -15,6 +15,7 @@ from itertools import chain, islice
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
 from playground.core.errors import InputError
+from playground.core.figures import listed
 from playground.core.findings import Finding
 from playground.core.i18n import say
 from playground.core.settings import Limits
@@ -128,8 +129,8 @@ def _read_sheet(sheet: CalamineSheet, cells: Cells, rows: Rows) -> list[str]:
             rows.add(number, dict(zip(header, merged.filled(number, texts), strict=False)))
     rows.findings += [*([told] if told else []), *of_repeats(repeated), *merged.told()]
     if unformatted:
-        shown = ", ".join(unformatted[:_SHOWN]) + (", …" if len(unformatted) > _SHOWN else "")
-        message = say("Some cells are read without their number format: {cells}.", cells=shown)
+        cut = listed(unformatted, _SHOWN)
+        message = say("Some cells are read without their number format: {cells}.", cells=cut)
         rows.findings.append(note("number_format", message))
     return header
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from playground.core.figures import listed
 from playground.core.findings import Action, Finding
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Message
@@ -148,7 +149,7 @@ def _with_others(case: Case, slot: Slot) -> str | None:
 
 def _numbers(slots: list[Slot]) -> str:
     numbers = list(dict.fromkeys(slot.message + 1 for slot in slots))
-    return ", ".join(str(number) for number in numbers[:6]) + (", …" if len(numbers) > 6 else "")
+    return listed(numbers, 6)
 
 
 def _role_dropped(role: str, slots: list[Slot]) -> Finding:
