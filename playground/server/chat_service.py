@@ -10,7 +10,7 @@ from typing import Any
 from playground.core.errors import InputError, LimitError
 from playground.core.i18n import say
 from playground.core.settings import Limits, RenderOptions, Sampling, TrainSettings
-from playground.data.schemas.turns import is_list_of_pairs, turns_of
+from playground.data.schemas.histories import from_pairs
 from playground.server.processes.chat_client import ChatClient
 from playground.server.processes.types import NOTHING_YET, Question, Reply
 from playground.server.run_service import RunService
@@ -82,6 +82,4 @@ def _with_system(messages: Any, given: str, trained: str) -> Any:
     prompt = given or ("" if has_own else trained)
     if not prompt.strip():
         return messages
-    if is_list_of_pairs(messages):
-        messages = [message for message in turns_of(messages) if message["content"] is not None]
-    return [{"role": "system", "content": prompt}, *messages]
+    return [{"role": "system", "content": prompt}, *from_pairs(messages)]

@@ -23,14 +23,13 @@ from playground.templates.repairs import merge_neighbours
 
 _ABOUT = ("metadata", "options")
 _WHERE = say("The conversation")
+_ONE_OR_A_QUESTION = say("Write them as one, or add the question between them.")
 
 
 def as_history(conversation: Any) -> list[Message]:
     """Raises InputError for what is no conversation that ends with somebody who waits for an answer."""
     if isinstance(conversation, list):
-        if is_list_of_pairs(conversation):
-            conversation = [message for message in turns_of(conversation) if message["content"] is not None]
-        conversation, _ = normal_messages(_without_thoughts(conversation), None, _WHERE)
+        conversation, _ = normal_messages(_without_thoughts(from_pairs(conversation)), None, _WHERE)
     messages = check_messages(conversation, _WHERE)
     _check_order(messages)
     return messages
@@ -55,21 +54,18 @@ def _without_thoughts(conversation: list[Any]) -> list[Any]:
     return said
 
 
+def from_pairs(conversation: list[Any]) -> list[Any]:
+    """Messages where the conversation is pairs, the last of which may wait for its answer; else what it is."""
+    if not is_list_of_pairs(conversation):
+        return conversation
+    return [message for message in turns_of(conversation) if message["content"] is not None]
+
+
 def told_of(conversation: list[Message], tools: list[Any] | None) -> Iterator[Finding]:
     """What a preview, which renders a conversation as it is given, has to say of it as a history."""
     yield from _thoughts_told(conversation)
-    roles = [message["role"] for message in conversation]
-    for place, (role, following) in enumerate(pairwise(roles), start=1):
-        if role == following == "assistant" and not _is_thought(conversation[place - 1]):
-            said = say("Messages {first} and {second} of the conversation are both answers.", first=place,
-                       second=place + 1)  # fmt: skip
-            yield _told(
-                "role_order",
-                said,
-                say("Write them as one, or add the question between them."),
-                merge_neighbours(conversation),
-            )
-            break
+    if said := _both_answers(conversation):
+        yield _told("role_order", said, _ONE_OR_A_QUESTION, merge_neighbours(conversation))
     silent = [place for place, message in enumerate(conversation, start=1) if _is_silent(message)]
     if silent:
         said = say("Message {number} says nothing.", number=", ".join(map(str, silent[:6])))
@@ -92,6 +88,15 @@ def _thoughts_told(conversation: list[Message]) -> Iterator[Finding]:
                    number=", ".join(map(str, thoughts[:6])))  # fmt: skip
         fix = say("Give it to the answer behind it as reasoning_content.")
         yield _told("thought_as_answer", said, fix, _without_thoughts(conversation))
+
+
+def _both_answers(messages: list[Message]) -> Sentence | None:
+    """What is said of the first answer that follows another; None where a question stands before each."""
+    for place, (before, message) in enumerate(pairwise(messages), start=1):
+        if before["role"] == message["role"] == "assistant" and not _is_thought(before):
+            return say("Messages {first} and {second} of the conversation are both answers.", first=place,
+                       second=place + 1)  # fmt: skip
+    return None
 
 
 def _told(code: str, said: Sentence, fix: Sentence, messages: list[Message] | None) -> Finding:
@@ -126,14 +131,8 @@ def _check_order(messages: list[Message]) -> None:
             say("A chat has one at most, and it comes first."),
             say("Take one of them out, or write both as one."),
         )
-    for place, (role, following) in enumerate(pairwise(roles), start=1):
-        if role == following == "assistant":
-            raise InputError(
-                say("Messages {first} and {second} of the conversation are both answers.", first=place,
-                    second=place + 1),
-                say("In a chat each answer follows a question."),
-                say("Write them as one, or add the question between them."),
-            )  # fmt: skip
+    if said := _both_answers(messages):
+        raise InputError(said, say("In a chat each answer follows a question."), _ONE_OR_A_QUESTION)
     if roles[-1] not in ("user", "tool"):
         raise InputError(
             say("The conversation ends with {role}.", role=roles[-1]),
