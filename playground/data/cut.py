@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from playground.core.errors import InputError
-from playground.core.findings import Finding, finding_of
-from playground.core.i18n import say
+from playground.core.findings import Finding, Severity, finding_of
+from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, is_read_only
 from playground.core.settings import DatasetOptions
 from playground.data.tokenize import Mask
@@ -31,50 +31,37 @@ def needed_lengths(mask: Mask, *, keeps_end: bool) -> tuple[int, int] | None:
     return (len(mask) - last + 1, len(mask) - first + 1) if keeps_end else (first + 1, last + 1)
 
 
+def kept_part(length: int, options: DatasetOptions) -> slice:
+    """The tokens of a row of this length that the maximum length leaves."""
+    limit = options.max_length
+    return slice(max(length - limit, 0), length) if options.truncation_mode == "keep_end" else slice(0, limit)
+
+
+def _left_out(row: int, code: str, severity: Severity, message: Sentence, fix: Sentence) -> Finding:
+    return Finding(code, severity, message, fix, row, LEFT_OUT, edits=["drop"])
+
+
 def too_long(row: int, length: int, limit: int) -> Finding:
     """The finding on a row that is left out rather than cut."""
-    return Finding(
-        "too_long",
-        "warning",
-        say(
-            "Row {row} has {length} tokens, more than the maximum length of {limit}.",
-            row=row,
-            length=length,
-            limit=limit,
-        ),
-        say("Raise the maximum length to {length}, or have long rows cut off.", length=length),
-        row,
-        LEFT_OUT,
-        edits=["drop"],
-    )
+    message = say("Row {row} has {length} tokens, more than the maximum length of {limit}.", row=row, length=length,
+                  limit=limit)  # fmt: skip
+    fix = say("Raise the maximum length to {length}, or have long rows cut off.", length=length)
+    return _left_out(row, "too_long", "warning", message, fix)
 
 
 def empty_row(row: int) -> Finding:
     """The finding on a row whose answers are all empty."""
-    return Finding(
-        "empty_answer",
-        "error",
-        say("Row {row} has an empty answer: only the end of a turn would be learned.", row=row),
-        say("Write the answer, or remove the row."),
-        row,
-        LEFT_OUT,
-        edits=["drop"],
-    )
+    message = say("Row {row} has an empty answer: only the end of a turn would be learned.", row=row)
+    return _left_out(row, "empty_answer", "error", message, say("Write the answer, or remove the row."))
 
 
 def nothing_left(conversation: Conversation, mask: Mask, options: DatasetOptions) -> Finding:
     """The finding on a row without a supervised token, after the cut or at all."""
     row = conversation.row
     if not mask.any() and any(is_read_only(message) for message in conversation.messages):
-        return Finding(
-            "nothing_to_learn",
-            "warning",
-            say("Row {row}: nothing of it is to be learned, for its answers have the weight 0.", row=row),
-            say("Give an answer that is to be learned the weight 1."),
-            row,
-            LEFT_OUT,
-            edits=["drop"],
-        )
+        message = say("Row {row}: nothing of it is to be learned, for its answers have the weight 0.", row=row)
+        fix = say("Give an answer that is to be learned the weight 1.")
+        return _left_out(row, "nothing_to_learn", "warning", message, fix)
     limit = options.max_length
     needed = needed_lengths(mask, keeps_end=options.truncation_mode == "keep_end")
     if needed is None:

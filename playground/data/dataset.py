@@ -19,10 +19,10 @@ import numpy as np
 from playground.core.errors import InputError, PlaygroundError
 from playground.core.figures import rows_said
 from playground.core.findings import Finding
-from playground.core.i18n import Sentence, say
+from playground.core.i18n import say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions
-from playground.data.cut import LEFT_OUT, nothing_left, too_long
+from playground.data.cut import LEFT_OUT, kept_part, nothing_left, too_long
 from playground.data.lint import LintFacts, LintRow, digest_of, lint
 from playground.data.row_reader import RowReader
 from playground.data.schemas import Shape
@@ -38,8 +38,6 @@ Report = Callable[[float], None]
 _RENDERING_SHARE = 0.7
 """Part of the time that rendering takes, the linter having the rest."""
 _SHAPES_TRIED = 100
-_RUN_LONG = ("turn_end_missing", "turn_end_untrained", "tools_ignored")
-"""Findings on the template that a run's verdict repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,8 @@ class Example:
     loss_mask: Mask
     kept: slice
     """The tokens that are left after the cut."""
+    findings: list[Finding]
+    """What the template does to it."""
 
     @property
     def row(self) -> int:
@@ -92,8 +92,8 @@ class Prepared:
     """Places in `examples` that are kept out of training."""
     lengths: list[int] = field(default_factory=list)
     """Tokens before the cut of each row that can be rendered, also of those that the maximum length leaves out."""
-    of_template: list[Finding] = field(default_factory=list)
-    """Those of the findings that say what the template does to usable rows."""
+    about_all: list[Finding] = field(default_factory=list)
+    """Those of the findings that say what the template does to all rows."""
     seen: Shape | None = None
     """What the first row was recognised as, where none can be used."""
 
@@ -101,20 +101,6 @@ class Prepared:
     def truncated(self) -> int:
         """Rows with tokens beyond the maximum length."""
         return sum(len(example.kept_ids) < example.length for example in self.examples)
-
-    @property
-    def losses(self) -> list[Sentence]:
-        """What a run on these rows does not learn because of the template: a sentence for each kind."""
-        kinds: dict[str, list[Finding]] = {}
-        for finding in self.of_template:
-            if finding.row is not None or finding.code in _RUN_LONG:
-                kinds.setdefault(f"{finding.code} {finding.row is None}", []).append(finding)
-        return [
-            same[0].message
-            if same[0].row is None
-            else say("{rows}. The first: {told}", rows=rows_said(len(same)), told=same[0].message)
-            for same in kinds.values()
-        ]
 
     @property
     def trained_tokens(self) -> int:
@@ -165,15 +151,15 @@ def _prepare(
     prepared = Prepared(len(parsed.records) + len(parsed.broken), options)
     reader = RowReader(parsed, renderer, options)
     refused: list[tuple[Record, PlaygroundError]] = []
-    examples = _examples(reader, renderer, options, refused, lambda part: report(part * share))
-    for example, findings in examples:
-        prepared.findings += findings
-        if example is not None:
-            prepared.examples.append(example)
-            prepared.of_template += findings
-    prepared.of_template += reader.doctor.about_all()
-    prepared.findings += reader.doctor.about_all()
-    prepared.lengths = reader.lengths
+    examples = _examples(prepared, reader, renderer, refused, lambda part: report(part * share))
+    for found in examples:
+        if isinstance(found, Finding):
+            prepared.findings.append(found)
+        else:
+            prepared.examples.append(found)
+            prepared.findings += found.findings
+    prepared.about_all += reader.doctor.about_all()
+    prepared.findings += prepared.about_all
     prepared.dropped = len(reader.edits.dropped & {*(record.row for record in parsed.records), *parsed.broken})
     unread = [finding for finding in parsed.findings if finding.row is None or finding.row not in reader.readable]
     prepared.findings += [reader.with_repairs(finding) for finding in unread]
@@ -200,14 +186,15 @@ def _prepare(
 
 
 def _examples(
+    prepared: Prepared,
     reader: RowReader,
     renderer: Renderer,
-    options: DatasetOptions,
     refused: list[tuple[Record, PlaygroundError]],
     report: Report,
-) -> Iterator[tuple[Example | None, list[Finding]]]:
-    """The usable rows with what is told of them; None and the reason for those that the template or the maximum length
-    makes unusable.
+) -> Iterator[Example | Finding]:
+    """The usable rows, with findings among them for what the template or the maximum length makes of the others.
+
+    The lengths of both are kept in `prepared`.
     """
     total = max(len(reader.parsed.records) + len(reader.parsed.broken), 1)
     read: list[Conversation] = []
@@ -222,29 +209,24 @@ def _examples(
             read.append(found)
             yield found
 
-    for place, tokens in enumerate(render_rows(conversations(), renderer, options, reader.doctor)):
+    for place, tokens in enumerate(render_rows(conversations(), renderer, prepared.options, reader.doctor)):
         if place % 256 == 0:
             report((place + len(refused)) / total)
         if isinstance(tokens, TokenRow):
-            reader.lengths.append(len(tokens.input_ids))
-        made = example_of(read[place], tokens, reader)
-        if isinstance(made, Finding) or isinstance(tokens, PlaygroundError):
-            yield None, [made] if isinstance(made, Finding) else []
-        else:
-            yield made, tokens.findings
+            prepared.lengths.append(len(tokens.input_ids))
+        yield example_of(read[place], tokens, reader)
 
 
 def example_of(conversation: Conversation, tokens: TokenRow | PlaygroundError, reader: RowReader) -> Example | Finding:
     """The row cut to the maximum length or, where nothing is left to learn, the finding that says so; one of them."""
     options = reader.options
-    row, limit = conversation.row, options.max_length
     if isinstance(tokens, PlaygroundError):
         return reader.refused_by_template(conversation, tokens)
     length = len(tokens.input_ids)
-    if length > limit and options.truncation_mode == "drop":
-        return too_long(row, length, limit)
-    kept = slice(max(length - limit, 0), length) if options.truncation_mode == "keep_end" else slice(0, limit)
-    example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept)
+    if length > options.max_length and options.truncation_mode == "drop":
+        return too_long(conversation.row, length, options.max_length)
+    kept = kept_part(length, options)
+    example = Example(conversation, tokens.input_ids, tokens.loss_mask, kept, tokens.findings)
     # The first token is never predicted, so its label teaches nothing.
     learned = example.kept_ids[1:][example.loss_mask[kept][1:] == 1]
     is_end_alone = kept.start and reader.doctor.silent_ids.issuperset(learned.tolist())

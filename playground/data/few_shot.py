@@ -10,6 +10,7 @@ server/need.py asks the model and says what it means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +21,10 @@ from playground.core.figures import rows_said
 from playground.core.i18n import Sentence, say
 from playground.core.messages import Conversation, Message
 from playground.core.settings import DatasetOptions, Limits
+from playground.data.cut import kept_part
 from playground.data.dataset import Prepared, require_trainable
 from playground.data.split import evenly
+from playground.data.tokenize import render_row
 from playground.data.types import AskedRow, BaselinePrompts, BaselineRow, ScoredRow
 from playground.templates.renderer import Renderer
 
@@ -137,13 +140,8 @@ class _Asking:
 
     def _plain(self, conversation: Conversation) -> ScoredRow | None:
         """The row as a run has it, None where its answers cannot be told from the rest or it is too long."""
-        if conversation.plain_text is not None:
-            text = self.renderer.render_text(conversation.plain_text)
-            ids, supervised = text.input_ids, text.loss_mask
-        else:
-            ids, supervised = self._tokens(conversation.messages, conversation.tools)
-        limit, length = self.options.max_length, len(ids)
-        kept = slice(max(length - limit, 0), length) if self.options.truncation_mode == "keep_end" else slice(0, limit)
+        ids, supervised = self._tokens(conversation)
+        kept = kept_part(len(ids), self.options)
         labels = [token if counts else -100 for token, counts in zip(ids[kept], supervised[kept], strict=True)]
         if all(label == -100 for label in labels[1:]) or len(labels) > self.context:
             return None
@@ -152,8 +150,10 @@ class _Asking:
     def _behind(self, conversation: Conversation, plain: ScoredRow, examples: list[list[Message]]) -> ScoredRow | None:
         """The row behind examples, with the same tokens scored; None where that cannot be."""
         try:
-            ids, supervised = self._tokens(_with_examples(conversation.messages, examples), conversation.tools)
-            alone, counts = self._tokens(conversation.messages, conversation.tools)
+            ids, supervised = self._tokens(
+                replace(conversation, messages=_with_examples(conversation.messages, examples))
+            )
+            alone, counts = self._tokens(conversation)
         except PlaygroundError as refusal:
             self.problem = say("Rows cannot be given as examples in the prompt. {problem}", problem=refusal.arrived)
             return None
@@ -174,10 +174,10 @@ class _Asking:
                 labels[place] = ids[place]
         return {"ids": ids, "labels": labels}
 
-    def _tokens(self, messages: list[Message], tools: list[Any] | None) -> tuple[list[int], list[int]]:
+    def _tokens(self, conversation: Conversation) -> tuple[list[int], list[int]]:
         """Token ids, and for each whether it is part of an answer that is trained on."""
         learned: Literal["last", "assistant"] = "last" if self.options.train_on == "last" else "assistant"
-        rendered = self.renderer.render(messages, self.options.render_options(tools), learned, with_spans=False)
+        rendered = render_row(conversation, self.renderer, replace(self.options, train_on=learned), with_spans=False)
         return rendered.input_ids, rendered.loss_mask
 
     def _fitting_examples(self, conversation: Conversation, length: int) -> list[list[Message]]:
@@ -196,7 +196,7 @@ class _Asking:
         found = 0
         # First from all over the dataset, then the others in their order.
         for row in _once([*evenly(fitting, MOST_EXAMPLES), *fitting[:_TRIED]]):
-            cost = len(self._tokens(row.messages, row.tools)[0])
+            cost = len(self._tokens(row)[0])
             if found < MOST_EXAMPLES and cost <= room:
                 found, room = found + 1, room - cost
                 yield row.messages[len(system) :]

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from playground.core.figures import rows_said
 from playground.core.findings import Finding, Severity
+from playground.core.i18n import Sentence, say
 from playground.core.settings import DatasetOptions
 from playground.data.batch_tokens import Order, padding_share
 from playground.data.dataset import Example, Prepared
 from playground.data.schemas import columns
 from playground.data.source import Parsed
-from playground.data.tokenize import Ids
+from playground.data.tokenize import Ids, render_row
 from playground.data.types import DatasetReport, FindingKind, Lengths, Padding, RowChip, RowCounts, ShownRow
 from playground.templates.rendered import Rendered
 from playground.templates.renderer import Renderer
@@ -22,6 +24,8 @@ from playground.templates.token_chips import token_chips
 _FINDINGS_SHOWN = 200
 _PREVIEW_TOKENS = 600
 _BINS = 24
+_LASTING = ("turn_end_missing", "turn_end_untrained", "tools_ignored")
+"""Findings on all rows that a run's verdict repeats."""
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -105,6 +109,18 @@ def by_code(findings: Iterable[Finding]) -> list[FindingKind]:
     ]
 
 
+def losses(prepared: Prepared) -> list[Sentence]:
+    """What a run on these rows does not learn because of the template: a sentence for each kind."""
+    of_rows = [finding for example in prepared.examples for finding in example.findings]
+    lasting = [finding for finding in prepared.about_all if finding.code in _LASTING]
+    return [
+        say("{rows}. The first: {told}", rows=rows_said(kind["count"]), told=kind["message"])
+        if kind["rows"]
+        else kind["message"]
+        for kind in by_code([*of_rows, *lasting])
+    ]
+
+
 def _rows(findings: Iterable[Finding]) -> list[int]:
     return [finding.row for finding in findings if finding.row is not None]
 
@@ -153,12 +169,7 @@ def chips(example: Example, renderer: Renderer, options: DatasetOptions) -> Show
     The colours are the mask that is trained on, not one worked out again; the render only says whose words they are.
     """
     assert renderer.tokenizer is not None
-    conversation = example.conversation
-    if conversation.plain_text is not None:
-        whole = renderer.render_text(conversation.plain_text)
-    else:
-        asked = options.render_options(conversation.tools)
-        whole = renderer.render(conversation.messages, asked, options.train_on)
+    whole = render_row(example.conversation, renderer, options)
     first, end, _ = example.kept.indices(example.length)
     # What is kept has to be seen: of a long row its end, where the end is kept.
     start = max(min(first, example.length - _PREVIEW_TOKENS), 0)

@@ -52,8 +52,6 @@ class RowReader:
         self.mapping = check_mapping(options.mapping) if options.mapping else None
         self.readable: set[int] = set()
         """Broken rows that an edit has made readable or taken out."""
-        self.lengths: list[int] = []
-        """Tokens of each row that was rendered."""
         self.told: list[Finding] = []
         """What is wrong with cells that cannot be told apart once they are messages."""
 

@@ -23,7 +23,7 @@ from playground.core.settings import DatasetOptions
 from playground.templates.doctor.rows import RowDoctor
 from playground.templates.locate import Interval
 from playground.templates.masking import Memory
-from playground.templates.rendered import Supervised, supervised_tokens
+from playground.templates.rendered import Rendered, Supervised, supervised_tokens
 from playground.templates.renderer import Renderer
 
 _LOT = 256
@@ -63,6 +63,16 @@ def render_rows(
             waiting = following
         if waiting is not None:
             yield from _with_tokens(*waiting)
+
+
+def render_row(
+    conversation: Conversation, renderer: Renderer, options: DatasetOptions, *, with_spans: bool = True
+) -> Rendered:
+    """One row as `render_rows` makes it, with all that can be shown of it. Raises InputError as `render` does."""
+    if conversation.plain_text is not None:
+        return renderer.render_text(conversation.plain_text)
+    asked = options.render_options(conversation.tools)
+    return renderer.render(conversation.messages, asked, options.train_on, with_spans)
 
 
 def _supervise(

@@ -20,7 +20,7 @@ from playground.data import row_reader
 from playground.data.cut import needed_lengths
 from playground.data.dataset import as_row, prepare, require_trainable, supervise
 from playground.data.readers import parse
-from playground.data.report import chips, counts_of
+from playground.data.report import chips, counts_of, losses
 from playground.data.row_reader import RowReader
 from playground.data.source import Source
 from playground.server.sandbox.jobs import do
@@ -258,13 +258,13 @@ def test_what_a_run_does_not_learn_because_of_the_template_is_kept_for_its_verdi
         {"messages": [talk("When?", "")[0], call, *talk("And?", answer)], "tools": [{"name": "tide"}]}
         for answer in "ab"
     ]
-    assert prepared(renderer, row(), row("b", "c")).losses == []
-    assert supervise(read(row(), *rows), renderer, DatasetOptions()).losses == [
+    assert losses(prepared(renderer, row(), row("b", "c"))) == []
+    assert losses(supervise(read(row(), *rows), renderer, DatasetOptions())) == [
         "2 rows. The first: Row 2: The tool calls of message 2 are not in the text.",
         "The tool definitions (1) are not in the text.",
     ]
     endless = Renderer(renderer.tokenizer, renderer.tokenizer.chat_template.replace("<|im_end|>", ""))
-    assert [loss.split(":")[0] for loss in prepared(endless, row()).losses] == [
+    assert [loss.split(":")[0] for loss in losses(prepared(endless, row()))] == [
         "Nothing stands after the assistant's last words"
     ]
 

@@ -30,7 +30,7 @@ from playground.data.dataset import Prepared, as_row, prepare, require_trainable
 from playground.data.few_shot import baseline_prompts
 from playground.data.pages import page
 from playground.data.readers import parse
-from playground.data.report import chips, counts_of, full_report
+from playground.data.report import chips, counts_of, full_report, losses
 from playground.data.run_inputs import lengths, write_extras
 from playground.data.schemas.histories import as_history, told_of
 from playground.data.source import Parsed
@@ -191,9 +191,10 @@ def _prompt(request: ask.RenderPrompt) -> ChatPrompt:
         ids = renderer.prompt_ids(messages, request.options)
     except TemplateRefusal as refusal:
         asked = replace(request.options, add_generation_prompt=True)
-        for found in explain_refusal(renderer, messages, asked, refusal):
-            raise InputError(found.message, fix=found.fix) from None
-        raise
+        found = explain_refusal(renderer, messages, asked, refusal)
+        if not found:
+            raise
+        raise InputError(found[0].message, fix=found[0].fix) from None
     if len(ids) > request.limits.prompt_tokens:
         raise InputError(
             say("The conversation has {count} tokens.", count=len(ids)),
@@ -266,7 +267,7 @@ def _write(request: ask.WriteRows) -> WrittenRows:
         **extras,
         "held_out_rows": held_out,
         "train_rows": len(examples) - held_out,
-        "losses": pack(prepared.losses),
+        "losses": pack(losses(prepared)),
     }
 
 
