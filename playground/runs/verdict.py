@@ -1,4 +1,5 @@
-"""What may be said of a run in the end: six checks of its own numbers, and a sentence. "Success" is not the default.
+"""What may be said of a run in the end: six checks of its own numbers, one more where the template did not write all
+that the rows have, and a sentence. "Success" is not the default.
 
 Pure: numbers in, sentences out. The thresholds are named; what they were chosen by stands beside them.
 """

@@ -76,6 +76,11 @@ class RowDoctor:
         return "".join(found.text[start:end] for start, end in found.learned)
 
     @cached_property
+    def _silent(self) -> tuple[str, str]:
+        """What says nothing, without white space."""
+        return "", "".join(self._silence.split())
+
+    @cached_property
     def silent_ids(self) -> frozenset[int]:
         """The tokens of which nothing is said: those of a turn's end."""
         [(ids, _)] = self._renderer.tokenize([self._silence])
@@ -88,8 +93,7 @@ class RowDoctor:
             return
         if any(end - start > _LONG for start, end in supervised.learned):
             return
-        silent = ("", "".join(self._silence.split()))
-        if all("".join(text[start:end].split()) in silent for start, end in supervised.learned):
+        if all("".join(text[start:end].split()) in self._silent for start, end in supervised.learned):
             raise NothingSaid(
                 say("Row {row} teaches nothing but the end of a turn: “{text}”.", row=row,
                     text=shown(self._learned(supervised))),
